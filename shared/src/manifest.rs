@@ -1,0 +1,328 @@
+//! A bundle's manifest, `manifest.json`: what the model is, what it takes, and what its files
+//! must hash to.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::preprocess;
+
+/// The format this version writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Why a manifest, or a file it lists, is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Not JSON, or not a manifest.
+    #[error("manifest.json cannot be read ({0}): install the bundle again")]
+    Json(String),
+    /// Written by another version.
+    #[error(
+        "manifest.json has format {0}, this program reads format {FORMAT}: install a bundle and a program of the same version"
+    )]
+    Format(u32),
+    /// A file name that is not plain.
+    #[error(
+        "manifest.json lists {0:?}, which is not a plain file name: do not trust this bundle, install one from a known source"
+    )]
+    FileName(String),
+    /// A value outside its range.
+    #[error("manifest.json gives {0}: install the bundle again")]
+    Value(&'static str),
+    /// A file the manifest does not list.
+    #[error("manifest.json does not list {0}: install the bundle again")]
+    Unlisted(String),
+    /// A file that is not what was exported.
+    #[error(
+        "{0} is damaged or was changed (its SHA-256 is not the manifest's): install the bundle again"
+    )]
+    Hash(String),
+}
+
+/// A network architecture of the study.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// EfficientNet-B0 with a 1280-512-128-2 head.
+    EfficientnetB0,
+    /// DenseNet121 with a 1024-1 head (CheXNet).
+    Densenet121,
+}
+
+impl Architecture {
+    /// The name used in files and on command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EfficientnetB0 => "efficientnet-b0",
+            Self::Densenet121 => "densenet121",
+        }
+    }
+
+    /// Channels of the last feature map, which is what the head takes.
+    pub const fn features(self) -> usize {
+        match self {
+            Self::EfficientnetB0 => 1280,
+            Self::Densenet121 => 1024,
+        }
+    }
+
+    /// The head's fully connected layers by their names in a state dict, in order. There is a
+    /// ReLU after each but the last.
+    pub const fn head(self) -> &'static [&'static str] {
+        match self {
+            Self::EfficientnetB0 => &["classifier.0", "classifier.2", "classifier.4"],
+            Self::Densenet121 => &["classifier"],
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no architecture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no architecture: use efficientnet-b0 or densenet121")]
+pub struct UnknownArchitecture(String);
+
+impl core::str::FromStr for Architecture {
+    type Err = UnknownArchitecture;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        [Self::EfficientnetB0, Self::Densenet121]
+            .into_iter()
+            .find(|architecture| architecture.name() == name)
+            .ok_or_else(|| UnknownArchitecture(name.to_string()))
+    }
+}
+
+/// The tensor a model takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Channels, all equal.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// What each channel, 0 to 1, has had taken off.
+    pub mean: [f32; 3],
+    /// What it was then divided by.
+    pub deviation: [f32; 3],
+}
+
+impl Input {
+    /// What this program's preprocessing makes, and every model it runs must take.
+    pub const fn expected() -> Self {
+        Self {
+            channels: 3,
+            height: preprocess::SIDE,
+            width: preprocess::SIDE,
+            mean: preprocess::MEAN,
+            deviation: preprocess::DEVIATION,
+        }
+    }
+}
+
+/// A bundle's manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The manifest's own format, [`FORMAT`].
+    pub format: u32,
+    /// The model's name, such as `chexnet`.
+    pub model: String,
+    /// The model's version.
+    pub model_version: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// The tensor it takes.
+    pub input: Input,
+    /// Fingerprint of the preprocessing the model was trained with.
+    pub preprocessing: String,
+    /// The smallest probability that counts as positive, above 0 and below 1.
+    pub threshold: f64,
+    /// The bundle's other files: name to SHA-256 in lower-case hexadecimal digits.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Reads `manifest.json` and checks everything that can be checked without the other files.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`] if it is not a manifest of this format, or holds a value outside its
+    /// range or a file name that could lead outside the bundle.
+    pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: u32,
+        }
+        let unreadable = |error: serde_json::Error| ManifestError::Json(error.to_string());
+        let Versioned { format } = serde_json::from_slice(json).map_err(unreadable)?;
+        if format != FORMAT {
+            return Err(ManifestError::Format(format));
+        }
+        let manifest: Self = serde_json::from_slice(json).map_err(unreadable)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The manifest as JSON, one value a line.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`] if [`Manifest::parse`] would refuse it.
+    pub fn to_json(&self) -> Result<String, ManifestError> {
+        self.check()?;
+        serde_json::to_string_pretty(self).map_err(|error| ManifestError::Json(error.to_string()))
+    }
+
+    /// Checks that `bytes` are the listed file `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::Unlisted`] or [`ManifestError::Hash`].
+    pub fn verify(&self, name: &str, bytes: &[u8]) -> Result<(), ManifestError> {
+        match self.files.get(name) {
+            None => Err(ManifestError::Unlisted(name.to_string())),
+            Some(hash) if *hash == sha256(bytes) => Ok(()),
+            Some(_) => Err(ManifestError::Hash(name.to_string())),
+        }
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        if let Some(name) = self.files.keys().find(|name| !is_plain(name)) {
+            return Err(ManifestError::FileName(name.clone()));
+        }
+        let is_hash = |hash: &String| {
+            hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        if !self.files.values().all(is_hash) {
+            return Err(ManifestError::Value("a hash that is not a SHA-256"));
+        }
+        if !(self.threshold > 0.0 && self.threshold < 1.0) {
+            return Err(ManifestError::Value(
+                "a threshold that is not between 0 and 1",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digits =
+        |byte: u8| [byte >> 4, byte & 15].map(|d| char::from(b"0123456789abcdef"[d as usize]));
+    Sha256::digest(bytes)
+        .iter()
+        .copied()
+        .flat_map(digits)
+        .collect()
+}
+
+/// Whether a file name is letters, digits, `.`, `_` and `-`, does not start with a dot, and so
+/// stays inside its folder on every system.
+fn is_plain(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            format: FORMAT,
+            model: "chexnet".into(),
+            model_version: "1.2.3".into(),
+            architecture: Architecture::Densenet121,
+            input: Input::expected(),
+            preprocessing: "00ff".into(),
+            threshold: 0.25,
+            files: [("model.onnx".to_string(), sha256(b"abc"))].into(),
+        }
+    }
+
+    #[test]
+    fn survives_its_file() {
+        let json = manifest().to_json().unwrap();
+        assert!(json.contains("\"architecture\": \"densenet121\""));
+        assert_eq!(Manifest::parse(json.as_bytes()), Ok(manifest()));
+    }
+
+    #[test]
+    fn hashes_like_everybody_else() {
+        // FIPS 180-4, the example of one block.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(b"abc"), abc);
+        let manifest = manifest();
+        assert_eq!(manifest.verify("model.onnx", b"abc"), Ok(()));
+        let hash = ManifestError::Hash("model.onnx".into());
+        assert_eq!(manifest.verify("model.onnx", b"abd"), Err(hash));
+        let unlisted = ManifestError::Unlisted("other".into());
+        assert_eq!(manifest.verify("other", b"abc"), Err(unlisted));
+    }
+
+    #[test]
+    fn a_later_format_is_told_before_anything_else() {
+        let refused = Manifest::parse(br#"{"format": 2, "threshold": "soft"}"#);
+        assert_eq!(refused, Err(ManifestError::Format(2)));
+    }
+
+    #[test]
+    fn file_names_stay_inside() {
+        for name in [
+            "../model.onnx",
+            "/etc/passwd",
+            "a\\b",
+            "",
+            "..",
+            ".hidden",
+            "C:x",
+            "a b",
+            "é",
+        ] {
+            let mut bad = manifest();
+            bad.files.insert(name.into(), sha256(b""));
+            let json = serde_json::to_vec(&bad).unwrap();
+            assert_eq!(
+                Manifest::parse(&json),
+                Err(ManifestError::FileName(name.into()))
+            );
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for threshold in [0.0, 1.0, -0.5, f64::NAN] {
+            let bad = Manifest {
+                threshold,
+                ..manifest()
+            };
+            assert!(
+                matches!(bad.to_json(), Err(ManifestError::Value(_))),
+                "{threshold}"
+            );
+        }
+        let mut bad = manifest();
+        bad.files.insert("model.onnx".into(), "BA78".into());
+        assert!(matches!(bad.to_json(), Err(ManifestError::Value(_))));
+    }
+
+    #[test]
+    fn architectures_by_name() {
+        for architecture in [Architecture::EfficientnetB0, Architecture::Densenet121] {
+            assert_eq!(architecture.name().parse(), Ok(architecture));
+            let json = serde_json::to_string(&architecture).unwrap();
+            assert_eq!(json.trim_matches('"'), architecture.name());
+        }
+        assert!("resnet".parse::<Architecture>().is_err());
+    }
+}
