@@ -1,1 +1,4 @@
-//! x
+//! Plumbline's host: cohorts, networks, training, evaluation, export.
+
+pub mod memory;
+pub mod nets;
