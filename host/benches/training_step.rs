@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
             for _ in 0..=repeats {
                 let start = Instant::now();
                 let loss = network
-                    .forward(&x, &mut Mode::Training(&mut rng))?
+                    .forward(&x, &mut Mode::Training(Some(&mut rng)))?
                     .logit()?
                     .sqr()?
                     .mean_all()?;

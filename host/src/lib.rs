@@ -1,4 +1,9 @@
 //! Plumbline's host: cohorts, networks, training, evaluation, export.
 
+pub mod cli;
+pub mod cohort;
+pub mod evaluate;
 pub mod memory;
+pub mod model;
 pub mod nets;
+pub mod train;

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
     /// Films scored at least this are called positive.
-    pub threshold: f32,
+    pub threshold: f64,
     /// Positives called positive.
     pub true_positives: u64,
     /// Negatives called positive.
@@ -13,9 +13,9 @@ pub struct CurvePoint {
 
 /// The counts at every distinct score, from the highest down. Scores that are not numbers come
 /// last.
-pub fn roc_curve(scores: &[f32], labels: &[bool]) -> Vec<CurvePoint> {
-    let rank = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score };
-    let mut films: Vec<(f32, bool)> = scores
+pub fn roc_curve(scores: &[f64], labels: &[bool]) -> Vec<CurvePoint> {
+    let rank = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
+    let mut films: Vec<(f64, bool)> = scores
         .iter()
         .zip(labels)
         .map(|(score, label)| (rank(*score), *label))
@@ -44,7 +44,7 @@ pub fn roc_curve(scores: &[f32], labels: &[bool]) -> Vec<CurvePoint> {
 
 /// The area under the ROC curve: the chance that a positive scores above a negative, ties half.
 /// Not a number where a class is missing.
-pub fn roc_auc(scores: &[f32], labels: &[bool]) -> f64 {
+pub fn roc_auc(scores: &[f64], labels: &[bool]) -> f64 {
     let (mut area, mut tp, mut fp) = (0.0, 0u64, 0u64);
     for point in roc_curve(scores, labels) {
         let width = (point.false_positives - fp) as f64;
@@ -56,7 +56,7 @@ pub fn roc_auc(scores: &[f32], labels: &[bool]) -> f64 {
 
 /// The area under the precision-recall curve as average precision: the sum over thresholds of
 /// precision times the recall gained. Not a number where there are no positives.
-pub fn average_precision(scores: &[f32], labels: &[bool]) -> f64 {
+pub fn average_precision(scores: &[f64], labels: &[bool]) -> f64 {
     let (mut area, mut tp) = (0.0, 0u64);
     for point in roc_curve(scores, labels) {
         let called = (point.true_positives + point.false_positives) as f64;
@@ -69,7 +69,7 @@ pub fn average_precision(scores: &[f32], labels: &[bool]) -> f64 {
 /// The threshold with the largest sensitivity + specificity (Youden, 1950), midway between the
 /// score that reaches it and the next lower one, so that it sits on neither. None where a class
 /// is missing.
-pub fn youden_threshold(scores: &[f32], labels: &[bool]) -> Option<f32> {
+pub fn youden_threshold(scores: &[f64], labels: &[bool]) -> Option<f64> {
     let points = roc_curve(scores, labels);
     let last = points.last()?;
     if last.true_positives == 0 || last.false_positives == 0 {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     // Areas by scikit-learn's roc_auc_score and average_precision_score.
-    const SCORES: [f32; 10] = [0.1, 0.4, 0.35, 0.8, 0.8, 0.2, 0.9, 0.5, 0.5, 0.05];
+    const SCORES: [f64; 10] = [0.1, 0.4, 0.35, 0.8, 0.8, 0.2, 0.9, 0.5, 0.5, 0.05];
     const LABELS: [bool; 10] =
         [false, false, true, true, false, false, true, true, false, false];
 
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(roc_auc(&[1.0, 1.0, 1.0], &labels), 0.5);
         assert_eq!(roc_auc(&[1.0, 2.0, 3.0], &labels), 0.0);
         assert!(roc_auc(&[1.0], &[true]).is_nan());
-        assert_eq!(roc_auc(&[f32::NAN, 2.0, 1.0], &[false, true, true]), 1.0);
+        assert_eq!(roc_auc(&[f64::NAN, 2.0, 1.0], &[false, true, true]), 1.0);
     }
 
     #[test]

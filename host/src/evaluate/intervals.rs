@@ -33,12 +33,12 @@ pub fn wilson(part: u64, whole: u64) -> Option<Interval> {
 /// The percentile bootstrap (Efron, 1979) of `measure` over films, drawn anew within each class
 /// so that every draw has both; none where a class is missing or `measure` gives no number.
 pub fn bootstrap(
-    scores: &[f32],
+    scores: &[f64],
     labels: &[bool],
-    measure: impl Fn(&[f32], &[bool]) -> Option<f64>,
+    measure: impl Fn(&[f64], &[bool]) -> Option<f64>,
 ) -> Option<Interval> {
     const DRAWS: usize = 1000;
-    let class = |label: bool| -> Vec<f32> {
+    let class = |label: bool| -> Vec<f64> {
         let of_class = scores.iter().zip(labels).filter(|(_, l)| **l == label);
         of_class.map(|(score, _)| *score).collect()
     };
@@ -50,7 +50,7 @@ pub fn bootstrap(
     let drawn_labels: Vec<bool> = (0..labels.len()).map(|i| i < positives.len()).collect();
     let mut values = Vec::with_capacity(DRAWS);
     for _ in 0..DRAWS {
-        let drawn: Vec<f32> = [&positives, &negatives]
+        let drawn: Vec<f64> = [&positives, &negatives]
             .into_iter()
             .flat_map(|class| std::iter::repeat_n(class, class.len()))
             .map(|class| class[rng.random_range(0..class.len())])
@@ -87,12 +87,12 @@ mod tests {
 
     #[test]
     fn the_bootstrap_surrounds_the_measure_and_shrinks_with_films() {
-        let auc = |scores: &[f32], labels: &[bool]| Some(roc_auc(scores, labels));
+        let auc = |scores: &[f64], labels: &[bool]| Some(roc_auc(scores, labels));
         let make = |films: usize| {
             let mut rng = ChaCha8Rng::seed_from_u64(2);
             let labels: Vec<bool> = (0..films).map(|i| i % 2 == 0).collect();
-            let noise = |label: &bool| rng.random::<f32>() + f32::from(u8::from(*label)) * 0.5;
-            (labels.iter().map(noise).collect::<Vec<f32>>(), labels)
+            let noise = |label: &bool| rng.random::<f64>() + f64::from(u8::from(*label)) * 0.5;
+            (labels.iter().map(noise).collect::<Vec<f64>>(), labels)
         };
         let width = |films| {
             let (scores, labels) = make(films);

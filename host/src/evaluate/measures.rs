@@ -12,7 +12,7 @@ use super::intervals::{Interval, bootstrap, wilson};
 #[derive(Clone, Debug, Default)]
 pub struct Scored {
     /// Probabilities.
-    pub probabilities: Vec<f32>,
+    pub probabilities: Vec<f64>,
     /// Labels in the same order.
     pub labels: Vec<bool>,
 }
@@ -53,29 +53,29 @@ pub struct Measures {
     /// Its interval (bootstrap).
     pub pr_auc_95: Option<Interval>,
     /// The probability from which a film is called positive.
-    pub threshold: f32,
+    pub threshold: f64,
 }
 
 fn number(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn confusion(probabilities: &[f32], labels: &[bool], threshold: f32) -> Confusion {
+fn confusion(probabilities: &[f64], labels: &[bool], threshold: f64) -> Confusion {
     let calls = probabilities.iter().map(|p| *p >= threshold);
     Confusion::count(calls.zip(labels.iter().copied()))
 }
 
 impl Measures {
     /// Measures `scored` films, called positive from `threshold` on.
-    pub fn new(scored: &Scored, threshold: f32) -> Self {
+    pub fn new(scored: &Scored, threshold: f64) -> Self {
         let Scored {
             probabilities,
             labels,
         } = scored;
         let counts = confusion(probabilities, labels, threshold);
-        let f1 = |p: &[f32], l: &[bool]| confusion(p, l, threshold).f1();
-        let auc = |p: &[f32], l: &[bool]| number(roc_auc(p, l));
-        let area = |p: &[f32], l: &[bool]| number(average_precision(p, l));
+        let f1 = |p: &[f64], l: &[bool]| confusion(p, l, threshold).f1();
+        let auc = |p: &[f64], l: &[bool]| number(roc_auc(p, l));
+        let area = |p: &[f64], l: &[bool]| number(average_precision(p, l));
         Self {
             n: counts.total(),
             positives: counts.tp + counts.fn_,

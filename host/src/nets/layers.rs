@@ -267,7 +267,7 @@ impl Linear1x1 {
 /// Candle's.
 pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
     match mode {
-        Mode::Training(rng) if rate > 0.0 => {
+        Mode::Training(Some(rng)) if rate > 0.0 => {
             let kept = 1.0 / (1.0 - rate);
             let mask: Vec<f32> = (0..x.elem_count())
                 .map(|_| if rng.random::<f32>() < rate { 0.0 } else { kept })
@@ -285,7 +285,7 @@ pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
 /// Candle's, if `x` is not 4-d.
 pub fn drop_branch(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
     match mode {
-        Mode::Training(rng) if rate > 0.0 => {
+        Mode::Training(Some(rng)) if rate > 0.0 => {
             let (films, channels, _, _) = x.dims4()?;
             let kept = 1.0 / (1.0 - rate);
             let scale: Vec<f32> = (0..films)

@@ -21,9 +21,9 @@ pub use parameters::{Parameters, WeightsError};
 pub enum Mode<'a> {
     /// Running statistics, no dropout.
     Evaluation,
-    /// Batch statistics (the running ones are updated), dropout and stochastic depth drawn from
-    /// the generator.
-    Training(&'a mut ChaCha8Rng),
+    /// Batch statistics (the running ones are updated); dropout and stochastic depth drawn from
+    /// the generator, or left out where there is none.
+    Training(Option<&'a mut ChaCha8Rng>),
 }
 
 /// What a network makes of a batch.

@@ -1,9 +1,9 @@
 //! Films prepared once and held in memory for all epochs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use plumbline_shared::decode::{DecodeError, decode};
-use plumbline_shared::preprocess::prepare;
+use plumbline_shared::preprocess::{Prepared, prepare};
 use rayon::prelude::*;
 
 use crate::cohort::Entry;
@@ -30,6 +30,22 @@ pub enum FilmsError {
     },
 }
 
+/// Decodes and prepares one film of a cohort.
+///
+/// # Errors
+/// If the file cannot be read or is not a film.
+pub fn prepare_file(path: &Path) -> Result<Prepared, FilmsError> {
+    let bytes = std::fs::read(path).map_err(|source| FilmsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let film = decode(&bytes).map_err(|source| FilmsError::Undecodable {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(prepare(&film))
+}
+
 /// Films as the networks see them, 256 x 256, with their labels.
 pub struct PreparedFilms {
     films: Vec<Vec<u16>>,
@@ -45,16 +61,7 @@ impl PreparedFilms {
         let films = entries
             .par_iter()
             .map(|entry| {
-                let path = &entry.film;
-                let bytes = std::fs::read(path).map_err(|source| FilmsError::Unreadable {
-                    path: path.clone(),
-                    source,
-                })?;
-                let film = decode(&bytes).map_err(|source| FilmsError::Undecodable {
-                    path: path.clone(),
-                    source,
-                })?;
-                let grey = prepare(&film).grey().to_vec();
+                let grey = prepare_file(&entry.film)?.grey().to_vec();
                 done();
                 Ok(grey)
             })

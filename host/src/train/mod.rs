@@ -16,9 +16,10 @@ mod rounds;
 mod run;
 
 pub use augment::Augmentation;
-pub use films::PreparedFilms;
+pub use checkpoint::replace_file;
+pub use films::{FilmsError, PreparedFilms, prepare_file};
 pub use loss::binary_cross_entropy;
 pub use optimiser::{Algorithm, Optimiser};
 pub use recipe::{Recipe, RecipeError, Round, Schedule, Trained};
 pub use rounds::{Epoch, TrainError, train};
-pub use run::{Run, RunError};
+pub use run::{Record, Run, RunError};

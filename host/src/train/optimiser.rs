@@ -2,7 +2,7 @@
 //! constants.
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOpN, Layout, Result, Tensor, Var, bail};
+use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
 /// An update rule.
@@ -161,7 +161,7 @@ struct Average {
     squared: bool,
 }
 
-impl InplaceOpN<1> for Average {
+impl InplaceOp2 for Average {
     fn name(&self) -> &'static str {
         "running average"
     }
@@ -170,7 +170,8 @@ impl InplaceOpN<1> for Average {
         &self,
         average: &mut CpuStorage,
         layout: &Layout,
-        [(gradient, gradient_layout)]: [(&CpuStorage, &Layout); 1],
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
     ) -> Result<()> {
         let (decay, share) = (self.decay as f32, (1.0 - self.decay) as f32);
         let gradient = contiguous(gradient, gradient_layout)?;
@@ -185,7 +186,7 @@ impl InplaceOpN<1> for Average {
 /// `sum += g^2`.
 struct AddSquare;
 
-impl InplaceOpN<1> for AddSquare {
+impl InplaceOp2 for AddSquare {
     fn name(&self) -> &'static str {
         "sum of squares"
     }
@@ -194,7 +195,8 @@ impl InplaceOpN<1> for AddSquare {
         &self,
         sum: &mut CpuStorage,
         layout: &Layout,
-        [(gradient, gradient_layout)]: [(&CpuStorage, &Layout); 1],
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
     ) -> Result<()> {
         let gradient = contiguous(gradient, gradient_layout)?;
         for (sum, g) in contiguous_mut(sum, layout)?.iter_mut().zip(gradient) {
@@ -211,7 +213,7 @@ struct Move {
     epsilon: f64,
 }
 
-impl InplaceOpN<2> for Move {
+impl InplaceOp3 for Move {
     fn name(&self) -> &'static str {
         "optimiser step"
     }
@@ -220,7 +222,10 @@ impl InplaceOpN<2> for Move {
         &self,
         parameter: &mut CpuStorage,
         layout: &Layout,
-        [(direction, direction_layout), (square, square_layout)]: [(&CpuStorage, &Layout); 2],
+        direction: &CpuStorage,
+        direction_layout: &Layout,
+        square: &CpuStorage,
+        square_layout: &Layout,
     ) -> Result<()> {
         let direction = contiguous(direction, direction_layout)?;
         let square = contiguous(square, square_layout)?;

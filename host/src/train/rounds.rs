@@ -97,7 +97,7 @@ pub fn train(
             return Err(TrainError::OneClass(name));
         }
     }
-    let mut trainer = Trainer::new(&run.recipe, training, validation)?;
+    let trainer = Trainer::new(&run.recipe, training, validation)?;
     let mut epochs = Vec::new();
     let mut start = Progress {
         round: 0,
@@ -251,10 +251,10 @@ impl<'a> Trainer<'a> {
         dropping: &mut ChaCha8Rng,
     ) -> candle_core::Result<Tensor> {
         match round.train {
-            Trained::All => self.network.forward(x, &mut Mode::Training(dropping))?.logit(),
+            Trained::All => self.network.forward(x, &mut Mode::Training(Some(dropping)))?.logit(),
             Trained::LastLayer => {
                 let features = self.network.features(x, &mut Mode::Evaluation)?.detach();
-                let logits = self.network.head(&features, &mut Mode::Training(dropping))?;
+                let logits = self.network.head(&features, &mut Mode::Training(Some(dropping)))?;
                 crate::nets::logit(&logits)
             }
         }
@@ -272,7 +272,7 @@ impl<'a> Trainer<'a> {
             let logit = self.network.forward(&x, &mut Mode::Evaluation)?.logit()?.detach();
             let loss: f32 = binary_cross_entropy(&logit, &label)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
-            logits.extend(logit.to_vec1::<f32>()?);
+            logits.extend(logit.to_vec1::<f32>()?.into_iter().map(f64::from));
         }
         Ok((total / films.len() as f64, roc_auc(&logits, films.labels())))
     }

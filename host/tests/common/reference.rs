@@ -24,6 +24,29 @@ pub struct Network {
     pub tensors: Vec<(String, Vec<usize>)>,
     /// Answers to several inputs, in evaluation mode and computed in double precision.
     pub answers: Vec<Answer>,
+    /// One training step in double precision on all the inputs, labelled 1 and 0, by batch
+    /// statistics and with nothing dropped out.
+    pub training: Training,
+}
+
+/// What one training step computes.
+#[derive(Deserialize)]
+pub struct Training {
+    /// Mean binary cross entropy.
+    pub loss: f64,
+    /// Gradients by parameter name.
+    pub gradients: BTreeMap<String, Gradient>,
+    /// Running statistics after the step by name: their sum and their first value.
+    pub statistics: BTreeMap<String, (f64, f64)>,
+}
+
+/// One parameter's gradient.
+#[derive(Deserialize)]
+pub struct Gradient {
+    /// Its Euclidean norm.
+    pub norm: f64,
+    /// Some values by flat index, the largest among them.
+    pub values: Vec<(usize, f64)>,
 }
 
 /// What torchvision answers to one input.

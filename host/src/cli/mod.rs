@@ -1,0 +1,50 @@
+//! The commands of `plumbline`.
+
+mod cohort;
+mod evaluate;
+mod export;
+mod model;
+mod predict;
+mod progress;
+mod train;
+
+use clap::{Parser, Subcommand};
+
+/// Trains, measures and exports Plumbline's networks.
+#[derive(Parser)]
+#[command(name = "plumbline", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make and inspect cohorts of films
+    Cohort(cohort::CohortArgs),
+    /// Train a network by a recipe
+    Train(train::Args),
+    /// Ask a model about films
+    Predict(predict::Args),
+    /// Measure a model on a cohort
+    Evaluate(evaluate::Args),
+    /// Make a station's bundle of a run
+    Export(export::Args),
+    /// Check that a bundle is whole
+    Verify(model::VerifyArgs),
+}
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+/// One sentence saying what is wrong and what to do.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Cohort(args) => cohort::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Verify(args) => model::verify(args),
+    }
+}

@@ -1,0 +1,136 @@
+//! Both networks against torchvision's, from the same weights.
+
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use common::reference;
+use plumbline_host::nets::{Mode, Network, Parameters};
+use plumbline_host::train::binary_cross_entropy;
+use plumbline_shared::manifest::Architecture;
+
+const SIDE: usize = reference::SIDE;
+
+/// The network with the reference's weights.
+fn network(architecture: Architecture) -> (Network, Parameters, reference::Network) {
+    let expected = reference::network(architecture.name());
+    let mut parameters = Parameters::new(&Device::Cpu, 0);
+    let network = Network::new(architecture, &mut parameters).unwrap();
+    assert_eq!(parameters.tensors().len(), expected.tensors.len());
+    parameters
+        .restore(&mut |name| {
+            let (_, shape) = expected.tensors.iter().find(|(other, _)| other == name)?;
+            let values = reference::tensor(name, shape);
+            Tensor::from_vec(values, shape.as_slice(), &Device::Cpu).ok()
+        })
+        .unwrap();
+    (network, parameters, expected)
+}
+
+fn inputs(expected: &reference::Network) -> Tensor {
+    let pictures: Vec<Tensor> = expected
+        .answers
+        .iter()
+        .map(|answer| {
+            let picture = reference::picture(&answer.input);
+            Tensor::from_vec(picture, (1, 3, SIDE, SIDE), &Device::Cpu).unwrap()
+        })
+        .collect();
+    Tensor::cat(&pictures, 0).unwrap()
+}
+
+fn assert_near(got: f64, expected: f64, tolerance: f64, what: &str) {
+    let error = (got - expected).abs() / expected.abs().max(1.0);
+    assert!(error <= tolerance, "{what}: {got} against {expected}");
+}
+
+fn forward_is_torchvision_s(architecture: Architecture) {
+    let (network, _, expected) = network(architecture);
+    let output = network
+        .forward(&inputs(&expected), &mut Mode::Evaluation)
+        .unwrap();
+    let logits = output.logits.to_vec2::<f32>().unwrap();
+    for (film, answer) in expected.answers.iter().enumerate() {
+        for (got, logit) in logits[film].iter().zip(&answer.logits) {
+            assert_near(f64::from(*got), *logit, 1e-4, "logit");
+        }
+        let features = output.features.get(film).unwrap().flatten_all().unwrap();
+        let features = features.to_vec1::<f32>().unwrap();
+        for (at, value) in &answer.features {
+            assert_near(f64::from(features[*at]), *value, 1e-4, "feature");
+        }
+    }
+}
+
+fn gradients_are_pytorch_s(architecture: Architecture) {
+    let (network, parameters, expected) = network(architecture);
+    let x = inputs(&expected);
+    let output = network.forward(&x, &mut Mode::Training(None)).unwrap();
+    let label = Tensor::new(&[1f32, 0.0], &Device::Cpu).unwrap();
+    let loss = binary_cross_entropy(&output.logit().unwrap(), &label).unwrap();
+    assert_near(f64::from(loss.to_scalar::<f32>().unwrap()), expected.training.loss, 1e-4, "loss");
+    let gradients = loss.backward().unwrap();
+    assert_eq!(parameters.trainable().count(), expected.training.gradients.len());
+    for (name, parameter) in parameters.trainable() {
+        let expected = &expected.training.gradients[name];
+        let gradient = gradients.get(parameter).unwrap().flatten_all().unwrap();
+        let gradient: Vec<f64> = gradient.to_dtype(DType::F64).unwrap().to_vec1().unwrap();
+        let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        let tolerance = 1e-3 * expected.norm;
+        assert!((norm - expected.norm).abs() <= tolerance, "{name}: {norm}, not {}", expected.norm);
+        for (at, value) in &expected.values {
+            let got = gradient[*at];
+            assert!((got - value).abs() <= tolerance, "{name}[{at}]: {got}, not {value}");
+        }
+    }
+    let tensors = parameters.tensors();
+    for (name, (sum, first)) in &expected.training.statistics {
+        let values = tensors[name].to_vec1::<f32>().unwrap();
+        assert_near(f64::from(values[0]), *first, 1e-4, name);
+        let got: f64 = values.iter().map(|v| f64::from(*v)).sum();
+        assert_near(got, *sum, 1e-4, name);
+    }
+}
+
+/// Runs on a thread with room for Candle's recursive backward pass.
+fn with_stack(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(work).unwrap();
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn densenet121_forward() {
+    forward_is_torchvision_s(Architecture::Densenet121);
+}
+
+#[test]
+fn efficientnet_b0_forward() {
+    forward_is_torchvision_s(Architecture::EfficientnetB0);
+}
+
+#[test]
+fn densenet121_gradients() {
+    with_stack(|| gradients_are_pytorch_s(Architecture::Densenet121));
+}
+
+#[test]
+fn efficientnet_b0_gradients() {
+    with_stack(|| gradients_are_pytorch_s(Architecture::EfficientnetB0));
+}
+
+#[test]
+fn parameter_counts_are_the_study_s() {
+    for (architecture, all) in
+        [(Architecture::EfficientnetB0, 4_729_342), (Architecture::Densenet121, 6_954_881)]
+    {
+        let mut parameters = Parameters::new(&Device::Cpu, 0);
+        let network = Network::new(architecture, &mut parameters).unwrap();
+        assert_eq!(parameters.trainable_count(), all);
+        if architecture == Architecture::Densenet121 {
+            let last = network.last_layer(&parameters);
+            let count: usize = last.iter().map(|(_, var)| var.elem_count()).sum();
+            assert_eq!(count, 1_025);
+        }
+    }
+}
