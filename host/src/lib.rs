@@ -1,1 +1,3 @@
-//! x
+//! Plumbline's host: cohorts, networks, training, evaluation, export.
+
+pub mod cohort;

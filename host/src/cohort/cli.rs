@@ -1,0 +1,93 @@
+//! `plumbline cohort`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Cohort;
+use super::phantom::{self, Format, PhantomOptions};
+
+/// Arguments of `plumbline cohort`.
+#[derive(Debug, Args)]
+pub struct CohortArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw phantom chest films with exact Cobb angles and spine masks
+    Phantom {
+        /// Number of films
+        #[arg(long)]
+        films: u64,
+        /// Share of films with scoliosis (Cobb angle of 10 degrees or more)
+        #[arg(long)]
+        prevalence: f64,
+        /// Seed: the same seed gives the same bytes
+        #[arg(long)]
+        seed: u64,
+        /// Folder to write, new or empty
+        #[arg(long)]
+        out: PathBuf,
+        /// File format of the films
+        #[arg(long, value_enum, default_value = "png")]
+        format: Format,
+        /// Pixels along each edge of a film
+        #[arg(long, default_value_t = 1024)]
+        side: u32,
+    },
+    /// Print a cohort's counts and Cobb angles
+    Show {
+        /// The cohort's folder
+        folder: PathBuf,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// One sentence that says what failed and what to do.
+pub fn run(args: CohortArgs) -> anyhow::Result<()> {
+    match args.command {
+        Command::Phantom {
+            films,
+            prevalence,
+            seed,
+            out,
+            format,
+            side,
+        } => {
+            let options = PhantomOptions {
+                films,
+                prevalence,
+                seed,
+                out,
+                format,
+                side,
+            };
+            let bar = ProgressBar::new(films).with_style(
+                ProgressStyle::with_template("{bar:40} {pos}/{len} films, {per_sec}, {eta} left")
+                    .context("the progress bar's template is wrong")?,
+            );
+            let started = std::time::Instant::now();
+            phantom::generate(&options, |more| bar.inc(more))?;
+            bar.finish_and_clear();
+            let seconds = started.elapsed().as_secs_f64();
+            let rate = films as f64 / seconds;
+            eprintln!(
+                "{films} films in {seconds:.1} s ({rate:.1} a second) in {}",
+                options.out.display()
+            );
+        }
+        Command::Show { folder } => {
+            let summary = Cohort::open(&folder)?.summary();
+            write!(std::io::stdout().lock(), "{summary}")?;
+        }
+    }
+    Ok(())
+}
