@@ -2,7 +2,7 @@
 
 use super::camera::Camera;
 use super::dice::Dice;
-use super::layer::{Joint, Layer};
+use super::layer::{Joint, Layer, Scratch};
 use super::organs::Organs;
 use super::patient::Patient;
 use super::spine::Spine;
@@ -22,7 +22,7 @@ pub(crate) struct Skeleton<'a> {
     pub(crate) camera: &'a Camera,
     pub(crate) bone: f64,
     pub(crate) layer: &'a mut Layer,
-    pub(crate) scratch: &'a mut Layer,
+    pub(crate) scratch: &'a mut Scratch,
 }
 
 impl Skeleton<'_> {
@@ -40,7 +40,7 @@ impl Skeleton<'_> {
                 let seen = along[0] * along[0] + along[1] * along[1];
                 let whole = seen + along[2] * along[2];
                 // A tube running along the ray is crossed obliquely.
-                let obliquity = libm::sqrt(whole / seen.max(whole / 9.0));
+                let obliquity = libm::sqrt(whole / seen.max(whole / 5.0));
                 let shadow = self.camera.shadow(station.at);
                 let diameter = 2.0 * station.radius * flatness * obliquity;
                 Joint {
@@ -78,7 +78,7 @@ impl Skeleton<'_> {
             for side in [-1.0f64, 1.0] {
                 let end = END[k].to_radians() * dice.normal(1.0, 0.02);
                 let drop = DROP[k] * s * slope;
-                let radius = (if k == 0 { 6.5 } else { 5.6 }) * s * thick;
+                let radius = (if k == 0 { 5.8 } else { 5.6 }) * s * thick;
                 let head = [
                     vertebra.centre[0] + side * vertebra.width * 0.52,
                     vertebra.centre[1] - vertebra.height * 0.45,
@@ -114,7 +114,7 @@ impl Skeleton<'_> {
                         for (value, start) in at.iter_mut().zip(head) {
                             *value = start + neck * (*value - start);
                         }
-                        let taper = if step == 0 { 0.8 } else { 1.0 };
+                        let taper = if step < 3 { 0.7 } else { 1.0 };
                         Station {
                             at,
                             radius: radius * taper,

@@ -83,10 +83,8 @@ pub(crate) fn torso(ray: &Ray, axis: [f32; 2], semi: [f32; 2]) -> Span {
     };
     // The section changes slowly along the ray: two steps of fixed-point iteration.
     let mid = profile(axis[1]);
-    (
-        axis[1] - profile(axis[1] - mid),
-        axis[1] + profile(axis[1] + mid),
-    )
+    let (back, front) = (profile(axis[1] - mid), profile(axis[1] + mid));
+    (axis[1] - back, axis[1] + front)
 }
 
 /// Interval where `a t^2 + 2 b t + c <= 0`, moved to `depth`.

@@ -125,7 +125,7 @@ impl Exposure {
             let index = (share * body.len() as f64) as usize;
             body.get(index).map_or(0.0, |&v| f64::from(v))
         };
-        let (low, high) = (at(0.03), at(0.985));
+        let (low, high) = (at(0.03), at(0.992));
         let span = (high - low).max(0.5);
         let middle = (low + high) / 2.0 + self.shift * span;
         (

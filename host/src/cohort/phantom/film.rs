@@ -5,7 +5,7 @@ use super::camera::Camera;
 use super::curve::{Cobb, Curve};
 use super::dice::Dice;
 use super::exposure::Exposure;
-use super::layer::Layer;
+use super::layer::{Layer, Scratch};
 use super::organs::Organs;
 use super::patient::Patient;
 use super::spine::{Posture, Spine};
@@ -122,7 +122,7 @@ impl Phantom {
         let dice = &mut self.dice;
         let dots = side as f32 / 1024.0;
         let mut grain = Layer::new(side);
-        let mut scratch = Layer::new(side);
+        let mut scratch = Scratch::new(side);
         grain.add_mottle(dice, 3.0 * dots.max(0.6), 0.22);
         vessels::add_vessels(
             &mut layer,
@@ -166,7 +166,7 @@ fn soft_tissue(camera: &Camera, organs: &Organs, dice: &mut Dice) -> Layer {
     };
     let mut layer = Layer::new(camera.side / step);
     let side = layer.side;
-    for (cells, amplitude) in [(7.0, 0.05), (19.0, 0.035), (60.0, 0.025)] {
+    for (cells, amplitude) in [(7.0, 0.05), (19.0, 0.035), (60.0, 0.012)] {
         layer.add_mottle(dice, side as f32 / cells, amplitude);
     }
     let middle = step as f64 / 2.0;

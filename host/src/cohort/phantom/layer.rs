@@ -50,6 +50,16 @@ pub(crate) struct Joint {
     pub(crate) strength: f32,
 }
 
+/// What [`Layer::add_chain`] works in, kept between calls: by pixel, one less the squared distance
+/// to the nearest axis in radii, and the strength there. All zero between calls.
+pub(crate) struct Scratch(Vec<[f32; 2]>);
+
+impl Scratch {
+    pub(crate) fn new(side: usize) -> Self {
+        Self(vec![[0.0; 2]; side * side])
+    }
+}
+
 impl Layer {
     pub(crate) fn new(side: usize) -> Self {
         Self {
@@ -58,14 +68,18 @@ impl Layer {
         }
     }
 
-    /// Adds a chain of tubes. Where links overlap the deeper shadow counts, so joints do not shine.
-    /// `wall` is the share of the radius that is cortical bone, 1 for a solid tube; `core` is the
-    /// attenuation of what is inside relative to the wall. `scratch` is a zeroed layer.
-    pub(crate) fn add_chain(&mut self, scratch: &mut Self, joints: &[Joint], wall: f32, core: f32) {
+    /// Adds a chain of tubes: at each pixel the link counts whose axis is nearest, so that joints
+    /// do not shine. `wall` is the share of the radius that is cortical bone, 1 for a solid tube;
+    /// `core` is the attenuation of what is inside relative to the wall.
+    pub(crate) fn add_chain(
+        &mut self,
+        scratch: &mut Scratch,
+        joints: &[Joint],
+        wall: f32,
+        core: f32,
+    ) {
         let side = self.side;
         let mut touched: Option<Bounds> = None;
-        let bore = 1.0 - wall;
-        let bore2 = bore * bore;
         for link in joints.windows(2) {
             let (a, b) = (&link[0], &link[1]);
             let bounds = Bounds::around(a.at, b.at, a.radius.max(b.radius), side);
@@ -77,29 +91,30 @@ impl Layer {
             let inverse = 1.0 / (dx * dx + dy * dy).max(1e-6);
             for row in bounds.top..bounds.bottom {
                 let py = row as f32 + 0.5 - a.at[1];
-                let line = &mut scratch.values[row * side..][bounds.left..bounds.right];
-                for (column, value) in line.iter_mut().enumerate() {
+                let line = &mut scratch.0[row * side..][bounds.left..bounds.right];
+                for (column, nearest) in line.iter_mut().enumerate() {
                     let px = (bounds.left + column) as f32 + 0.5 - a.at[0];
                     let t = ((px * dx + py * dy) * inverse).clamp(0.0, 1.0);
                     let (ex, ey) = (px - t * dx, py - t * dy);
                     let radius = a.radius + t * (b.radius - a.radius);
-                    let q = (ex * ex + ey * ey) / (radius * radius);
-                    if q < 1.0 {
-                        let inner = (bore2 - q).max(0.0).sqrt();
-                        let chord = (1.0 - q).sqrt() - inner * (1.0 - core);
-                        let strength = a.strength + t * (b.strength - a.strength);
-                        *value = value.max(chord * strength);
+                    let inside = 1.0 - (ex * ex + ey * ey) / (radius * radius);
+                    if inside > nearest[0] {
+                        *nearest = [inside, a.strength + t * (b.strength - a.strength)];
                     }
                 }
             }
         }
-        if let Some(t) = touched {
-            for row in t.top..t.bottom {
-                let from = &mut scratch.values[row * side..][t.left..t.right];
-                let to = &mut self.values[row * side..][t.left..t.right];
-                for (value, extra) in to.iter_mut().zip(from.iter_mut()) {
-                    *value += *extra;
-                    *extra = 0.0;
+        let Some(t) = touched else { return };
+        let bore = (1.0 - wall) * (1.0 - wall);
+        for row in t.top..t.bottom {
+            let from = &mut scratch.0[row * side..][t.left..t.right];
+            let to = &mut self.values[row * side..][t.left..t.right];
+            for (value, nearest) in to.iter_mut().zip(from) {
+                let [inside, strength] = *nearest;
+                if inside > 0.0 {
+                    let hollow = (bore - 1.0 + inside).max(0.0).sqrt() * (1.0 - core);
+                    *value += (inside.sqrt() - hollow) * strength;
+                    *nearest = [0.0; 2];
                 }
             }
         }

@@ -128,19 +128,19 @@ const BODY: [(f64, [f64; 2]); 14] = [
 
 // Half-width and half-depth of the inside of the rib cage.
 const CAGE: [(f64, [f64; 2]); 13] = [
-    (-14.0, [0.0, 0.0]),
-    (-10.0, [22.0, 12.0]),
-    (0.0, [44.0, 24.0]),
-    (15.0, [63.0, 37.0]),
-    (40.0, [86.0, 53.0]),
-    (70.0, [104.0, 66.0]),
-    (110.0, [118.0, 77.0]),
-    (150.0, [126.0, 84.0]),
-    (190.0, [131.0, 87.0]),
-    (230.0, [133.0, 87.0]),
-    (270.0, [132.0, 84.0]),
-    (310.0, [128.0, 80.0]),
-    (400.0, [120.0, 76.0]),
+    (-16.0, [0.0, 0.0]),
+    (-12.0, [30.0, 12.0]),
+    (0.0, [57.0, 26.0]),
+    (15.0, [76.0, 39.0]),
+    (40.0, [97.0, 55.0]),
+    (70.0, [111.0, 68.0]),
+    (110.0, [122.0, 79.0]),
+    (150.0, [128.0, 85.0]),
+    (190.0, [132.0, 88.0]),
+    (230.0, [133.0, 88.0]),
+    (270.0, [132.0, 85.0]),
+    (310.0, [128.0, 81.0]),
+    (400.0, [120.0, 77.0]),
 ];
 
 impl Organs {
@@ -216,8 +216,8 @@ impl Organs {
             [-1.0, 1.0]
                 .map(|side| {
                     Ellipsoid::upright(
-                        [at(height).0 + side * 78.0 * s, height, front - 14.0 * s],
-                        [62.0 * size, 60.0 * size, 40.0 * size],
+                        [at(height).0 + side * 78.0 * s, height, front - 20.0 * s],
+                        [70.0 * size, 58.0 * size, 34.0 * size],
                     )
                 })
                 .to_vec()
@@ -307,7 +307,7 @@ impl Organs {
         Section::mix(&self.sections[i], &self.sections[i + 1], row - i as f32)
     }
 
-    /// Height of the domes of the diaphragm above (x, y): negative inside the abdomen.
+    /// Whether the ray through (x, y) sees lung that no dome of the diaphragm hides.
     pub(crate) fn in_lung(&self, x: f32, y: f32) -> bool {
         let section = self.section(y);
         let across = (x - section.cage_midline).abs();
@@ -331,10 +331,7 @@ impl Organs {
             .fold(0.0, f32::max);
         let mut whole = union(trunk, (-arm, arm));
         for breast in &self.breasts {
-            let span = breast.span(ray);
-            if span.1 > span.0 {
-                whole = union((trunk.0.min(trunk.1), trunk.1.max(span.1)), (-arm, arm));
-            }
+            whole += union(trunk, breast.span(ray)) - (trunk.1 - trunk.0);
         }
         if trunk.1 <= trunk.0 {
             return whole * ray.secant();

@@ -6,9 +6,9 @@ use super::layer::{Bounds, Layer};
 use super::spine::{CERVICAL, Spine, Vertebra};
 
 /// What cancellous bone attenuates more than the soft tissue that it displaces, in 1/mm.
-const CANCELLOUS: f32 = 0.0105;
+const CANCELLOUS: f32 = 0.0115;
 /// The same for disc: cartilage is a little denser than muscle.
-const DISC: f32 = 0.0012;
+const DISC: f32 = 0.0006;
 /// Thickness of endplates and side walls, in millimetres.
 const SHELL: f32 = 1.1;
 

@@ -2,12 +2,12 @@
 
 use super::camera::Camera;
 use super::dice::Dice;
-use super::layer::{Joint, Layer};
+use super::layer::{Joint, Layer, Scratch};
 use super::organs::Organs;
 use super::patient::Patient;
 
 /// What a vessel attenuates more than the lung that it displaces, in 1/mm.
-const VESSEL: f64 = 0.014;
+const VESSEL: f64 = 0.0145;
 
 struct Branch {
     at: [f64; 2],
@@ -20,7 +20,7 @@ struct Branch {
 /// Adds the vessels of both lungs.
 pub(crate) fn add_vessels(
     layer: &mut Layer,
-    scratch: &mut Layer,
+    scratch: &mut Scratch,
     dice: &mut Dice,
     camera: &Camera,
     patient: &Patient,
@@ -30,13 +30,16 @@ pub(crate) fn add_vessels(
     let y = 128.0 * s;
     let midline = f64::from(organs.section(y as f32).cage_midline);
     let marked = dice.normal(1.0, 0.15);
-    let strength = VESSEL * dice.between(0.7, 1.15);
+    let strength = VESSEL * dice.between(0.85, 1.3);
     for side in [-1.0f64, 1.0] {
         let hilum = [midline + side * 34.0 * s, y - side * 4.0 * s];
         let mut open: Vec<Branch> = [-75.0f64, -42.0, -8.0, 25.0, 52.0, 78.0]
             .into_iter()
             .map(|angle| Branch {
-                at: hilum,
+                at: [
+                    hilum[0] + side * dice.between(-4.0, 9.0) * s,
+                    hilum[1] + angle * 0.22 * s,
+                ],
                 heading: (angle + dice.normal(0.0, 8.0)).to_radians(),
                 radius: 4.6 * s * marked * dice.between(0.75, 1.1),
                 depth: dice.normal(0.0, 25.0) * s,
