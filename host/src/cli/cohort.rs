@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Cohort;
-use super::phantom::{self, Format, PhantomOptions};
+use crate::cohort::Cohort;
+use crate::cohort::phantom::{self, Format, PhantomOptions};
 
 /// Arguments of `plumbline cohort`.
 #[derive(Debug, Args)]

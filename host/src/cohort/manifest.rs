@@ -1,0 +1,357 @@
+//! The cohort's manifest: `cohort.csv`, one row a film, which a spreadsheet opens.
+//!
+//! | column | |
+//! |---|---|
+//! | `film` | path of the film, relative to the cohort's folder |
+//! | `patient` | identifier; all films of one patient are in one split |
+//! | `split` | `train`, `val` or `test` |
+//! | `label` | 1: scoliosis, 0: none |
+//! | `cobb_degrees` | Cobb angle of the major curve, degrees, two decimals |
+//! | `curve` | `none`, `thoracic`, `thoracolumbar` or `double` |
+//! | `apex` | vertebra at the apex of the major curve, such as `T8` |
+//! | `convexity` | `left`, `right` or `none`: the patient's side that the major curve bulges to |
+//! | `mask` | path of the spine's mask, 255 where the column from T1 to L5 projects |
+//! | `age` | years |
+//! | `sex` | `F` or `M` |
+//! | `projection` | `PA` or `AP` |
+//! | `seed` | seed of the cohort that the film was drawn for |
+//!
+//! Reading needs `film`, `patient`, `split` and `label`; empty cells of other columns are unknown,
+//! and columns not listed here are passed over.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::CohortError;
+
+/// Name of the manifest in a cohort's folder.
+pub const MANIFEST: &str = "cohort.csv";
+
+/// The part of a study that a film belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Films that weights are fitted to.
+    Train,
+    /// Films that runs and thresholds are chosen by.
+    Val,
+    /// Films that results are stated on.
+    Test,
+}
+
+impl Split {
+    /// All splits.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+
+    /// The name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Kind of coronal curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CurveType {
+    /// No scoliosis.
+    None,
+    /// One main curve with its apex in the thoracic spine.
+    Thoracic,
+    /// One main curve with its apex about T12.
+    Thoracolumbar,
+    /// A thoracic and a lumbar curve of similar size.
+    Double,
+}
+
+/// The side a curve bulges to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Convexity {
+    /// The patient's left.
+    Left,
+    /// The patient's right.
+    Right,
+    /// No curve.
+    None,
+}
+
+/// The patient's sex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sex {
+    /// Female.
+    #[serde(rename = "F")]
+    Female,
+    /// Male.
+    #[serde(rename = "M")]
+    Male,
+}
+
+/// Direction of the rays through the patient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Projection {
+    /// From back to front.
+    Pa,
+    /// From front to back.
+    Ap,
+}
+
+/// One row of the manifest as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) film: String,
+    pub(crate) patient: String,
+    pub(crate) split: Split,
+    pub(crate) label: u8,
+    #[serde(default, serialize_with = "two_decimals")]
+    pub(crate) cobb_degrees: Option<f32>,
+    #[serde(default)]
+    pub(crate) curve: Option<CurveType>,
+    #[serde(default)]
+    pub(crate) apex: Option<String>,
+    #[serde(default)]
+    pub(crate) convexity: Option<Convexity>,
+    #[serde(default)]
+    pub(crate) mask: Option<String>,
+    #[serde(default)]
+    pub(crate) age: Option<u8>,
+    #[serde(default)]
+    pub(crate) sex: Option<Sex>,
+    #[serde(default)]
+    pub(crate) projection: Option<Projection>,
+    #[serde(default)]
+    pub(crate) seed: Option<u64>,
+}
+
+fn two_decimals<S: serde::Serializer>(value: &Option<f32>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => to.serialize_str(&format!("{value:.2}")),
+        None => to.serialize_none(),
+    }
+}
+
+/// One film of a cohort.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The film's file, the cohort's folder included.
+    pub film: PathBuf,
+    /// The patient.
+    pub patient: String,
+    /// The split.
+    pub split: Split,
+    /// Whether the film shows scoliosis.
+    pub label: bool,
+    /// Cobb angle of the major curve, in degrees.
+    pub cobb_degrees: Option<f32>,
+    /// Kind of curve.
+    pub curve: Option<CurveType>,
+    /// Vertebra at the apex.
+    pub apex: Option<String>,
+    /// Side of the convexity.
+    pub convexity: Option<Convexity>,
+    /// The spine mask's file, the cohort's folder included.
+    pub mask: Option<PathBuf>,
+    /// Age in years.
+    pub age: Option<u8>,
+    /// Sex.
+    pub sex: Option<Sex>,
+    /// Projection.
+    pub projection: Option<Projection>,
+}
+
+/// Reads the manifest `bytes` of the cohort in `folder`.
+pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortError> {
+    let file = folder.join(MANIFEST);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
+    let header = reader
+        .headers()
+        .map_err(|source| CohortError::Row {
+            file: file.clone(),
+            line: 1,
+            what: source.to_string(),
+        })?
+        .clone();
+    for column in ["film", "patient", "split", "label"] {
+        if !header.iter().any(|name| name == column) {
+            return Err(CohortError::MissingColumn { file, column });
+        }
+    }
+    let mut entries = Vec::new();
+    let mut record = csv::StringRecord::new();
+    loop {
+        let line = reader.position().line().max(2);
+        let bad = |what: String| CohortError::Row {
+            file: file.clone(),
+            line,
+            what,
+        };
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(entries),
+            Err(source) => return Err(bad(source.to_string())),
+        }
+        let row: Row = record
+            .deserialize(Some(&header))
+            .map_err(|source| bad(source.to_string()))?;
+        let inside = |path: &str| {
+            within(path).map(|path| folder.join(path)).ok_or_else(|| {
+                bad(format!(
+                    "the path {path:?} leads out of the cohort's folder"
+                ))
+            })
+        };
+        let label = match row.label {
+            0 => false,
+            1 => true,
+            other => return Err(bad(format!("label is {other}, but must be 0 or 1"))),
+        };
+        if row.patient.is_empty() {
+            return Err(bad("the patient is empty".into()));
+        }
+        if row
+            .cobb_degrees
+            .is_some_and(|angle| !(0.0..=180.0).contains(&angle))
+        {
+            return Err(bad("cobb_degrees must lie between 0 and 180".into()));
+        }
+        entries.push(Entry {
+            film: inside(&row.film)?,
+            patient: row.patient,
+            split: row.split,
+            label,
+            cobb_degrees: row.cobb_degrees,
+            curve: row.curve,
+            apex: row.apex,
+            convexity: row.convexity,
+            mask: row.mask.as_deref().map(inside).transpose()?,
+            age: row.age,
+            sex: row.sex,
+            projection: row.projection,
+        });
+    }
+}
+
+/// A relative path of plain names alone.
+fn within(path: &str) -> Option<&Path> {
+    let plain = !path.is_empty()
+        && !path.contains('\\')
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+    plain.then(|| Path::new(path))
+}
+
+/// The manifest's bytes.
+pub(crate) fn write(rows: &[Row]) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row {
+            film: "films/000000.png".into(),
+            patient: "P, \"1\"".into(),
+            split: Split::Val,
+            label: 1,
+            cobb_degrees: Some(23.5),
+            curve: Some(CurveType::Double),
+            apex: Some("T8".into()),
+            convexity: Some(Convexity::Right),
+            mask: Some("masks/000000.png".into()),
+            age: Some(14),
+            sex: Some(Sex::Female),
+            projection: Some(Projection::Pa),
+            seed: Some(7),
+        }
+    }
+
+    fn failure(text: &str) -> String {
+        read(Path::new("/c"), text.as_bytes())
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bytes = write(&[row()]).unwrap();
+        let entries = read(Path::new("/c"), &bytes).unwrap();
+        assert_eq!(
+            entries,
+            [Entry {
+                film: "/c/films/000000.png".into(),
+                patient: "P, \"1\"".into(),
+                split: Split::Val,
+                label: true,
+                cobb_degrees: Some(23.5),
+                curve: Some(CurveType::Double),
+                apex: Some("T8".into()),
+                convexity: Some(Convexity::Right),
+                mask: Some("/c/masks/000000.png".into()),
+                age: Some(14),
+                sex: Some(Sex::Female),
+                projection: Some(Projection::Pa),
+            }]
+        );
+    }
+
+    #[test]
+    fn four_columns_are_enough_and_others_are_passed_over() {
+        let text = "remark,label,split,patient,film\nx,0,train,a,f.png\n";
+        let entries = read(Path::new("/c"), text.as_bytes()).unwrap();
+        assert_eq!(entries.len(), 1);
+        assert!(!entries[0].label);
+        assert_eq!(entries[0].cobb_degrees, None);
+    }
+
+    #[test]
+    fn hostile_rows_are_refused_by_line() {
+        let message = failure("film,patient,label\nf.png,a,0\n");
+        assert!(
+            message.contains("split") && message.contains("cohort.csv"),
+            "{message}"
+        );
+        let head = "film,patient,split,label,cobb_degrees\nf.png,a,train,0,1.0\n";
+        for (row, word) in [
+            ("../f.png,a,train,0,1.0", "leads out"),
+            ("/etc/passwd,a,train,0,1.0", "leads out"),
+            ("a\\..\\f.png,a,train,0,1.0", "leads out"),
+            (",a,train,0,1.0", "leads out"),
+            ("f.png,,train,0,1.0", "patient"),
+            ("f.png,a,practice,0,1.0", "practice"),
+            ("f.png,a,train,2,1.0", "label is 2"),
+            ("f.png,a,train,yes,1.0", "label"),
+            ("f.png,a,train,0,NaN", "cobb_degrees"),
+            ("f.png,a,train", "field"),
+        ] {
+            let message = failure(&format!("{head}{row}\n"));
+            assert!(
+                message.contains("line 3") && message.contains(word),
+                "{row}: {message}"
+            );
+        }
+        let mut bytes = head.as_bytes().to_vec();
+        bytes.extend_from_slice(b"\xff\xfe,a,train,0,1\n");
+        let message = read(Path::new("/c"), &bytes).unwrap_err().to_string();
+        assert!(
+            message.contains("UTF-8") || message.contains("utf-8"),
+            "{message}"
+        );
+    }
+}

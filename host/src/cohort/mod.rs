@@ -1,0 +1,155 @@
+//! Where films come from: a folder of films and the manifest that says what they show.
+
+pub mod manifest;
+pub mod phantom;
+mod split;
+mod summary;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use manifest::{Convexity, CurveType, Entry, MANIFEST, Projection, Sex, Split};
+pub use summary::Summary;
+
+/// Why a cohort cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CohortError {
+    /// The manifest cannot be read.
+    #[error("cannot read {}: {source}; give the folder that holds a cohort", file.display())]
+    Manifest {
+        /// The manifest.
+        file: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A column is missing.
+    #[error("{} has no column `{column}`; add it to the header", file.display())]
+    MissingColumn {
+        /// The manifest.
+        file: PathBuf,
+        /// The column.
+        column: &'static str,
+    },
+    /// A row cannot be understood.
+    #[error("line {line} of {} cannot be used: {what}", file.display())]
+    Row {
+        /// The manifest.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A film or mask is absent.
+    #[error("{} is listed in the manifest but is not there; restore it or remove its row", file.display())]
+    Absent {
+        /// The file.
+        file: PathBuf,
+    },
+    /// One patient's films are in two splits.
+    #[error("patient {patient:?} in {} is in two splits; keep all films of a patient in one", file.display())]
+    SplitPatient {
+        /// The manifest.
+        file: PathBuf,
+        /// The patient.
+        patient: String,
+    },
+}
+
+/// A cohort on disk.
+#[derive(Debug, Clone)]
+pub struct Cohort {
+    entries: Vec<Entry>,
+    fingerprint: String,
+}
+
+impl Cohort {
+    /// Opens the cohort in a folder.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest is unreadable, lacks a column or has a row that cannot be used, when a
+    /// listed file is absent, or when a patient is in two splits.
+    pub fn open(folder: &Path) -> Result<Self, CohortError> {
+        let file = folder.join(MANIFEST);
+        let bytes = std::fs::read(&file).map_err(|source| CohortError::Manifest {
+            file: file.clone(),
+            source,
+        })?;
+        let entries = manifest::read(folder, &bytes)?;
+        for entry in &entries {
+            for listed in [Some(&entry.film), entry.mask.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                if !listed.is_file() {
+                    return Err(CohortError::Absent {
+                        file: listed.clone(),
+                    });
+                }
+            }
+        }
+        if let Some(patient) = split::torn_patient(&entries) {
+            return Err(CohortError::SplitPatient {
+                file,
+                patient: patient.to_owned(),
+            });
+        }
+        let fingerprint = Sha256::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self {
+            entries,
+            fingerprint,
+        })
+    }
+
+    /// All films, in the manifest's order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The films of one split, in the manifest's order.
+    pub fn films(&self, split: Split) -> impl Iterator<Item = &Entry> {
+        self.entries
+            .iter()
+            .filter(move |entry| entry.split == split)
+    }
+
+    /// SHA-256 of the manifest, in hexadecimal.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Counts by split and label, and the Cobb angles.
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_checks_files_and_patients() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Cohort::open(folder.path()).map_err(|error| error.to_string());
+        assert!(open().unwrap_err().contains("cohort.csv"));
+        let write = |text: &str| std::fs::write(folder.path().join(MANIFEST), text).unwrap();
+        write("film,patient,split,label\na.png,p,train,1\nb.png,p,test,1\n");
+        assert!(open().unwrap_err().contains("a.png"));
+        for name in ["a.png", "b.png"] {
+            std::fs::write(folder.path().join(name), b"").unwrap();
+        }
+        assert!(open().unwrap_err().contains("two splits"));
+        write("film,patient,split,label\na.png,p,train,1\nb.png,q,test,0\n");
+        let cohort = open().unwrap();
+        assert_eq!(cohort.films(Split::Test).count(), 1);
+        assert_eq!(cohort.films(Split::Val).count(), 0);
+        assert_eq!(cohort.fingerprint().len(), 64);
+    }
+}

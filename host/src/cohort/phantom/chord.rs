@@ -1,0 +1,162 @@
+//! Where a ray runs inside a solid: closed forms, as intervals of the depth z.
+
+use super::camera::Ray;
+
+/// An interval of depth in millimetres; empty when it ends before it begins.
+pub(crate) type Span = (f32, f32);
+
+/// The empty interval.
+pub(crate) const NOWHERE: Span = (0.0, 0.0);
+
+/// An ellipsoid whose long axes may be turned in the coronal plane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ellipsoid {
+    pub(crate) centre: [f32; 3],
+    pub(crate) semi: [f32; 3],
+    /// Cosine and sine of the turn in the coronal plane.
+    pub(crate) turn: [f32; 2],
+}
+
+impl Ellipsoid {
+    /// An ellipsoid along the coordinate axes.
+    pub(crate) fn upright(centre: [f64; 3], semi: [f64; 3]) -> Self {
+        Self::turned(centre, semi, 0.0)
+    }
+
+    /// An ellipsoid turned by an angle in radians.
+    pub(crate) fn turned(centre: [f64; 3], semi: [f64; 3], angle: f64) -> Self {
+        Self {
+            centre: centre.map(|c| c as f32),
+            semi: semi.map(|s| s as f32),
+            turn: [libm::cos(angle) as f32, libm::sin(angle) as f32],
+        }
+    }
+
+    /// The part of the ray inside.
+    pub(crate) fn span(&self, ray: &Ray) -> Span {
+        let [cos, sin] = self.turn;
+        let local = |x: f32, y: f32| {
+            [
+                (cos * x + sin * y) / self.semi[0],
+                (cos * y - sin * x) / self.semi[1],
+            ]
+        };
+        let depth = self.centre[2];
+        let from = local(
+            ray.at[0] + ray.slope[0] * depth - self.centre[0],
+            ray.at[1] + ray.slope[1] * depth - self.centre[1],
+        );
+        let reach = from[0] * from[0] + from[1] * from[1];
+        // Rays are within a few degrees of the z axis, so most misses show early.
+        if reach > 2.0 {
+            return NOWHERE;
+        }
+        let step = local(ray.slope[0], ray.slope[1]);
+        let a = step[0] * step[0] + step[1] * step[1] + 1.0 / (self.semi[2] * self.semi[2]);
+        let b = from[0] * step[0] + from[1] * step[1];
+        root(a, b, reach - 1.0, depth)
+    }
+}
+
+/// The part of the ray inside an upright elliptic cylinder with its axis at (x, z).
+pub(crate) fn cylinder(ray: &Ray, axis: [f32; 2], semi: [f32; 2]) -> Span {
+    let from = (ray.at[0] + ray.slope[0] * axis[1] - axis[0]) / semi[0];
+    let step = ray.slope[0] / semi[0];
+    root(
+        step * step + 1.0 / (semi[1] * semi[1]),
+        from * step,
+        from * from - 1.0,
+        axis[1],
+    )
+}
+
+/// The part of the ray inside an upright cylinder of rounded-box section: half an ellipse, half a
+/// fourth-degree superellipse.
+pub(crate) fn torso(ray: &Ray, axis: [f32; 2], semi: [f32; 2]) -> Span {
+    let profile = |depth: f32| {
+        let x = (ray.at[0] + ray.slope[0] * depth - axis[0]) / semi[0];
+        let q = x * x;
+        if q >= 1.0 {
+            return 0.0;
+        }
+        semi[1] * 0.5 * ((1.0 - q).sqrt() + (1.0 - q * q).sqrt().sqrt())
+    };
+    // The section changes slowly along the ray: two steps of fixed-point iteration.
+    let mid = profile(axis[1]);
+    let (back, front) = (profile(axis[1] - mid), profile(axis[1] + mid));
+    (axis[1] - back, axis[1] + front)
+}
+
+/// Interval where `a t^2 + 2 b t + c <= 0`, moved to `depth`.
+fn root(a: f32, b: f32, c: f32, depth: f32) -> Span {
+    let discriminant = b * b - a * c;
+    if discriminant <= 0.0 {
+        return NOWHERE;
+    }
+    let half = discriminant.sqrt();
+    (depth + (-b - half) / a, depth + (-b + half) / a)
+}
+
+/// A union of disjoint depth intervals, from which solids can be cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spans {
+    parts: [Span; 10],
+    count: usize,
+}
+
+impl Spans {
+    pub(crate) fn new(span: Span) -> Self {
+        let mut parts = [NOWHERE; 10];
+        parts[0] = span;
+        Self {
+            parts,
+            count: usize::from(span.1 > span.0),
+        }
+    }
+
+    /// Removes an interval.
+    pub(crate) fn cut(&mut self, by: Span) {
+        if by.1 <= by.0 {
+            return;
+        }
+        let mut i = 0;
+        while i < self.count {
+            let (from, to) = self.parts[i];
+            if by.1 <= from || by.0 >= to {
+                i += 1;
+            } else if by.0 <= from && by.1 >= to {
+                self.count -= 1;
+                self.parts[i] = self.parts[self.count];
+            } else {
+                if by.0 > from && by.1 < to {
+                    if self.count < self.parts.len() {
+                        self.parts[self.count] = (by.1, to);
+                        self.count += 1;
+                    }
+                    self.parts[i] = (from, by.0);
+                } else if by.0 > from {
+                    self.parts[i] = (from, by.0);
+                } else {
+                    self.parts[i] = (by.1, to);
+                }
+                i += 1;
+            }
+        }
+    }
+
+    /// Total length along z.
+    pub(crate) fn length(&self) -> f32 {
+        self.parts[..self.count].iter().map(|s| s.1 - s.0).sum()
+    }
+}
+
+/// Length of the union of two intervals.
+pub(crate) fn union(a: Span, b: Span) -> f32 {
+    let (la, lb) = ((a.1 - a.0).max(0.0), (b.1 - b.0).max(0.0));
+    let shared = if la > 0.0 && lb > 0.0 {
+        (a.1.min(b.1) - a.0.max(b.0)).max(0.0)
+    } else {
+        0.0
+    };
+    la + lb - shared
+}

@@ -1,0 +1,63 @@
+//! Random variates that are the same on every platform and in every thread order.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// One stream of random variates; a film's stream depends on the cohort's seed and its index alone.
+pub(crate) struct Dice(ChaCha8Rng);
+
+impl Dice {
+    /// The stream numbered `stream` of the cohort seeded `seed`.
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8..24].copy_from_slice(b"plumbline cohort");
+        let mut generator = ChaCha8Rng::from_seed(key);
+        generator.set_stream(stream);
+        Self(generator)
+    }
+
+    /// Uniform in [0, 1).
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform in [low, high).
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// True with the given probability.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
+    /// Normal (Box and Muller), redrawn until within two and a half deviations of the mean.
+    pub(crate) fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
+        loop {
+            let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));
+            let value = radius * libm::cos(core::f64::consts::TAU * self.unit());
+            if value.abs() <= 2.5 {
+                return mean + deviation * value;
+            }
+        }
+    }
+
+    /// Weibull, by inversion.
+    pub(crate) fn weibull(&mut self, shape: f64, scale: f64) -> f64 {
+        scale * libm::pow(-libm::log(1.0 - self.unit()), 1.0 / shape)
+    }
+
+    /// Fisher and Yates.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = (self.unit() * (last + 1) as f64) as usize;
+            items.swap(last, other);
+        }
+    }
+
+    /// Uniform bytes.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+}
