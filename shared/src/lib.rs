@@ -13,7 +13,10 @@ extern crate std;
 #[cfg(feature = "bundle")]
 pub mod bundle;
 pub mod decision;
+#[cfg(feature = "decode")]
+pub mod decode;
 pub mod film;
 pub mod gradcam;
+pub mod grey;
 pub mod manifest;
 pub mod preprocess;
