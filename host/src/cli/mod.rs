@@ -2,7 +2,6 @@
 
 mod cohort;
 mod evaluate;
-mod export;
 mod model;
 mod predict;
 mod progress;
@@ -10,7 +9,6 @@ mod train;
 
 use clap::{Parser, Subcommand};
 
-/// Trains, measures and exports Plumbline's networks.
 #[derive(Parser)]
 #[command(name = "plumbline", version)]
 pub struct Cli {
@@ -28,8 +26,6 @@ enum Command {
     Predict(predict::Args),
     /// Measure a model on a cohort
     Evaluate(evaluate::Args),
-    /// Make a station's bundle of a run
-    Export(export::Args),
     /// Check that a bundle is whole
     Verify(model::VerifyArgs),
 }
@@ -44,7 +40,6 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
-        Command::Export(args) => export::run(args),
         Command::Verify(args) => model::verify(args),
     }
 }

@@ -47,9 +47,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let films = plumbline_shared::decode::list(&args.films)?;
+    let films = &args.films;
     let mut failed = 0;
-    for film in &films {
+    for film in films {
         match read_film(&model, film) {
             Ok((reading, milliseconds)) => {
                 let name = film.display().to_string();

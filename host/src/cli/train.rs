@@ -72,14 +72,12 @@ fn work(
     validation: &PreparedFilms,
     init: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let bar = bar(0, "films");
-    bar.set_length(training.len() as u64);
+    let bar = bar(films_in_all(&run.recipe, training.len()), "films");
     let step = |films: usize, loss: f32| {
         bar.inc(films as u64);
         bar.set_message(format!("loss {loss:.3}"));
     };
     let done = |epoch: &Epoch| {
-        bar.reset();
         bar.suspend(|| {
             println!(
                 "round {} epoch {}: loss {:.4}, validation loss {:.4}, ROC-AUC {:.4}{}, {:.0} s",
@@ -97,6 +95,12 @@ fn work(
     bar.finish_and_clear();
     println!("the best weights are {}", run.best_weights().display());
     Ok(())
+}
+
+/// Films drawn over all rounds.
+fn films_in_all(recipe: &Recipe, training: usize) -> u64 {
+    let rounds = recipe.rounds.iter();
+    rounds.map(|round| (round.epochs * round.films.unwrap_or(training)) as u64).sum()
 }
 
 /// The prepared films of one split.

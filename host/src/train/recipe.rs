@@ -40,8 +40,11 @@ pub struct Round {
     pub schedule: Schedule,
     /// Films a batch, half of them positive, half negative; even.
     pub batch: usize,
-    /// Epochs; in each, as many films are drawn as the training set holds.
+    /// Epochs; validation follows each.
     pub epochs: usize,
+    /// Films drawn an epoch; without, as many as the training set holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub films: Option<usize>,
     /// The side that films are reduced to, in pixels: 256 as in the field, or 128 for quick
     /// rounds that come before.
     #[serde(default = "field_side")]
@@ -155,8 +158,8 @@ impl Recipe {
             let name = format!("round {}", index + 1);
             if round.batch < 2 || round.batch % 2 != 0 {
                 Some(format!("{name} has a batch of {}: give an even number", round.batch))
-            } else if round.epochs == 0 {
-                Some(format!("{name} has no epochs"))
+            } else if round.epochs == 0 || round.films == Some(0) {
+                Some(format!("{name} has no epochs, or none with films"))
             } else if round.side < 64 || SIDE % round.side != 0 {
                 Some(format!("{name} has a side of {}: give 64, 128 or 256", round.side))
             } else if !(round.learning_rate > 0.0 && round.learning_rate <= 10.0) {

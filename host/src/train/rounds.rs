@@ -205,7 +205,9 @@ impl<'a> Trainer<'a> {
         let round = &self.recipe.rounds[round_index];
         let mut drawing = self.generator("batches", round_index, epoch);
         let mut dropping = self.generator("dropout", round_index, epoch);
-        let batches = balanced_epoch(self.training.labels(), round.batch, &mut drawing);
+        let labels = self.training.labels();
+        let films = round.films.unwrap_or(labels.len());
+        let batches = balanced_epoch(labels, films, round.batch, &mut drawing);
         let steps = batches.len() * round.epochs;
         let mut total = 0.0;
         let count = batches.len();
