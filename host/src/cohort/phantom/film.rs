@@ -159,7 +159,7 @@ impl Phantom {
 /// Attenuation of the soft tissues. They have no detail finer than half a millimetre but their
 /// edges, so half the film's resolution is enough for films above 512 pixels.
 fn soft_tissue(camera: &Camera, organs: &Organs, dice: &mut Dice) -> Layer {
-    let step = if camera.side > 512 && camera.side % 2 == 0 {
+    let step = if camera.side > 512 && camera.side.is_multiple_of(2) {
         2
     } else {
         1
