@@ -1,5 +1,7 @@
 //! `plumbline`: the host's commands.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use plumbline_host::cohort::cli::{self as cohort, CohortArgs};
 
@@ -20,8 +22,15 @@ enum Command {
     Cohort(CohortArgs),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
         Command::Cohort(args) => cohort::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
