@@ -176,7 +176,7 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
         .map_err(|source| CohortError::Row {
             file: file.clone(),
             line: 1,
-            what: source.to_string(),
+            what: reason(&source, &csv::StringRecord::new()),
         })?
         .clone();
     for column in ["film", "patient", "split", "label"] {
@@ -187,20 +187,21 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
     let mut entries = Vec::new();
     let mut record = csv::StringRecord::new();
     loop {
-        let line = reader.position().line().max(2);
+        let refused = |error: csv::Error| CohortError::Row {
+            file: file.clone(),
+            line: error.position().map_or(0, csv::Position::line),
+            what: reason(&error, &header),
+        };
+        if !reader.read_record(&mut record).map_err(refused)? {
+            return Ok(entries);
+        }
+        let line = record.position().map_or(0, csv::Position::line);
         let bad = |what: String| CohortError::Row {
             file: file.clone(),
             line,
             what,
         };
-        match reader.read_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(entries),
-            Err(source) => return Err(bad(source.to_string())),
-        }
-        let row: Row = record
-            .deserialize(Some(&header))
-            .map_err(|source| bad(source.to_string()))?;
+        let row: Row = record.deserialize(Some(&header)).map_err(refused)?;
         let inside = |path: &str| {
             within(path).map(|path| folder.join(path)).ok_or_else(|| {
                 bad(format!(
@@ -236,6 +237,21 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
             sex: row.sex,
             projection: row.projection,
         });
+    }
+}
+
+/// What a CSV error says, without the position that the caller gives in its own words.
+fn reason(error: &csv::Error, header: &csv::StringRecord) -> String {
+    match error.kind() {
+        csv::ErrorKind::Deserialize { err, .. } => {
+            let column = err.field().and_then(|field| header.get(field as usize));
+            format!("column `{}`: {}", column.unwrap_or("?"), err.kind())
+        }
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("it has {len} fields where the header has {expected_len}"),
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8 text".into(),
+        _ => error.to_string(),
     }
 }
 
@@ -350,7 +366,7 @@ mod tests {
         bytes.extend_from_slice(b"\xff\xfe,a,train,0,1\n");
         let message = read(Path::new("/c"), &bytes).unwrap_err().to_string();
         assert!(
-            message.contains("UTF-8") || message.contains("utf-8"),
+            message.contains("line 3") && message.contains("UTF-8"),
             "{message}"
         );
     }

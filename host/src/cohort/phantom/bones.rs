@@ -110,7 +110,7 @@ impl Skeleton<'_> {
                             depth * cos - across * sin,
                         ];
                         // The neck of the rib leads from the vertebra into the arc.
-                        let neck = ((t - 0.0) / 0.16).min(1.0);
+                        let neck = (t / 0.16).min(1.0);
                         for (value, start) in at.iter_mut().zip(head) {
                             *value = start + neck * (*value - start);
                         }

@@ -90,3 +90,30 @@ impl Camera {
         [(cos * x - sin * y) as f32, (sin * x + cos * y) as f32]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ray_to_a_shadow_meets_the_point() {
+        for (source, detector) in [(-1680.0, 120.0), (1680.0, -120.0)] {
+            let camera = Camera {
+                side: 512,
+                pitch: 0.8,
+                source: [12.0, 140.0, source],
+                detector,
+                centre: [3.0, 150.0],
+                turn: [libm::cos(0.05), libm::sin(0.05)],
+            };
+            for point in [[0.0, 0.0, 0.0], [80.0, 210.0, -60.0], [-120.0, 40.0, 70.0]] {
+                let [column, row] = camera.shadow(point).at.map(f64::from);
+                let ray = camera.ray(column, row);
+                for axis in [0, 1] {
+                    let met = ray.at[axis] + ray.slope[axis] * point[2] as f32;
+                    assert!((f64::from(met) - point[axis]).abs() < 0.01);
+                }
+            }
+        }
+    }
+}

@@ -160,3 +160,97 @@ pub(crate) fn union(a: Span, b: Span) -> f32 {
     };
     la + lb - shared
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::dice::Dice;
+    use super::*;
+
+    fn ray(dice: &mut Dice) -> Ray {
+        let mut uniform = |reach: f64| dice.between(-reach, reach) as f32;
+        Ray {
+            at: [uniform(40.0), uniform(40.0)],
+            slope: [uniform(0.2), uniform(0.2)],
+        }
+    }
+
+    /// Length of the depths at which `inside` holds, by sampling.
+    fn sampled(ray: &Ray, inside: impl Fn([f32; 3]) -> bool) -> f32 {
+        let step = 0.01f32;
+        let hits = (-20_000..20_000)
+            .filter(|&i| {
+                let z = (i as f32 + 0.5) * step;
+                inside([
+                    ray.at[0] + ray.slope[0] * z,
+                    ray.at[1] + ray.slope[1] * z,
+                    z,
+                ])
+            })
+            .count();
+        hits as f32 * step
+    }
+
+    fn length(span: Span) -> f32 {
+        span.1 - span.0
+    }
+
+    #[test]
+    fn chords_equal_numerical_integration() {
+        let mut dice = Dice::new(1, 1);
+        let (centre, semi, angle) = ([5.0, -8.0, 12.0], [60.0, 35.0, 45.0], 0.6f64);
+        let ellipsoid = Ellipsoid::turned(centre, semi, angle);
+        for _ in 0..40 {
+            let ray = ray(&mut dice);
+            let exact = sampled(&ray, |p| {
+                let d: [f64; 3] = core::array::from_fn(|k| f64::from(p[k]) - centre[k]);
+                let along = d[0] * angle.cos() + d[1] * angle.sin();
+                let across = d[1] * angle.cos() - d[0] * angle.sin();
+                (along / semi[0]).powi(2) + (across / semi[1]).powi(2) + (d[2] / semi[2]).powi(2)
+                    <= 1.0
+            });
+            let chord = length(ellipsoid.span(&ray));
+            assert!((chord - exact).abs() < 0.05, "{chord} {exact}");
+
+            let exact = sampled(&ray, |p| {
+                ((p[0] - 4.0) / 50.0).powi(2) + ((p[2] + 9.0) / 30.0).powi(2) <= 1.0
+            });
+            let chord = length(cylinder(&ray, [4.0, -9.0], [50.0, 30.0]));
+            assert!((chord - exact).abs() < 0.05, "{chord} {exact}");
+
+            let exact = sampled(&ray, |p| {
+                let q = ((p[0] - 3.0) / 150.0f32).powi(2);
+                let half = 50.0 * ((1.0 - q).sqrt() + (1.0 - q * q).sqrt().sqrt());
+                (p[2] - 5.0).abs() <= half
+            });
+            let chord = length(torso(&ray, [3.0, 5.0], [150.0, 100.0]));
+            assert!((chord - exact).abs() < 0.3, "{chord} {exact}");
+        }
+    }
+
+    #[test]
+    fn cuts_and_unions_equal_sampling() {
+        let mut dice = Dice::new(2, 1);
+        for _ in 0..200 {
+            let mut span = || {
+                let from = dice.between(0.0, 100.0) as u8;
+                (from, from + dice.between(0.0, 50.0) as u8)
+            };
+            let float = |s: (u8, u8)| (f32::from(s.0), f32::from(s.1));
+            let whole = span();
+            let cuts = [span(), span(), span(), span()];
+            let mut spans = Spans::new(float(whole));
+            for cut in cuts {
+                spans.cut(float(cut));
+            }
+            let holds = |s: (u8, u8), i: u8| s.0 <= i && i < s.1;
+            let left = (0..=255)
+                .filter(|&i| holds(whole, i) && !cuts.iter().any(|&c| holds(c, i)))
+                .count();
+            assert_eq!(spans.length(), left as f32);
+            let either = (0..=255)
+                .filter(|&i| holds(whole, i) || holds(cuts[0], i))
+                .count();
+            assert_eq!(union(float(whole), float(cuts[0])), either as f32);
+        }
+    }
+}

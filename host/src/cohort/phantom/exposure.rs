@@ -155,3 +155,39 @@ fn normals() -> &'static [f32; NORMALS] {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_follows_the_quanta_that_arrive() {
+        let mut layer = Layer::new(128);
+        for attenuation in [1.0f32, 3.0, 5.0] {
+            layer.values.fill(attenuation);
+            let exposure = Exposure {
+                quanta: 1e6,
+                shift: 0.0,
+                stretch: 1.0,
+                gamma: 1.0,
+                dark: 0.0,
+                light: 0.8,
+                blur: 0.0,
+                margins: [0.0; 4],
+                outside: 0,
+            };
+            let (low, high) = exposure.range(&layer);
+            let scale = 0.8 * 65_535.0 / (high - low);
+            let film = exposure.develop(&layer, 0.4, &mut Dice::new(5, 5));
+            let seen: Vec<f64> = film.iter().map(|&v| f64::from(v) / scale).collect();
+            let mean = seen.iter().sum::<f64>() / seen.len() as f64;
+            let square = seen.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
+            let deviation = (square / seen.len() as f64).sqrt();
+            let arriving = 1e6 * 0.4 * 0.4 * f64::from(-attenuation).exp();
+            assert!(
+                (deviation * arriving.sqrt() - 1.0).abs() < 0.03,
+                "{attenuation}"
+            );
+        }
+    }
+}

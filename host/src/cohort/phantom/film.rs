@@ -159,7 +159,7 @@ impl Phantom {
 /// Attenuation of the soft tissues. They have no detail finer than half a millimetre but their
 /// edges, so half the film's resolution is enough for films above 512 pixels.
 fn soft_tissue(camera: &Camera, organs: &Organs, dice: &mut Dice) -> Layer {
-    let step = if camera.side > 512 && camera.side % 2 == 0 {
+    let step = if camera.side > 512 && camera.side.is_multiple_of(2) {
         2
     } else {
         1
@@ -178,4 +178,23 @@ fn soft_tissue(camera: &Camera, organs: &Organs, dice: &mut Dice) -> Layer {
         }
     }
     layer.enlarged(camera.side)
+}
+
+#[cfg(test)]
+impl Phantom {
+    /// Everything but the spine and what follows it, as text to compare.
+    pub(crate) fn surroundings(&self) -> String {
+        format!("{:?} {:?} {:?}", self.patient, self.camera, self.exposure)
+    }
+
+    /// Row of the film that a point falls on.
+    pub(crate) fn row_of(&self, point: [f64; 3]) -> f32 {
+        self.camera.shadow(point).at[1]
+    }
+
+    /// Turn of the film against the patient, in radians: a line that runs to the left on the
+    /// patient by this angle runs straight down on the film.
+    pub(crate) fn in_plane_rotation(&self) -> f64 {
+        libm::atan2(self.camera.turn[1], self.camera.turn[0])
+    }
 }

@@ -17,6 +17,8 @@ mod layer;
 mod organs;
 mod patient;
 pub mod spine;
+#[cfg(test)]
+mod tests;
 mod vertebrae;
 mod vessels;
 

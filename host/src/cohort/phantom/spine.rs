@@ -92,7 +92,7 @@ impl Spine {
         let kyphosis = dice.between(24.0, 48.0).to_radians();
         let lordosis = dice.between(30.0, 55.0).to_radians();
         let sagittal = |level: f64| match level {
-            l if l < 0.0 => -kyphosis / 2.0 + 0.09 * l.max(-3.0) * -1.0,
+            l if l < 0.0 => -kyphosis / 2.0 - 0.09 * l.max(-3.0),
             l if l < 12.0 => -kyphosis / 2.0 * libm::cos(core::f64::consts::PI * l / 12.0),
             l => knots(
                 &[(12.0, kyphosis / 2.0), (14.0, 0.1), (17.0, -lordosis / 2.0)],
@@ -110,41 +110,35 @@ impl Spine {
         };
         let girth = dice.normal(1.0, 0.05) * posture.scale;
         let mut at = [0.0f64; 3];
-        let mut column: Vec<Vertebra> = Vec::with_capacity(CERVICAL + LEVELS.len());
-        for i in 0..CERVICAL + LEVELS.len() {
-            let index = i as f64 - CERVICAL as f64;
-            let level = index + 0.5;
-            let height = knots(&HEIGHT, index) * posture.scale;
-            let disc = knots(&DISC, index) * posture.scale;
-            let (tilt, pitch) = (coronal(level), sagittal(level));
-            let mut step = |length: f64, tilt: f64| {
-                at[0] += length * libm::sin(tilt) * libm::cos(pitch);
-                at[1] += length * libm::cos(tilt) * libm::cos(pitch);
-                at[2] += length * libm::sin(pitch);
-            };
-            step(height / 2.0, tilt);
-            column.push(Vertebra {
-                centre: [0.0; 3],
-                superior: coronal(index + 0.1),
-                inferior: coronal(index + 0.9),
-                sagittal: pitch,
-                rotation: posture.rotation + 0.95 * curve.tilt_rate(level.max(0.0)),
-                width: knots(&WIDTH, index) * girth,
-                depth: knots(&DEPTH, index) * girth,
-                height,
-                disc,
-            });
-            if let Some(last) = column.last_mut() {
-                last.centre = at;
-            }
-            let mut step = |length: f64, tilt: f64| {
-                at[0] += length * libm::sin(tilt) * libm::cos(pitch);
-                at[1] += length * libm::cos(tilt) * libm::cos(pitch);
-                at[2] += length * libm::sin(pitch);
-            };
-            step(height / 2.0, tilt);
-            step(disc, coronal(index + 1.0));
-        }
+        let mut advance = |length: f64, tilt: f64, pitch: f64| {
+            at[0] += length * libm::sin(tilt) * libm::cos(pitch);
+            at[1] += length * libm::cos(tilt) * libm::cos(pitch);
+            at[2] += length * libm::sin(pitch);
+            at
+        };
+        let column = (0..CERVICAL + LEVELS.len())
+            .map(|i| {
+                let index = i as f64 - CERVICAL as f64;
+                let level = index + 0.5;
+                let height = knots(&HEIGHT, index) * posture.scale;
+                let disc = knots(&DISC, index) * posture.scale;
+                let (tilt, pitch) = (coronal(level), sagittal(level));
+                let centre = advance(height / 2.0, tilt, pitch);
+                advance(height / 2.0, tilt, pitch);
+                advance(disc, coronal(index + 1.0), pitch);
+                Vertebra {
+                    centre,
+                    superior: coronal(index + 0.1),
+                    inferior: coronal(index + 0.9),
+                    sagittal: pitch,
+                    rotation: posture.rotation + 0.95 * curve.tilt_rate(level.max(0.0)),
+                    width: knots(&WIDTH, index) * girth,
+                    depth: knots(&DEPTH, index) * girth,
+                    height,
+                    disc,
+                }
+            })
+            .collect();
         let mut spine = Self { column };
         spine.place(posture);
         spine
