@@ -1,3 +1,5 @@
-//! Plumbline's host: trains the study's networks, measures them, and ships them to stations.
+//! Plumbline's host: cohorts, networks, training, evaluation, export.
 
 pub mod export;
+pub mod memory;
+pub mod nets;

@@ -13,17 +13,10 @@ extern crate std;
 #[cfg(feature = "bundle")]
 pub mod bundle;
 pub mod decision;
+#[cfg(feature = "decode")]
+pub mod decode;
+pub mod film;
 pub mod gradcam;
+pub mod grey;
 pub mod manifest;
-
-/// Until the preprocessing is merged.
-pub mod preprocess {
-    /// Side.
-    pub const SIDE: usize = 256;
-    /// Fingerprint.
-    pub const FINGERPRINT: &str = "0000";
-    /// Mean.
-    pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-    /// Deviation.
-    pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-}
+pub mod preprocess;

@@ -1,0 +1,118 @@
+//! ROC and precision-recall over all thresholds.
+
+/// One threshold of a curve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Films scored at least this are called positive.
+    pub threshold: f32,
+    /// Positives called positive.
+    pub true_positives: u64,
+    /// Negatives called positive.
+    pub false_positives: u64,
+}
+
+/// The counts at every distinct score, from the highest down. Scores that are not numbers come
+/// last.
+pub fn roc_curve(scores: &[f32], labels: &[bool]) -> Vec<CurvePoint> {
+    let rank = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score };
+    let mut films: Vec<(f32, bool)> = scores
+        .iter()
+        .zip(labels)
+        .map(|(score, label)| (rank(*score), *label))
+        .collect();
+    films.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut points: Vec<CurvePoint> = Vec::new();
+    let (mut true_positives, mut false_positives) = (0, 0);
+    for (score, label) in films {
+        if label {
+            true_positives += 1;
+        } else {
+            false_positives += 1;
+        }
+        let point = CurvePoint {
+            threshold: score,
+            true_positives,
+            false_positives,
+        };
+        match points.last_mut() {
+            Some(last) if last.threshold == score => *last = point,
+            _ => points.push(point),
+        }
+    }
+    points
+}
+
+/// The area under the ROC curve: the chance that a positive scores above a negative, ties half.
+/// Not a number where a class is missing.
+pub fn roc_auc(scores: &[f32], labels: &[bool]) -> f64 {
+    let (mut area, mut tp, mut fp) = (0.0, 0u64, 0u64);
+    for point in roc_curve(scores, labels) {
+        let width = (point.false_positives - fp) as f64;
+        area += width * (point.true_positives + tp) as f64 / 2.0;
+        (tp, fp) = (point.true_positives, point.false_positives);
+    }
+    area / (tp as f64 * fp as f64)
+}
+
+/// The area under the precision-recall curve as average precision: the sum over thresholds of
+/// precision times the recall gained. Not a number where there are no positives.
+pub fn average_precision(scores: &[f32], labels: &[bool]) -> f64 {
+    let (mut area, mut tp) = (0.0, 0u64);
+    for point in roc_curve(scores, labels) {
+        let called = (point.true_positives + point.false_positives) as f64;
+        area += (point.true_positives - tp) as f64 * point.true_positives as f64 / called;
+        tp = point.true_positives;
+    }
+    area / tp as f64
+}
+
+/// The threshold with the largest sensitivity + specificity (Youden, 1950), midway between the
+/// score that reaches it and the next lower one, so that it sits on neither. None where a class
+/// is missing.
+pub fn youden_threshold(scores: &[f32], labels: &[bool]) -> Option<f32> {
+    let points = roc_curve(scores, labels);
+    let last = points.last()?;
+    if last.true_positives == 0 || last.false_positives == 0 {
+        return None;
+    }
+    let index = |point: &CurvePoint| {
+        point.true_positives as f64 / last.true_positives as f64
+            - point.false_positives as f64 / last.false_positives as f64
+    };
+    let best = (0..points.len()).max_by(|a, b| index(&points[*a]).total_cmp(&index(&points[*b])))?;
+    let next = points.get(best + 1).map_or(points[best].threshold, |point| point.threshold);
+    Some((points[best].threshold + next) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Areas by scikit-learn's roc_auc_score and average_precision_score.
+    const SCORES: [f32; 10] = [0.1, 0.4, 0.35, 0.8, 0.8, 0.2, 0.9, 0.5, 0.5, 0.05];
+    const LABELS: [bool; 10] =
+        [false, false, true, true, false, false, true, true, false, false];
+
+    #[test]
+    fn areas_agree_with_scikit_learn() {
+        assert!((roc_auc(&SCORES, &LABELS) - 0.791_666_666_667).abs() < 1e-9);
+        assert!((average_precision(&SCORES, &LABELS) - 0.709_523_809_524).abs() < 1e-9);
+    }
+
+    #[test]
+    fn extremes() {
+        let labels = [true, true, false];
+        assert_eq!(roc_auc(&[3.0, 2.0, 1.0], &labels), 1.0);
+        assert_eq!(roc_auc(&[1.0, 1.0, 1.0], &labels), 0.5);
+        assert_eq!(roc_auc(&[1.0, 2.0, 3.0], &labels), 0.0);
+        assert!(roc_auc(&[1.0], &[true]).is_nan());
+        assert_eq!(roc_auc(&[f32::NAN, 2.0, 1.0], &[false, true, true]), 1.0);
+    }
+
+    #[test]
+    fn youden_separates_what_can_be_separated() {
+        let threshold = youden_threshold(&[0.9, 0.8, 0.3, 0.1], &[true, true, false, false]);
+        assert_eq!(threshold, Some(0.55));
+        assert_eq!(youden_threshold(&[0.9], &[true]), None);
+    }
+}

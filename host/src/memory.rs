@@ -1,0 +1,14 @@
+//! How the process keeps memory.
+
+/// Tells glibc's allocator to keep what is freed for the next step instead of giving it back to
+/// the system: a training step frees and takes the same gigabytes each time, and the page faults
+/// of fresh memory cost more than the arithmetic in them. Does nothing on other C libraries.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt only sets the allocator's own parameters; these three are documented.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}

@@ -1,0 +1,299 @@
+//! The layers both networks are made of.
+
+use candle_core::{Result, Tensor, Var};
+use rand::RngExt;
+
+use super::Mode;
+use super::ops::{self, Activation, BatchStatistics};
+use super::parameters::{Parameters, Start};
+
+/// A dense convolution without bias.
+pub struct Convolution {
+    weight: Tensor,
+    stride: usize,
+    padding: usize,
+}
+
+/// What a convolution's start is scaled by.
+#[derive(Clone, Copy)]
+pub enum Fan {
+    /// Inputs summed into one output (DenseNet).
+    In,
+    /// Outputs fed by one input (EfficientNet).
+    Out,
+}
+
+impl Convolution {
+    /// `inputs` to `outputs` channels with a `kernel x kernel` window padded by `kernel / 2`.
+    ///
+    /// # Errors
+    /// Candle's, if the weight is there with another shape.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        kernel: usize,
+        stride: usize,
+        fan: Fan,
+    ) -> Result<Self> {
+        let fan = kernel * kernel * if matches!(fan, Fan::In) { inputs } else { outputs };
+        let shape = [outputs, inputs, kernel, kernel];
+        let weight =
+            parameters.parameter(&format!("{name}.weight"), &shape, Start::Kaiming { fan })?;
+        Ok(Self {
+            weight,
+            stride,
+            padding: kernel / 2,
+        })
+    }
+
+    /// `N x inputs x H x W` to `N x outputs x H/stride x W/stride`.
+    ///
+    /// # Errors
+    /// Candle's, if `x` has another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::conv2d(x, &self.weight, self.stride, self.padding)
+    }
+}
+
+/// A depthwise convolution without bias.
+pub struct DepthwiseConvolution {
+    weight: Tensor,
+    stride: usize,
+}
+
+impl DepthwiseConvolution {
+    /// A `kernel x kernel` window for each of `channels`.
+    ///
+    /// # Errors
+    /// Candle's, if the weight is there with another shape.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+    ) -> Result<Self> {
+        let shape = [channels, 1, kernel, kernel];
+        let start = Start::Kaiming {
+            fan: kernel * kernel,
+        };
+        let weight = parameters.parameter(&format!("{name}.weight"), &shape, start)?;
+        Ok(Self { weight, stride })
+    }
+
+    /// `N x channels x H x W` to `N x channels x H/stride x W/stride`.
+    ///
+    /// # Errors
+    /// Candle's, if `x` has another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::depthwise_conv2d(x, &self.weight, self.stride)
+    }
+}
+
+/// Batch norm with the activation that follows it.
+pub struct BatchNorm {
+    gamma: Tensor,
+    beta: Tensor,
+    running_mean: Var,
+    running_variance: Var,
+    activation: Activation,
+}
+
+/// Both networks' constant under the root (torchvision's default).
+const EPSILON: f32 = 1e-5;
+
+/// The share of a batch's statistics in the running ones at each step (torchvision's default).
+const MOMENTUM: f64 = 0.1;
+
+impl BatchNorm {
+    /// For `channels` channels.
+    ///
+    /// # Errors
+    /// Candle's, if a tensor is there with another shape.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        channels: usize,
+        activation: Activation,
+    ) -> Result<Self> {
+        let shape = [channels];
+        Ok(Self {
+            gamma: parameters.parameter(&format!("{name}.weight"), &shape, Start::Constant(1.0))?,
+            beta: parameters.parameter(&format!("{name}.bias"), &shape, Start::Constant(0.0))?,
+            running_mean: parameters.statistic(&format!("{name}.running_mean"), &shape, 0.0)?,
+            running_variance: parameters.statistic(&format!("{name}.running_var"), &shape, 1.0)?,
+            activation,
+        })
+    }
+
+    /// Normalises `N x channels x H x W`. In training by the batch's statistics, which also move
+    /// the running ones (with the unbiased variance, as PyTorch does).
+    ///
+    /// # Errors
+    /// Candle's, if `x` has another shape.
+    pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+        let running = match mode {
+            Mode::Training(_) => None,
+            Mode::Evaluation => Some(BatchStatistics {
+                mean: self.running_mean.to_vec1()?,
+                variance: self.running_variance.to_vec1()?,
+                count: 1,
+            }),
+        };
+        let training = running.is_none();
+        let (y, batch) =
+            ops::batch_norm(x, &self.gamma, &self.beta, running, EPSILON, self.activation)?;
+        if training {
+            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
+            move_towards(&self.running_mean, &batch.mean, 1.0)?;
+            move_towards(&self.running_variance, &batch.variance, unbiased)?;
+        }
+        Ok(y)
+    }
+}
+
+fn move_towards(running: &Var, batch: &[f32], scale: f64) -> Result<()> {
+    let batch = (Tensor::new(batch, running.device())? * (MOMENTUM * scale))?;
+    running.set(&((running.as_tensor() * (1.0 - MOMENTUM))? + batch)?)
+}
+
+/// A dense layer.
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// `inputs` to `outputs`, started as PyTorch starts it.
+    ///
+    /// # Errors
+    /// Candle's, if a tensor is there with another shape.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self> {
+        let start = Start::Uniform {
+            bound: 1.0 / (inputs as f32).sqrt(),
+        };
+        Ok(Self {
+            weight: parameters.parameter(&format!("{name}.weight"), &[outputs, inputs], start)?,
+            bias: parameters.parameter(&format!("{name}.bias"), &[outputs], start)?,
+        })
+    }
+
+    /// `N x inputs` to `N x outputs`.
+    ///
+    /// # Errors
+    /// Candle's, if `x` has another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+    }
+}
+
+/// Squeeze and excitation (Hu et al., 2018): each channel scaled by a gate computed from all
+/// channels' means.
+pub struct SqueezeExcitation {
+    squeeze: Linear1x1,
+    excite: Linear1x1,
+}
+
+impl SqueezeExcitation {
+    /// For `channels` channels through `squeezed` units.
+    ///
+    /// # Errors
+    /// Candle's, if a tensor is there with another shape.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        channels: usize,
+        squeezed: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            squeeze: Linear1x1::new(parameters, &format!("{name}.fc1"), channels, squeezed)?,
+            excite: Linear1x1::new(parameters, &format!("{name}.fc2"), squeezed, channels)?,
+        })
+    }
+
+    /// `N x channels x H x W`, each channel scaled by its gate between 0 and 1.
+    ///
+    /// # Errors
+    /// Candle's, if `x` has another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let squeezed = self.squeeze.forward(&ops::global_average_pool(x)?)?.silu()?;
+        let gate = sigmoid(&self.excite.forward(&squeezed)?)?;
+        ops::scale_channels(x, &gate)
+    }
+}
+
+/// `1 / (1 + exp(-x))` of a small tensor.
+fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    (x.neg()?.exp()? + 1.0)?.recip()
+}
+
+/// A dense layer whose weight is stored as a 1 x 1 convolution's, `outputs x inputs x 1 x 1`.
+struct Linear1x1 {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear1x1 {
+    fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self> {
+        let shape = [outputs, inputs, 1, 1];
+        let start = Start::Kaiming { fan: outputs };
+        Ok(Self {
+            weight: parameters.parameter(&format!("{name}.weight"), &shape, start)?,
+            bias: parameters.parameter(&format!("{name}.bias"), &[outputs], Start::Constant(0.0))?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let weight = self.weight.flatten_from(1)?;
+        x.matmul(&weight.t()?)?.broadcast_add(&self.bias)
+    }
+}
+
+/// Zeroes each element with probability `rate` in training and scales the rest by `1 / (1 - rate)`
+/// (Srivastava et al., 2014); nothing in evaluation.
+///
+/// # Errors
+/// Candle's.
+pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
+    match mode {
+        Mode::Training(rng) if rate > 0.0 => {
+            let kept = 1.0 / (1.0 - rate);
+            let mask: Vec<f32> = (0..x.elem_count())
+                .map(|_| if rng.random::<f32>() < rate { 0.0 } else { kept })
+                .collect();
+            x.mul(&Tensor::from_vec(mask, x.shape(), x.device())?)
+        }
+        _ => Ok(x.clone()),
+    }
+}
+
+/// Drops whole films' branches with probability `rate` in training and scales the rest by
+/// `1 / (1 - rate)` (stochastic depth, Huang et al., 2016); nothing in evaluation.
+///
+/// # Errors
+/// Candle's, if `x` is not 4-d.
+pub fn drop_branch(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
+    match mode {
+        Mode::Training(rng) if rate > 0.0 => {
+            let (films, channels, _, _) = x.dims4()?;
+            let kept = 1.0 / (1.0 - rate);
+            let scale: Vec<f32> = (0..films)
+                .map(|_| if rng.random::<f32>() < rate { 0.0 } else { kept })
+                .flat_map(|scale| std::iter::repeat_n(scale, channels))
+                .collect();
+            ops::scale_channels(x, &Tensor::from_vec(scale, (films, channels), x.device())?)
+        }
+        _ => Ok(x.clone()),
+    }
+}

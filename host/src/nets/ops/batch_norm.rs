@@ -1,0 +1,424 @@
+//! Batch norm fused with the activation that follows it.
+//!
+//! Ioffe and Szegedy, "Batch Normalization" (2015). The activation is fused because the pair is
+//! bound by memory, not arithmetic: one pass over the maps instead of two, and one map fewer kept
+//! for the backward pass.
+
+use std::sync::{Arc, OnceLock};
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::vectorised::vectorised;
+use super::{elements, with_elements};
+
+/// What is applied after the normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// `max(z, 0)`.
+    Relu,
+    /// `z / (1 + exp(-z))`, also called swish.
+    Silu,
+}
+
+/// Mean and variance of each channel, over films and places.
+#[derive(Clone, Debug)]
+pub struct BatchStatistics {
+    /// One mean a channel.
+    pub mean: Vec<f32>,
+    /// One biased variance a channel.
+    pub variance: Vec<f32>,
+    /// Elements that each was taken over.
+    pub count: usize,
+}
+
+/// `activation(gamma (x - mean) / sqrt(variance + epsilon) + beta)` for each channel of `x`
+/// (`N x C x H x W`).
+///
+/// With `running` statistics the given ones are used and held constant (evaluation); without,
+/// the batch's own, through which the gradient also flows (training). Returns the statistics used.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn batch_norm(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    running: Option<BatchStatistics>,
+    epsilon: f32,
+    activation: Activation,
+) -> Result<(Tensor, BatchStatistics)> {
+    let used = Arc::new(OnceLock::new());
+    let from_batch = running.is_none();
+    if let Some(running) = running {
+        used.get_or_init(|| running);
+    }
+    let op = BatchNorm {
+        used: used.clone(),
+        from_batch,
+        epsilon,
+        activation,
+    };
+    let y = x.contiguous()?.apply_op3(gamma, beta, op)?;
+    match used.get() {
+        Some(statistics) => Ok((y, statistics.clone())),
+        None => bail!("batch norm left no statistics"),
+    }
+}
+
+#[derive(Clone)]
+struct BatchNorm {
+    used: Arc<OnceLock<BatchStatistics>>,
+    from_batch: bool,
+    epsilon: f32,
+    activation: Activation,
+}
+
+/// Planes a thread takes at once: the smallest maps are too little work for one task.
+const PLANES_AT_ONCE: usize = 16;
+
+impl CustomOp3 for BatchNorm {
+    fn name(&self) -> &'static str {
+        "batch norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        gamma: &CpuStorage,
+        gamma_layout: &Layout,
+        beta: &CpuStorage,
+        beta_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let &[_, channels, height, width] = x_layout.dims() else {
+            bail!("batch norm needs a 4-d input, got {:?}", x_layout.dims());
+        };
+        let x = elements(x, x_layout)?;
+        let gamma = elements(gamma, gamma_layout)?;
+        let beta = elements(beta, beta_layout)?;
+        let map = height * width;
+        let used = self
+            .used
+            .get_or_init(|| batch_statistics(x, channels, map));
+        if [gamma.len(), beta.len(), used.mean.len(), used.variance.len()] != [channels; 4] {
+            bail!("batch norm of {channels} channels was given parameters of other sizes");
+        }
+        let inverse = inverse_deviation(used, self.epsilon);
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(map)
+            .zip(x.par_chunks(map))
+            .enumerate()
+            .with_min_len(PLANES_AT_ONCE)
+            .for_each(|(plane, (y, x))| {
+                let c = plane % channels;
+                let scale = gamma[c] * inverse[c];
+                let shift = beta[c] - used.mean[c] * scale;
+                apply(self.activation, x, scale, shift, y);
+            });
+        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        _y: &Tensor,
+        y_gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let beta_values = with_elements(beta, |beta| Ok(beta.to_vec()))?;
+        let op = Gradient {
+            forward: self.clone(),
+            beta: beta_values,
+            parameters: OnceLock::new(),
+        };
+        let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient.contiguous()?, &op)?;
+        let Some((gamma_gradient, beta_gradient)) = op.parameters.into_inner() else {
+            bail!("batch norm's gradient left no parameter gradients");
+        };
+        Ok((
+            Some(x_gradient),
+            Some(Tensor::from_vec(gamma_gradient, gamma.shape(), gamma.device())?),
+            Some(Tensor::from_vec(beta_gradient, beta.shape(), beta.device())?),
+        ))
+    }
+}
+
+/// The gradient of the input; the parameters' gradients, sums of the same pass, are left in
+/// `parameters`.
+struct Gradient {
+    forward: BatchNorm,
+    beta: Vec<f32>,
+    parameters: OnceLock<(Vec<f32>, Vec<f32>)>,
+}
+
+impl CustomOp3 for Gradient {
+    fn name(&self) -> &'static str {
+        "batch norm gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        gamma: &CpuStorage,
+        gamma_layout: &Layout,
+        y_gradient: &CpuStorage,
+        y_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let &[_, channels, height, width] = x_layout.dims() else {
+            bail!("batch norm needs a 4-d input, got {:?}", x_layout.dims());
+        };
+        let Some(used) = self.forward.used.get() else {
+            bail!("batch norm was asked for a gradient before its forward pass");
+        };
+        let map = height * width;
+        let x = elements(x, x_layout)?;
+        let gamma = elements(gamma, gamma_layout)?;
+        let y_gradient = elements(y_gradient, y_layout)?;
+        let inverse = inverse_deviation(used, self.forward.epsilon);
+        let activation = self.forward.activation;
+
+        // First the gradient before the activation, and per plane its sum and its product with x.
+        let mut gradient = vec![0.0; x.len()];
+        let sums: Vec<(f32, f32)> = gradient
+            .par_chunks_mut(map)
+            .zip(x.par_chunks(map).zip(y_gradient.par_chunks(map)))
+            .enumerate()
+            .with_min_len(PLANES_AT_ONCE)
+            .map(|(plane, (gradient, (x, y_gradient)))| {
+                let c = plane % channels;
+                let scale = gamma[c] * inverse[c];
+                let shift = self.beta[c] - used.mean[c] * scale;
+                let mean = used.mean[c];
+                before_activation(activation, x, y_gradient, scale, shift, gradient);
+                sum_with_product(gradient, x, mean)
+            })
+            .collect();
+        let mut gamma_gradient = vec![0.0f64; channels];
+        let mut beta_gradient = vec![0.0f64; channels];
+        for (plane, (sum, product)) in sums.into_iter().enumerate() {
+            beta_gradient[plane % channels] += f64::from(sum);
+            gamma_gradient[plane % channels] += f64::from(product);
+        }
+        for (gradient, inverse) in gamma_gradient.iter_mut().zip(&inverse) {
+            *gradient *= f64::from(*inverse);
+        }
+
+        let count = used.count as f64;
+        gradient
+            .par_chunks_mut(map)
+            .zip(x.par_chunks(map))
+            .enumerate()
+            .with_min_len(PLANES_AT_ONCE)
+            .for_each(|(plane, (gradient, x))| {
+                let c = plane % channels;
+                let scale = gamma[c] * inverse[c];
+                // dx = scale (dz - mean(dz) - normalised x mean(dz normalised x)), the two means
+                // being the way through the batch's own statistics.
+                let (slope, offset) = if self.forward.from_batch {
+                    let slope = (gamma_gradient[c] / count) as f32 * inverse[c];
+                    (slope, (beta_gradient[c] / count) as f32 - slope * used.mean[c])
+                } else {
+                    (0.0, 0.0)
+                };
+                through_statistics(gradient, x, scale, slope, offset);
+            });
+        let parameters = (
+            gamma_gradient.into_iter().map(|g| g as f32).collect(),
+            beta_gradient.into_iter().map(|g| g as f32).collect(),
+        );
+        self.parameters.get_or_init(|| parameters);
+        Ok((CpuStorage::F32(gradient), x_layout.shape().clone()))
+    }
+}
+
+fn inverse_deviation(statistics: &BatchStatistics, epsilon: f32) -> Vec<f32> {
+    let inverse = |variance: &f32| 1.0 / (variance + epsilon).sqrt();
+    statistics.variance.iter().map(inverse).collect()
+}
+
+/// Two passes, as the difference of large squares would lose the variance of a bright channel.
+fn batch_statistics(x: &[f32], channels: usize, map: usize) -> BatchStatistics {
+    let mean = channel_means(x, channels, map, |_, plane| sum(plane));
+    let variance = channel_means(x, channels, map, |c, plane| sum_of_squares(plane, mean[c]));
+    BatchStatistics {
+        mean,
+        variance,
+        count: x.len() / channels,
+    }
+}
+
+/// The mean over each channel of what `total` sums over each of its planes.
+fn channel_means(
+    x: &[f32],
+    channels: usize,
+    map: usize,
+    total: impl Fn(usize, &[f32]) -> f32 + Sync,
+) -> Vec<f32> {
+    let sums: Vec<f32> = x
+        .par_chunks(map)
+        .enumerate()
+        .with_min_len(PLANES_AT_ONCE)
+        .map(|(plane, x)| total(plane % channels, x))
+        .collect();
+    let mut means = vec![0.0f64; channels];
+    for (plane, sum) in sums.into_iter().enumerate() {
+        means[plane % channels] += f64::from(sum);
+    }
+    let count = (x.len() / channels) as f64;
+    means.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+/// Independent partial sums, which let the compiler use vectors and lose less to rounding.
+const LANES: usize = 32;
+
+vectorised! {
+    fn sum(x: &[f32]) -> f32 {
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        let mut lanes = [0.0f32; LANES];
+        for block in blocks {
+            for lane in 0..LANES {
+                lanes[lane] += block[lane];
+            }
+        }
+        lanes.iter().sum::<f32>() + tail.iter().sum::<f32>()
+    }
+}
+
+vectorised! {
+    fn sum_of_squares(x: &[f32], mean: f32) -> f32 {
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        let mut lanes = [0.0f32; LANES];
+        for block in blocks {
+            for lane in 0..LANES {
+                let centred = block[lane] - mean;
+                lanes[lane] += centred * centred;
+            }
+        }
+        lanes.iter().sum::<f32>() + tail.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>()
+    }
+}
+
+vectorised! {
+    /// The sum of `gradient`, and of its products with `x - mean`.
+    fn sum_with_product(gradient: &[f32], x: &[f32], mean: f32) -> (f32, f32) {
+        let (gradients, gradient_tail) = gradient.as_chunks::<LANES>();
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        let (mut sums, mut products) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for (gradient, x) in gradients.iter().zip(blocks) {
+            for lane in 0..LANES {
+                sums[lane] += gradient[lane];
+                products[lane] += gradient[lane] * (x[lane] - mean);
+            }
+        }
+        let mut sum: f32 = sums.iter().sum();
+        let mut product: f32 = products.iter().sum();
+        for (gradient, x) in gradient_tail.iter().zip(tail) {
+            sum += gradient;
+            product += gradient * (x - mean);
+        }
+        (sum, product)
+    }
+}
+
+vectorised! {
+    /// `y = activation(x scale + shift)`.
+    fn apply(activation: Activation, x: &[f32], scale: f32, shift: f32, y: &mut [f32]) {
+        match activation {
+            Activation::Identity => {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = x * scale + shift;
+                }
+            }
+            Activation::Relu => {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = (x * scale + shift).max(0.0);
+                }
+            }
+            Activation::Silu => {
+                for (y, x) in y.iter_mut().zip(x) {
+                    let z = x * scale + shift;
+                    *y = z * logistic(z);
+                }
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// The gradient before the activation of [`apply`], from the one after it.
+    fn before_activation(
+        activation: Activation,
+        x: &[f32],
+        y_gradient: &[f32],
+        scale: f32,
+        shift: f32,
+        gradient: &mut [f32],
+    ) {
+        match activation {
+            Activation::Identity => gradient.copy_from_slice(y_gradient),
+            Activation::Relu => {
+                for ((gradient, x), y) in gradient.iter_mut().zip(x).zip(y_gradient) {
+                    *gradient = if x * scale + shift > 0.0 { *y } else { 0.0 };
+                }
+            }
+            Activation::Silu => {
+                for ((gradient, x), y) in gradient.iter_mut().zip(x).zip(y_gradient) {
+                    let z = x * scale + shift;
+                    let s = logistic(z);
+                    *gradient = y * s * (1.0 + z * (1.0 - s));
+                }
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `gradient = scale (gradient - (x slope + offset))`.
+    fn through_statistics(gradient: &mut [f32], x: &[f32], scale: f32, slope: f32, offset: f32) {
+        for (gradient, x) in gradient.iter_mut().zip(x) {
+            *gradient = scale * (*gradient - (x * slope + offset));
+        }
+    }
+}
+
+/// `1 / (1 + exp(-z))`, branch-free so that it vectorises.
+///
+/// `exp` is reduced to `2^k 2^f`, `|f| <= 1/2`, with the Taylor polynomial of degree 7 for `2^f`:
+/// relative error below 2e-7 in `f32`.
+#[inline(always)]
+fn logistic(z: f32) -> f32 {
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    let t = (-z).clamp(-87.0, 87.0) * std::f32::consts::LOG2_E;
+    let rounded = t + ROUND;
+    let whole = rounded - ROUND;
+    let f = (t - whole) * std::f32::consts::LN_2;
+    let mut power = 1.0 / 5040.0;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        power = power * f + coefficient;
+    }
+    // The integer stands in the lowest bits of `rounded`; in the exponent it makes 2^k.
+    let scale = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
+    1.0 / (1.0 + power * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logistic_agrees_with_the_library_function() {
+        for i in -20_000..=20_000 {
+            let z = i as f32 * 0.005;
+            let exact = 1.0 / (1.0 + (-f64::from(z)).exp());
+            let relative = (f64::from(logistic(z)) - exact).abs() / exact.max(1e-30);
+            // Past 40 the argument itself, rounded to f32, carries the error.
+            assert!(relative < 1e-6 * f64::from(z.abs().max(1.0)), "at {z}: {relative}");
+        }
+    }
+}

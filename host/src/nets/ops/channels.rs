@@ -1,0 +1,199 @@
+//! Joining maps along the channels, and scaling each channel of each film.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::elements;
+
+/// Joins `a` (`N x A x H x W`) and `b` (`N x B x H x W`) to `N x (A + B) x H x W`.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    a.contiguous()?.apply_op2(&b.contiguous()?, Concat)
+}
+
+struct Concat;
+
+impl CustomOp2 for Concat {
+    fn name(&self) -> &'static str {
+        "channel concatenation"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (&[films, a_channels, height, width], &[b_films, b_channels, b_height, b_width]) =
+            (a_layout.dims(), b_layout.dims())
+        else {
+            bail!("channels can be joined of 4-d tensors only");
+        };
+        if (b_films, b_height, b_width) != (films, height, width) {
+            bail!(
+                "maps of {:?} and {:?} cannot be joined",
+                a_layout.dims(),
+                b_layout.dims()
+            );
+        }
+        let (a, b) = (elements(a, a_layout)?, elements(b, b_layout)?);
+        let (a_film, b_film) = (a_channels * height * width, b_channels * height * width);
+        let mut joined = vec![0.0; a.len() + b.len()];
+        joined
+            .par_chunks_mut(a_film + b_film)
+            .zip(a.par_chunks(a_film).zip(b.par_chunks(b_film)))
+            .for_each(|(joined, (a, b))| {
+                joined[..a_film].copy_from_slice(a);
+                joined[a_film..].copy_from_slice(b);
+            });
+        let shape = (films, a_channels + b_channels, height, width);
+        Ok((CpuStorage::F32(joined), Shape::from(shape)))
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _joined: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradient = gradient.contiguous()?;
+        let slice = |first, of: &Tensor| {
+            let shape = of.dims().to_vec();
+            gradient.apply_op1_no_bwd(&ChannelSlice { first, shape })
+        };
+        Ok((Some(slice(0, a)?), Some(slice(a.dim(1)?, b)?)))
+    }
+}
+
+/// The channels from `first` on that make `shape`.
+struct ChannelSlice {
+    first: usize,
+    shape: Vec<usize>,
+}
+
+impl CustomOp1 for ChannelSlice {
+    fn name(&self) -> &'static str {
+        "channel slice"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let all = elements(x, layout)?;
+        let map: usize = self.shape[2..].iter().product();
+        let film = layout.dims()[1] * map;
+        let part = self.shape[1] * map;
+        let mut slice = vec![0.0; self.shape[0] * part];
+        slice
+            .par_chunks_mut(part)
+            .zip(all.par_chunks(film))
+            .for_each(|(slice, film)| slice.copy_from_slice(&film[self.first * map..][..part]));
+        Ok((CpuStorage::F32(slice), Shape::from(self.shape.clone())))
+    }
+}
+
+/// Multiplies each map of `x` (`N x C x H x W`) by its entry of `scale` (`N x C`).
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op2(&scale.contiguous()?, Scale)
+}
+
+struct Scale;
+
+impl CustomOp2 for Scale {
+    fn name(&self) -> &'static str {
+        "channel scale"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        scale: &CpuStorage,
+        scale_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let map = map_of_scale(x_layout, scale_layout)?;
+        let (x, scale) = (elements(x, x_layout)?, elements(scale, scale_layout)?);
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_mut(map)
+            .zip(x.par_chunks(map).zip(scale))
+            .with_min_len(16)
+            .for_each(|(y, (x, scale))| {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = x * scale;
+                }
+            });
+        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        _y: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradient = gradient.contiguous()?;
+        let x_gradient = gradient.apply_op2_no_bwd(&scale.contiguous()?, &Scale)?;
+        let scale_gradient = scale
+            .track_op()
+            .then(|| x.apply_op2_no_bwd(&gradient, &MapProducts))
+            .transpose()?;
+        Ok((Some(x_gradient), scale_gradient))
+    }
+}
+
+fn map_of_scale(x: &Layout, scale: &Layout) -> Result<usize> {
+    match (x.dims(), scale.dims()) {
+        (&[films, channels, height, width], &[s_films, s_channels])
+            if (films, channels) == (s_films, s_channels) =>
+        {
+            Ok(height * width)
+        }
+        (x, scale) => bail!("maps of {x:?} cannot be scaled by {scale:?}"),
+    }
+}
+
+/// The sum over each map of the products of two tensors: `N x C x H x W` to `N x C`.
+struct MapProducts;
+
+impl CustomOp2 for MapProducts {
+    fn name(&self) -> &'static str {
+        "channel scale gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let &[films, channels, height, width] = a_layout.dims() else {
+            bail!("map products need 4-d tensors");
+        };
+        let (a, b) = (elements(a, a_layout)?, elements(b, b_layout)?);
+        let sums: Vec<f32> = a
+            .par_chunks(height * width)
+            .zip(b.par_chunks(height * width))
+            .with_min_len(16)
+            .map(|(a, b)| {
+                let (a_blocks, a_tail) = a.as_chunks::<16>();
+                let (b_blocks, b_tail) = b.as_chunks::<16>();
+                let mut lanes = [0.0f32; 16];
+                for (a, b) in a_blocks.iter().zip(b_blocks) {
+                    for lane in 0..16 {
+                        lanes[lane] += a[lane] * b[lane];
+                    }
+                }
+                let tail: f32 = a_tail.iter().zip(b_tail).map(|(a, b)| a * b).sum();
+                lanes.iter().sum::<f32>() + tail
+            })
+            .collect();
+        Ok((CpuStorage::F32(sums), Shape::from((films, channels))))
+    }
+}

@@ -1,0 +1,46 @@
+//! Differentiable operations with hand-written forward and backward passes.
+//!
+//! Candle's own convolutions, batch norm and pooling are many times slower than they need to be
+//! on a CPU, and some have wrong or missing gradients. Each operation here is a Candle custom op,
+//! so that Candle's automatic differentiation runs through it unchanged. All tensors are `f32`,
+//! contiguous, `N x C x H x W` unless said otherwise.
+//!
+//! Sums that cross threads are always added in the same order, so a step gives the same bits
+//! whatever the number of threads.
+
+mod batch_norm;
+mod channels;
+mod conv;
+mod depthwise;
+mod gemm;
+mod pool;
+mod vectorised;
+
+pub use batch_norm::{Activation, BatchStatistics, batch_norm};
+pub use channels::{concat_channels, scale_channels};
+pub use conv::conv2d;
+pub use depthwise::depthwise_conv2d;
+pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
+
+use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
+
+/// The elements of a contiguous `f32` tensor on the CPU.
+fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let all = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&all[start..end]),
+        None => bail!("a custom operation was given a tensor that is not contiguous"),
+    }
+}
+
+/// Runs `f` on the elements of a contiguous `f32` CPU tensor.
+fn with_elements<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        candle_core::Storage::Cpu(cpu) => f(elements(cpu, layout)?),
+        _ => bail!("this operation runs on the CPU only"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! The poolings the two networks use.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::elements;
+
+/// Maps of one 4-d tensor: films, channels, height, width.
+fn sizes(layout: &Layout) -> Result<(usize, usize, usize, usize)> {
+    match layout.dims() {
+        &[films, channels, height, width] if height > 0 && width > 0 => {
+            Ok((films, channels, height, width))
+        }
+        other => bail!("pooling needs a 4-d tensor, got {other:?}"),
+    }
+}
+
+/// Overlapping maximum over 3 x 3 windows at stride 2, padded by 1, as in DenseNet's stem:
+/// `N x C x H x W` to `N x C x ceil(H / 2) x ceil(W / 2)`.
+///
+/// The gradient goes to the first maximum of each window in reading order, as in PyTorch.
+///
+/// # Errors
+/// If `x` is not 4-d.
+pub fn max_pool_3x3(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(MaxPool)
+}
+
+struct MaxPool;
+
+/// Where in `map` the first maximum of the window of output (`row`, `column`) stands.
+fn window_maximum(map: &[f32], height: usize, width: usize, row: usize, column: usize) -> usize {
+    let mut best = (2 * row) * width + 2 * column;
+    let mut first = true;
+    for y in (2 * row).saturating_sub(1)..(2 * row + 2).min(height) {
+        for x in (2 * column).saturating_sub(1)..(2 * column + 2).min(width) {
+            let at = y * width + x;
+            if first || map[at] > map[best] {
+                best = at;
+                first = false;
+            }
+        }
+    }
+    best
+}
+
+impl CustomOp1 for MaxPool {
+    fn name(&self) -> &'static str {
+        "max pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (films, channels, height, width) = sizes(layout)?;
+        let (out_height, out_width) = (height.div_ceil(2), width.div_ceil(2));
+        let mut y = vec![0.0; films * channels * out_height * out_width];
+        y.par_chunks_mut(out_height * out_width)
+            .zip(elements(x, layout)?.par_chunks(height * width))
+            .for_each(|(y, x)| {
+                for (at, y) in y.iter_mut().enumerate() {
+                    *y = x[window_maximum(x, height, width, at / out_width, at % out_width)];
+                }
+            });
+        let shape = (films, channels, out_height, out_width);
+        Ok((CpuStorage::F32(y), Shape::from(shape)))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
+        x.apply_op2_no_bwd(&y_gradient.contiguous()?, &MaxPoolGradient)
+            .map(Some)
+    }
+}
+
+struct MaxPoolGradient;
+
+impl CustomOp2 for MaxPoolGradient {
+    fn name(&self) -> &'static str {
+        "max pool gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        y_gradient: &CpuStorage,
+        y_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, _, height, width) = sizes(x_layout)?;
+        let (out_height, out_width) = (height.div_ceil(2), width.div_ceil(2));
+        let x = elements(x, x_layout)?;
+        let y_gradient = elements(y_gradient, y_layout)?;
+        let mut gradient = vec![0.0; x.len()];
+        gradient
+            .par_chunks_mut(height * width)
+            .zip(x.par_chunks(height * width))
+            .zip(y_gradient.par_chunks(out_height * out_width))
+            .for_each(|((gradient, x), y_gradient)| {
+                for (at, y) in y_gradient.iter().enumerate() {
+                    let (row, column) = (at / out_width, at % out_width);
+                    gradient[window_maximum(x, height, width, row, column)] += y;
+                }
+            });
+        Ok((CpuStorage::F32(gradient), x_layout.shape().clone()))
+    }
+}
+
+/// Mean over 2 x 2 windows at stride 2, as in DenseNet's transitions: `N x C x H x W` to
+/// `N x C x H / 2 x W / 2`; an odd last row or column is left out.
+///
+/// # Errors
+/// If `x` is not 4-d.
+pub fn average_pool_2x2(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(AveragePool)
+}
+
+struct AveragePool;
+
+impl CustomOp1 for AveragePool {
+    fn name(&self) -> &'static str {
+        "average pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (films, channels, height, width) = sizes(layout)?;
+        let (out_height, out_width) = (height / 2, width / 2);
+        if out_height == 0 || out_width == 0 {
+            bail!("a map of {height} x {width} is too small to be halved");
+        }
+        let mut y = vec![0.0; films * channels * out_height * out_width];
+        y.par_chunks_mut(out_height * out_width)
+            .zip(elements(x, layout)?.par_chunks(height * width))
+            .for_each(|(y, x)| {
+                for (row, line) in y.chunks_exact_mut(out_width).enumerate() {
+                    let (upper, lower) = x[2 * row * width..].split_at(width);
+                    for (column, y) in line.iter_mut().enumerate() {
+                        let (a, b) = (2 * column, 2 * column + 1);
+                        *y = 0.25 * (upper[a] + upper[b] + lower[a] + lower[b]);
+                    }
+                }
+            });
+        let shape = (films, channels, out_height, out_width);
+        Ok((CpuStorage::F32(y), Shape::from(shape)))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
+        let shape = x.dims().to_vec();
+        y_gradient
+            .contiguous()?
+            .apply_op1_no_bwd(&Spread { shape })
+            .map(Some)
+    }
+}
+
+/// Mean over each map: `N x C x H x W` to `N x C`.
+///
+/// # Errors
+/// If `x` is not 4-d.
+pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(GlobalAverage)
+}
+
+struct GlobalAverage;
+
+impl CustomOp1 for GlobalAverage {
+    fn name(&self) -> &'static str {
+        "global average pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (films, channels, height, width) = sizes(layout)?;
+        let map = height * width;
+        let means = elements(x, layout)?
+            .par_chunks(map)
+            .with_min_len(16)
+            .map(|x| {
+                let (blocks, tail) = x.as_chunks::<16>();
+                let mut lanes = [0.0f32; 16];
+                for block in blocks {
+                    for (lane, x) in lanes.iter_mut().zip(block) {
+                        *lane += x;
+                    }
+                }
+                (lanes.iter().sum::<f32>() + tail.iter().sum::<f32>()) / map as f32
+            })
+            .collect();
+        Ok((CpuStorage::F32(means), Shape::from((films, channels))))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
+        let (_, _, height, width) = x.dims4()?;
+        let share = (y_gradient.contiguous()? / (height * width) as f64)?;
+        let shape = x.dims().to_vec();
+        share.apply_op1_no_bwd(&Fill { shape }).map(Some)
+    }
+}
+
+/// Repeats each value over a whole map.
+struct Fill {
+    shape: Vec<usize>,
+}
+
+impl CustomOp1 for Fill {
+    fn name(&self) -> &'static str {
+        "global average pool gradient"
+    }
+
+    fn cpu_fwd(&self, values: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let map: usize = self.shape[2..].iter().product();
+        let mut maps = vec![0.0; self.shape.iter().product()];
+        maps.par_chunks_mut(map)
+            .zip(elements(values, layout)?)
+            .with_min_len(16)
+            .for_each(|(map, value)| map.fill(*value));
+        Ok((CpuStorage::F32(maps), Shape::from(self.shape.clone())))
+    }
+}
+
+/// The gradient of a mean over 2 x 2 places: each value shared out over its window.
+struct Spread {
+    shape: Vec<usize>,
+}
+
+impl CustomOp1 for Spread {
+    fn name(&self) -> &'static str {
+        "average pool gradient"
+    }
+
+    fn cpu_fwd(&self, y_gradient: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, _, out_height, out_width) = sizes(layout)?;
+        let (height, width) = (self.shape[2], self.shape[3]);
+        let mut gradient = vec![0.0; self.shape.iter().product()];
+        gradient
+            .par_chunks_mut(height * width)
+            .zip(elements(y_gradient, layout)?.par_chunks(out_height * out_width))
+            .for_each(|(gradient, y_gradient)| {
+                for (row, line) in gradient
+                    .chunks_exact_mut(width)
+                    .take(2 * out_height)
+                    .enumerate()
+                {
+                    let from = &y_gradient[row / 2 * out_width..][..out_width];
+                    for (to, from) in line.chunks_exact_mut(2).zip(from) {
+                        to.fill(0.25 * from);
+                    }
+                }
+            });
+        Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
+    }
+}

@@ -1,0 +1,198 @@
+//! Every operation against a plain loop, and every gradient against finite differences, on odd
+//! shapes.
+
+use candle_core::{Device, Result, Tensor, Var};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+fn random(seed: u64, shape: &[usize]) -> Tensor {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Checks the gradients of `f` with respect to all `inputs` by central differences of a randomly
+/// weighted sum of the output, at up to 40 elements of each.
+fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let y = f(&tracked).unwrap();
+    let weights = random(99, y.dims());
+    let gradients = (&y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let total = |inputs: &[Tensor]| -> f64 {
+        let y = values(&f(inputs).unwrap());
+        let products = y.iter().zip(values(&weights)).map(|(y, w)| f64::from(*y) * f64::from(w));
+        products.sum()
+    };
+    for (index, var) in vars.iter().enumerate() {
+        let gradient = values(gradients.get(var).unwrap());
+        let base = values(&inputs[index]);
+        let step = 1e-2f32;
+        for at in (0..base.len()).step_by(base.len().div_ceil(40)) {
+            let moved = |by: f32| {
+                let mut changed = base.clone();
+                changed[at] += by;
+                let mut all = inputs.to_vec();
+                all[index] = Tensor::from_vec(changed, inputs[index].shape(), &Device::Cpu).unwrap();
+                total(&all)
+            };
+            let difference = (moved(step) - moved(-step)) / f64::from(2.0 * step);
+            let error = (difference - f64::from(gradient[at])).abs();
+            assert!(
+                error < 1e-2 * difference.abs().max(1.0),
+                "input {index}, element {at}: {} against {difference}",
+                gradient[at]
+            );
+        }
+    }
+}
+
+/// Grouped convolution by its definition.
+fn plain_convolution(x: &Tensor, w: &Tensor, stride: usize, padding: usize, groups: usize) -> Vec<f32> {
+    let (films, inputs, height, width) = x.dims4().unwrap();
+    let (outputs, per_group, kernel, _) = w.dims4().unwrap();
+    let (x, w) = (values(x), values(w));
+    let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+    let mut y = Vec::new();
+    for n in 0..films {
+        for o in 0..outputs {
+            for row in 0..out(height) {
+                for column in 0..out(width) {
+                    let mut sum = 0.0f64;
+                    for i in 0..per_group {
+                        let channel = o / (outputs / groups) * per_group + i;
+                        for a in 0..kernel {
+                            for b in 0..kernel {
+                                let (r, c) = (row * stride + a, column * stride + b);
+                                if r < padding || c < padding {
+                                    continue;
+                                }
+                                let (r, c) = (r - padding, c - padding);
+                                if r < height && c < width {
+                                    let at = ((n * inputs + channel) * height + r) * width + c;
+                                    let tap = ((o * per_group + i) * kernel + a) * kernel + b;
+                                    sum += f64::from(x[at]) * f64::from(w[tap]);
+                                }
+                            }
+                        }
+                    }
+                    y.push(sum as f32);
+                }
+            }
+        }
+    }
+    y
+}
+
+fn assert_close(a: &[f32], b: &[f32]) {
+    assert_eq!(a.len(), b.len());
+    for (at, (a, b)) in a.iter().zip(b).enumerate() {
+        assert!((a - b).abs() < 1e-4, "element {at}: {a} against {b}");
+    }
+}
+
+#[test]
+fn convolutions_follow_their_definition() {
+    // (films, inputs, height, width, outputs, kernel, stride, padding)
+    let cases = [
+        (5, 7, 6, 9, 5, 1, 1, 0),
+        (1, 3, 33, 40, 6, 1, 1, 0),
+        (5, 3, 5, 4, 6, 3, 1, 1),
+        (2, 5, 33, 35, 3, 3, 1, 1),
+        (2, 2, 9, 11, 3, 5, 1, 2),
+        (2, 3, 19, 22, 5, 7, 2, 3),
+        (3, 3, 10, 7, 4, 3, 2, 1),
+    ];
+    for (films, inputs, height, width, outputs, kernel, stride, padding) in cases {
+        let x = random(1, &[films, inputs, height, width]);
+        let w = random(2, &[outputs, inputs, kernel, kernel]);
+        let y = conv2d(&x, &w, stride, padding).unwrap();
+        assert_close(&values(&y), &plain_convolution(&x, &w, stride, padding, 1));
+        check_gradients(&[x, w], |t| conv2d(&t[0], &t[1], stride, padding));
+    }
+}
+
+#[test]
+fn depthwise_convolutions_follow_their_definition() {
+    for (height, width, kernel, stride) in
+        [(7, 9, 3, 1), (8, 6, 3, 2), (9, 7, 5, 2), (4, 4, 5, 1), (17, 33, 5, 1), (5, 5, 3, 2)]
+    {
+        let x = random(3, &[3, 10, height, width]);
+        let w = random(4, &[10, 1, kernel, kernel]);
+        let y = depthwise_conv2d(&x, &w, stride).unwrap();
+        assert_close(&values(&y), &plain_convolution(&x, &w, stride, kernel / 2, 10));
+        check_gradients(&[x, w], |t| depthwise_conv2d(&t[0], &t[1], stride));
+    }
+}
+
+#[test]
+fn batch_norm_normalises_and_differentiates() {
+    let x = random(5, &[3, 4, 5, 7]);
+    let (gamma, beta) = (random(6, &[4]), random(7, &[4]));
+    let (ones, zeros) = (gamma.ones_like().unwrap(), gamma.zeros_like().unwrap());
+    let (y, batch) = batch_norm(&x, &ones, &zeros, None, 0.0, Activation::Identity).unwrap();
+    let y = y.transpose(0, 1).unwrap().reshape((4, 105)).unwrap();
+    let mean = y.mean(1).unwrap().to_vec1::<f32>().unwrap();
+    let variance = y.sqr().unwrap().mean(1).unwrap().to_vec1::<f32>().unwrap();
+    assert_close(&mean, &[0.0; 4]);
+    assert_close(&variance, &[1.0; 4]);
+    assert_eq!(batch.count, 105);
+    for activation in [Activation::Identity, Activation::Silu, Activation::Relu] {
+        for running in [None, Some(batch.clone())] {
+            check_gradients(&[x.clone(), gamma.clone(), beta.clone()], |t| {
+                // A large epsilon keeps finite differences away from the kinks of small variances.
+                batch_norm(&t[0], &t[1], &t[2], running.clone(), 0.1, activation).map(|(y, _)| y)
+            });
+        }
+    }
+}
+
+#[test]
+fn pooling_and_channels_differentiate() {
+    let x = random(8, &[2, 3, 7, 10]);
+    let (y, z) = (random(9, &[2, 5, 7, 10]), random(10, &[2, 3]));
+    // Far apart, so that a small step never changes which element is the largest.
+    let apart: Vec<f32> = (0..420).map(|i| (i * 97 % 420) as f32 / 10.0).collect();
+    let apart = Tensor::from_vec(apart, (2, 3, 7, 10), &Device::Cpu).unwrap();
+    check_gradients(&[apart], |t| max_pool_3x3(&t[0]));
+    check_gradients(std::slice::from_ref(&x), |t| average_pool_2x2(&t[0]));
+    check_gradients(std::slice::from_ref(&x), |t| global_average_pool(&t[0]));
+    check_gradients(&[x.clone(), y], |t| concat_channels(&t[0], &t[1]));
+    check_gradients(&[x, z], |t| scale_channels(&t[0], &t[1]));
+}
+
+#[test]
+fn max_pool_takes_the_largest_of_each_window() {
+    let x = Tensor::arange(0f32, 20.0, &Device::Cpu).unwrap().reshape((1, 1, 4, 5)).unwrap();
+    let y = max_pool_3x3(&x).unwrap();
+    assert_eq!(y.dims(), [1, 1, 2, 3]);
+    assert_eq!(values(&y), [6.0, 8.0, 9.0, 16.0, 18.0, 19.0]);
+    let all_negative = max_pool_3x3(&(x - 100.0).unwrap()).unwrap();
+    assert_eq!(values(&all_negative)[0], -94.0);
+}
+
+#[test]
+fn channels_join_in_order() {
+    let a = random(11, &[2, 1, 2, 2]);
+    let b = random(12, &[2, 2, 2, 2]);
+    let joined = concat_channels(&a, &b).unwrap();
+    assert_eq!(values(&joined), values(&Tensor::cat(&[a, b], 1).unwrap()));
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let x = random(13, &[1, 3, 4, 4]);
+    assert!(conv2d(&x, &random(14, &[2, 4, 3, 3]), 1, 1).is_err());
+    assert!(conv2d(&x, &random(14, &[2, 3, 3, 3]), 1, 0).is_err());
+    assert!(depthwise_conv2d(&x, &random(14, &[3, 1, 7, 7]), 1).is_err());
+    assert!(concat_channels(&x, &random(14, &[1, 2, 4, 5])).is_err());
+    assert!(scale_channels(&x, &random(14, &[1, 4])).is_err());
+}

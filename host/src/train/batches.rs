@@ -1,0 +1,139 @@
+//! Which films a step sees, and how they become tensors.
+
+use candle_core::{Device, Result, Tensor};
+use plumbline_shared::preprocess::{DEVIATION, MEAN};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::augment::{Augmentation, Placement};
+use super::films::PreparedFilms;
+
+/// A batch on its way to the network.
+pub struct Batch {
+    pixels: Vec<f32>,
+    labels: Vec<f32>,
+    side: usize,
+}
+
+impl Batch {
+    /// Films (`N x 3 x side x side`, normalised) and labels (`N`, 0 or 1).
+    ///
+    /// # Errors
+    /// Candle's, if memory cannot be had.
+    pub fn tensors(self, device: &Device) -> Result<(Tensor, Tensor)> {
+        let films = self.labels.len();
+        let shape = (films, 3, self.side, self.side);
+        Ok((
+            Tensor::from_vec(self.pixels, shape, device)?,
+            Tensor::from_vec(self.labels, films, device)?,
+        ))
+    }
+}
+
+/// The films of one epoch: batches of which one half is positive, the other negative. The rarer
+/// class is gone through again and again, each time in a new order.
+pub fn balanced_epoch(labels: &[bool], batch: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+    let of = |label: bool| {
+        let of_label = |index: &usize| labels[*index] == label;
+        (0..labels.len()).filter(of_label).collect::<Vec<_>>()
+    };
+    let mut halves = [of(true), of(false)].map(|films| Deck { films, next: 0 });
+    (0..labels.len().div_ceil(batch))
+        .map(|_| {
+            let mut drawn = Vec::with_capacity(batch);
+            for half in &mut halves {
+                drawn.extend((0..batch / 2).map(|_| half.draw(rng)));
+            }
+            drawn
+        })
+        .collect()
+}
+
+/// Films dealt in a random order, shuffled again when all are dealt.
+struct Deck {
+    films: Vec<usize>,
+    next: usize,
+}
+
+impl Deck {
+    fn draw(&mut self, rng: &mut ChaCha8Rng) -> usize {
+        if self.next == 0 {
+            self.films.shuffle(rng);
+        }
+        let film = self.films[self.next];
+        self.next = (self.next + 1) % self.films.len();
+        film
+    }
+}
+
+/// The films of `indices`, each varied within `augmentation`.
+pub fn augmented(
+    films: &PreparedFilms,
+    indices: &[usize],
+    side: usize,
+    augmentation: &Augmentation,
+    rng: &mut ChaCha8Rng,
+) -> Batch {
+    let placed: Vec<_> = indices
+        .iter()
+        .map(|index| (*index, augmentation.draw(rng)))
+        .collect();
+    assemble(films, &placed, side)
+}
+
+/// The films of `indices` as they are.
+pub fn as_is(
+    films: &PreparedFilms,
+    indices: impl Iterator<Item = usize>,
+    side: usize,
+) -> Batch {
+    let placed: Vec<_> = indices.map(|index| (index, Placement::AS_IS)).collect();
+    assemble(films, &placed, side)
+}
+
+fn assemble(films: &PreparedFilms, placed: &[(usize, Placement)], side: usize) -> Batch {
+    let map = side * side;
+    let mut pixels = vec![0.0; placed.len() * 3 * map];
+    pixels
+        .par_chunks_mut(3 * map)
+        .zip(placed)
+        .for_each(|(pixels, (index, placement))| {
+            let grey = placement.place(films.grey(*index), side);
+            for (channel, plane) in pixels.chunks_exact_mut(map).enumerate() {
+                for (value, grey) in plane.iter_mut().zip(&grey) {
+                    *value = (grey / 65535.0 - MEAN[channel]) / DEVIATION[channel];
+                }
+            }
+        });
+    let label = |(index, _): &(usize, Placement)| f32::from(u8::from(films.labels()[*index]));
+    Batch {
+        pixels,
+        labels: placed.iter().map(label).collect(),
+        side,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn every_batch_is_half_positive_and_every_positive_is_used() {
+        let labels: Vec<bool> = (0..103).map(|i| i % 10 == 0).collect();
+        let epoch = balanced_epoch(&labels, 20, &mut ChaCha8Rng::seed_from_u64(3));
+        assert_eq!(epoch.len(), 6);
+        let mut drawn = vec![0; labels.len()];
+        for batch in &epoch {
+            assert_eq!(batch.iter().filter(|i| labels[**i]).count(), 10);
+            batch.iter().for_each(|i| drawn[*i] += 1);
+        }
+        let positives = drawn.iter().zip(&labels).filter(|(_, label)| **label);
+        // 60 draws of 11 positives: each 5 or 6 times.
+        assert!(positives.map(|(count, _)| *count).all(|count| matches!(count, 5 | 6)));
+        let again = balanced_epoch(&labels, 20, &mut ChaCha8Rng::seed_from_u64(3));
+        assert_eq!(epoch, again);
+    }
+}

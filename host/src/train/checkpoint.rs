@@ -1,0 +1,109 @@
+//! What a run leaves on disk, whole or not at all.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use candle_core::{Device, Result, Tensor};
+
+use super::optimiser::Optimiser;
+use crate::nets::Parameters;
+
+/// Writes a file so that `path` holds either its old content or the whole new one: `write` fills a
+/// temporary name beside it, which is synced and renamed.
+///
+/// # Errors
+/// The system's, or `write`'s.
+pub fn replace_file<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.tmp"));
+    write(&temporary)?;
+    File::open(&temporary)?.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// The round of the next epoch, from 0.
+    pub round: usize,
+    /// The next epoch of that round, from 0.
+    pub epoch: usize,
+    /// The best validation ROC-AUC of that round so far.
+    pub best: Option<f64>,
+}
+
+/// Saves everything that the next epoch depends on.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save(
+    path: &Path,
+    parameters: &Parameters,
+    optimiser: &Optimiser,
+    progress: Progress,
+) -> Result<()> {
+    let mut tensors = HashMap::new();
+    for (name, tensor) in parameters.tensors() {
+        tensors.insert(format!("weight:{name}"), tensor);
+    }
+    tensors.extend(optimiser.state());
+    let counts = [progress.round, progress.epoch, optimiser.steps()].map(|count| count as i64);
+    tensors.insert("progress".into(), Tensor::new(&counts, &Device::Cpu)?);
+    let best = [progress.best.unwrap_or(f64::NAN)];
+    tensors.insert("best".into(), Tensor::new(&best, &Device::Cpu)?);
+    replace_file(path, |temporary| candle_core::safetensors::save(&tensors, temporary))
+}
+
+/// A saved state, read but not yet applied.
+pub struct Checkpoint {
+    tensors: HashMap<String, Tensor>,
+    steps: usize,
+    /// How far the run had come.
+    pub progress: Progress,
+}
+
+impl Checkpoint {
+    /// Reads what [`save`] wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a checkpoint.
+    pub fn read(path: &Path) -> Result<Self> {
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu)?;
+        let get = |name: &str| match tensors.get(name) {
+            Some(tensor) => Ok(tensor),
+            None => candle_core::bail!("{} is not a checkpoint: no {name}", path.display()),
+        };
+        let counts: Vec<i64> = get("progress")?.to_vec1()?;
+        let best: Vec<f64> = get("best")?.to_vec1()?;
+        let (&[round, epoch, steps], &[best]) = (&counts[..], &best[..]) else {
+            candle_core::bail!("{} is not a checkpoint", path.display());
+        };
+        Ok(Self {
+            steps: steps as usize,
+            progress: Progress {
+                round: round as usize,
+                epoch: epoch as usize,
+                best: (!best.is_nan()).then_some(best),
+            },
+            tensors,
+        })
+    }
+
+    /// Sets the parameters and the optimiser.
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
+    pub fn apply(mut self, parameters: &Parameters, optimiser: &mut Optimiser) -> Result<()> {
+        let mut take = |name: &str| self.tensors.remove(name);
+        parameters.restore(&mut |name| take(&format!("weight:{name}")))?;
+        optimiser.restore(self.steps, &mut take)
+    }
+}

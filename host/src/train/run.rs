@@ -1,0 +1,215 @@
+//! A run's folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::replace_file;
+use super::recipe::{Recipe, RecipeError};
+use super::rounds::Epoch;
+use crate::nets::{Network, Parameters, WeightsError};
+
+/// Why a run's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The folder holds something already.
+    #[error("{0} is not empty; give another folder, or --resume to continue the run in it")]
+    NotEmpty(PathBuf),
+    /// The folder holds a run of something else.
+    #[error("{path} holds another run: its {what} is not the given one; give another folder")]
+    Different {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A file could not be read or written.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{path} is not the record of a run: {what}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The recipe.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The network could not be built.
+    #[error(transparent)]
+    Network(#[from] candle_core::Error),
+}
+
+/// What a run was made of, kept in `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The cohort's fingerprint.
+    pub cohort: String,
+    /// The preprocessing's fingerprint.
+    pub preprocessing: String,
+    /// The initial weights' SHA-256, where some were given.
+    pub initial_weights: Option<String>,
+    /// The program's version.
+    pub plumbline: String,
+}
+
+/// A run's folder with its recipe.
+pub struct Run {
+    folder: PathBuf,
+    /// What the run does.
+    pub recipe: Recipe,
+    /// What it was made of.
+    pub record: Record,
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> RunError + use<> {
+    let path = path.to_owned();
+    |source| RunError::File { path, source }
+}
+
+impl Run {
+    /// Begins a run in a new or empty folder, or, with `resume`, opens the one begun there with
+    /// the same recipe and material.
+    ///
+    /// # Errors
+    /// If the folder is not empty, cannot be written, or holds another run.
+    pub fn begin(
+        folder: &Path,
+        recipe: Recipe,
+        record: Record,
+        resume: bool,
+    ) -> Result<Self, RunError> {
+        fs::create_dir_all(folder).map_err(file_error(folder))?;
+        if resume && folder.join("run.json").exists() {
+            let run = Self::open(folder)?;
+            let different = |what| RunError::Different {
+                path: folder.to_owned(),
+                what,
+            };
+            if run.recipe != recipe {
+                return Err(different("recipe"));
+            }
+            if run.record != record {
+                return Err(different("cohort, initial weights or version"));
+            }
+            return Ok(run);
+        }
+        let mut content = fs::read_dir(folder).map_err(file_error(folder))?;
+        if content.next().is_some() {
+            return Err(RunError::NotEmpty(folder.to_owned()));
+        }
+        let run = Self {
+            folder: folder.to_owned(),
+            recipe,
+            record,
+        };
+        let malformed = |what: String| RunError::Malformed {
+            path: folder.to_owned(),
+            what,
+        };
+        let recipe = toml::to_string(&run.recipe).map_err(|error| malformed(error.to_string()))?;
+        run.replace("recipe.toml", &recipe)?;
+        let record =
+            serde_json::to_string_pretty(&run.record).map_err(|e| malformed(e.to_string()))?;
+        run.replace("run.json", &record)?;
+        Ok(run)
+    }
+
+    /// Opens a run for what it has learnt.
+    ///
+    /// # Errors
+    /// If the folder is not a run's.
+    pub fn open(folder: &Path) -> Result<Self, RunError> {
+        let recipe = Recipe::read(&folder.join("recipe.toml"))?;
+        let path = folder.join("run.json");
+        let text = fs::read_to_string(&path).map_err(file_error(&path))?;
+        let record = serde_json::from_str(&text).map_err(|error| RunError::Malformed {
+            path,
+            what: error.to_string(),
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            recipe,
+            record,
+        })
+    }
+
+    /// The best epoch's weights.
+    pub fn best_weights(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    /// The state after the last whole epoch.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint.safetensors")
+    }
+
+    /// The network with the best epoch's weights, on the CPU.
+    ///
+    /// # Errors
+    /// If there are none yet, or they are not this network's.
+    pub fn network(&self) -> Result<(Network, Parameters), RunError> {
+        let mut parameters = Parameters::new(&Device::Cpu, self.recipe.seed);
+        let network = Network::new(self.recipe.architecture, &mut parameters)?;
+        parameters.load(&self.best_weights())?;
+        Ok((network, parameters))
+    }
+
+    /// The epochs recorded so far.
+    ///
+    /// # Errors
+    /// If the record cannot be read.
+    pub fn epochs(&self) -> Result<Vec<Epoch>, RunError> {
+        let path = self.folder.join("epochs.csv");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = fs::read(&path).map_err(file_error(&path))?;
+        csv::Reader::from_reader(&text[..])
+            .deserialize()
+            .collect::<Result<_, _>>()
+            .map_err(|error| RunError::Malformed {
+                path,
+                what: error.to_string(),
+            })
+    }
+
+    /// Replaces the record of epochs.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn record_epochs(&self, epochs: &[Epoch]) -> Result<(), RunError> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let path = || self.folder.join("epochs.csv");
+        for epoch in epochs {
+            table.serialize(epoch).map_err(|error| RunError::Malformed {
+                path: path(),
+                what: error.to_string(),
+            })?;
+        }
+        let text = table.into_inner().map_err(|error| RunError::Malformed {
+            path: path(),
+            what: error.to_string(),
+        })?;
+        self.replace("epochs.csv", &String::from_utf8_lossy(&text))
+    }
+
+    fn replace(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let path = self.folder.join(name);
+        replace_file(&path, |temporary| fs::write(temporary, text)).map_err(file_error(&path))
+    }
+}

@@ -1,0 +1,463 @@
+//! Stored values to a film's grey, in the order of the DICOM pipeline: modality transformation
+//! (PS3.3 C.11.1), VOI transformation (C.11.2), inversion of MONOCHROME1 (C.7.6.3.1.2).
+//!
+//! A stored value has at most 16 bits, so the whole way is one table of 65536 greys, made in
+//! fixed point: every processor gives the same bytes. Only the sigmoid needs floats, in software.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use crate::film::{Film, FilmError};
+
+/// The brightest grey.
+const WHITE: i128 = 65535;
+
+/// The pixels left out at each end of the robust stretch, in thousandths of all: 0.5 %.
+const TAIL_THOUSANDTHS: u64 = 5;
+
+/// A number in steps of 2^-32, from -2^31 to 2^31.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fixed(i64);
+
+impl Fixed {
+    const FRACTION: u32 = 32;
+
+    /// Zero.
+    pub const ZERO: Self = Self(0);
+
+    /// One.
+    pub const ONE: Self = Self(1 << Self::FRACTION);
+
+    /// The nearest step to `value`; none if it is no number or out of range.
+    pub fn from_f64(value: f64) -> Option<Self> {
+        let steps = libm::round(value * (1u64 << Self::FRACTION) as f64);
+        let end = (1u64 << 63) as f64;
+        (-end..end).contains(&steps).then_some(Self(steps as i64))
+    }
+}
+
+/// How a stored value lies in its 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Bits Stored, 1 to 16: the bits above are ignored.
+    pub bits: u8,
+    /// Pixel Representation 1: two's complement.
+    pub signed: bool,
+}
+
+impl Stored {
+    /// The value that `code` stores.
+    fn value(self, code: u16) -> i32 {
+        let unused = 16 - u32::from(self.bits.clamp(1, 16));
+        if self.signed {
+            i32::from(((code << unused) as i16) >> unused)
+        } else {
+            i32::from((code << unused) >> unused)
+        }
+    }
+}
+
+/// A lookup table (PS3.3 C.11.1.1.1 and C.11.2.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lut {
+    /// The value that the first entry is for; those below take the first entry too, and those
+    /// past the end the last.
+    pub first: i32,
+    /// Bits of an entry, 1 to 16.
+    pub bits: u8,
+    /// The entries; an empty table gives 0.
+    pub entries: Vec<u16>,
+}
+
+impl Lut {
+    fn at(&self, value: i128) -> i128 {
+        let last = self.entries.len().saturating_sub(1);
+        let index = (value - i128::from(self.first)).clamp(0, last as i128) as usize;
+        self.entries.get(index).copied().unwrap_or(0).into()
+    }
+}
+
+/// Stored values to values with a meaning (PS3.3 C.11.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Modality {
+    /// value = slope * stored + intercept (Rescale Slope, Rescale Intercept).
+    Rescale {
+        /// Rescale Slope.
+        slope: Fixed,
+        /// Rescale Intercept.
+        intercept: Fixed,
+    },
+    /// Modality LUT Sequence.
+    Lut(Lut),
+}
+
+impl Modality {
+    /// No change.
+    pub const IDENTITY: Self = Self::Rescale {
+        slope: Fixed::ONE,
+        intercept: Fixed::ZERO,
+    };
+
+    /// The value of a stored value, in steps of [`Fixed`].
+    fn value(&self, stored: i32) -> i128 {
+        match self {
+            Self::Rescale { slope, intercept } => {
+                i128::from(slope.0) * i128::from(stored) + i128::from(intercept.0)
+            }
+            Self::Lut(lut) => lut.at(i128::from(stored)) << Fixed::FRACTION,
+        }
+    }
+}
+
+/// VOI LUT Function (PS3.3 C.11.2.1.3), for window centre c and width w, y from 0 to 65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// y = 65535 ((x - (c - 0.5)) / (w - 1) + 0.5), clamped (C.11.2.1.2.1).
+    Linear,
+    /// y = 65535 ((x - c) / w + 0.5), clamped (C.11.2.1.3.2).
+    LinearExact,
+    /// y = 65535 / (1 + exp(-4 (x - c) / w)) (C.11.2.1.3.1).
+    Sigmoid,
+}
+
+/// What is shown of the values, and how bright (PS3.3 C.11.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Voi {
+    /// Window Centre and Window Width.
+    Window {
+        /// Window Centre, c.
+        centre: Fixed,
+        /// Window Width, w: at least 1 for [`Shape::Linear`], more than 0 for the others; a
+        /// narrower one is a step at the centre.
+        width: Fixed,
+        /// VOI LUT Function.
+        shape: Shape,
+    },
+    /// VOI LUT Sequence: entries of 0 to 2^bits - 1 are spread over 0 to 65535.
+    Lut(Lut),
+    /// No window is given: the values at 0.5 % and 99.5 % of the pixels become 0 and 65535, those
+    /// between are stretched evenly and those beyond clamped. If the two are one value, the least
+    /// and the greatest take their place; a constant picture is black.
+    Percentiles,
+}
+
+/// The way from stored values to grey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grey {
+    /// How values are stored.
+    pub stored: Stored,
+    /// The modality transformation.
+    pub modality: Modality,
+    /// The VOI transformation.
+    pub voi: Voi,
+    /// MONOCHROME1: the least value is the brightest.
+    pub inverted: bool,
+    /// Stored values that pad the picture (PS3.3 C.7.5.1.1.2): they are air, 0, whatever the rest
+    /// of the way would make of them, and the percentiles do not count them.
+    pub padding: Option<RangeInclusive<i32>>,
+}
+
+impl Grey {
+    /// The way of pictures with no DICOM attributes: robust percentiles of unsigned values.
+    pub fn of_picture(bits: u8) -> Self {
+        Self {
+            stored: Stored {
+                bits,
+                signed: false,
+            },
+            modality: Modality::IDENTITY,
+            voi: Voi::Percentiles,
+            inverted: false,
+            padding: None,
+        }
+    }
+
+    /// The film of `codes`, stored values row-major in the low bits of each `u16`.
+    ///
+    /// # Errors
+    /// If the size is no film's or is not the number of codes.
+    pub fn film(&self, width: u32, height: u32, mut codes: Vec<u16>) -> Result<Film, FilmError> {
+        let table = self.table(&codes);
+        for code in &mut codes {
+            *code = table[usize::from(*code)];
+        }
+        Film::new(width, height, codes)
+    }
+
+    /// The grey of every code.
+    fn table(&self, codes: &[u16]) -> Vec<u16> {
+        let values: Vec<Option<i128>> = (0..=u16::MAX)
+            .map(|code| {
+                let stored = self.stored.value(code);
+                let pads = self.padding.as_ref().is_some_and(|p| p.contains(&stored));
+                (!pads).then(|| self.modality.value(stored))
+            })
+            .collect();
+        let curve = match &self.voi {
+            Voi::Window {
+                centre,
+                width,
+                shape,
+            } => Curve::window(*centre, *width, *shape),
+            Voi::Lut(lut) => Curve::Lut(lut),
+            Voi::Percentiles => Curve::percentiles(&values, codes),
+        };
+        let grey = |value: Option<i128>| match (value.map(|value| curve.at(value)), self.inverted) {
+            (None, _) => 0,
+            (Some(grey), false) => grey,
+            (Some(grey), true) => u16::MAX - grey,
+        };
+        values.into_iter().map(grey).collect()
+    }
+}
+
+/// Values, in steps of [`Fixed`], to grey.
+enum Curve<'a> {
+    /// 0 up to `low`, 65535 from `high` on, and a straight line between.
+    Line {
+        low: i128,
+        high: i128,
+    },
+    Sigmoid {
+        centre: i128,
+        width: i128,
+    },
+    Lut(&'a Lut),
+    Black,
+}
+
+impl<'a> Curve<'a> {
+    fn window(centre: Fixed, width: Fixed, shape: Shape) -> Self {
+        let (centre, width) = (i128::from(centre.0), i128::from(width.0));
+        // Ends are a half step apart from the mean of an odd sum at most.
+        let line = |centre: i128, width: i128| {
+            let width = width.max(0);
+            let low = centre - width / 2;
+            Curve::Line {
+                low,
+                high: low + width,
+            }
+        };
+        let one = i128::from(Fixed::ONE.0);
+        match shape {
+            Shape::Linear => line(centre - one / 2, width - one),
+            Shape::LinearExact => line(centre, width),
+            Shape::Sigmoid => Curve::Sigmoid {
+                centre,
+                width: width.max(1),
+            },
+        }
+    }
+
+    fn percentiles(values: &[Option<i128>], codes: &[u16]) -> Self {
+        let mut counts = vec![0u64; values.len()];
+        for code in codes {
+            counts[usize::from(*code)] += 1;
+        }
+        let mut seen: Vec<(i128, u64)> = (values.iter().zip(counts))
+            .filter(|(_, count)| *count > 0)
+            .filter_map(|(value, count)| Some(((*value)?, count)))
+            .collect();
+        seen.sort_unstable();
+        let pixels: u64 = seen.iter().map(|(_, count)| count).sum();
+        let tail = pixels * TAIL_THOUSANDTHS / 1000;
+        let Some((&(least, _), &(greatest, _))) = seen.first().zip(seen.last()) else {
+            return Curve::Black;
+        };
+        let low = at_rank(seen.iter(), tail).unwrap_or(least);
+        let high = at_rank(seen.iter().rev(), tail).unwrap_or(greatest);
+        if low < high {
+            Curve::Line { low, high }
+        } else if least < greatest {
+            Curve::Line {
+                low: least,
+                high: greatest,
+            }
+        } else {
+            Curve::Black
+        }
+    }
+
+    fn at(&self, value: i128) -> u16 {
+        let grey = match self {
+            Curve::Line { low, .. } if value <= *low => 0,
+            Curve::Line { high, .. } if value >= *high => WHITE,
+            Curve::Line { low, high } => nearest((value - low) * WHITE, high - low),
+            Curve::Sigmoid { centre, width } => {
+                let x = (value - centre) as f64 / *width as f64;
+                libm::round(WHITE as f64 / (1.0 + libm::exp(-4.0 * x))) as i128
+            }
+            Curve::Lut(lut) => {
+                let top = (1 << lut.bits.clamp(1, 16)) - 1;
+                let whole = nearest(value, Fixed::ONE.0.into());
+                nearest(lut.at(whole).min(top) * WHITE, top)
+            }
+            Curve::Black => 0,
+        };
+        grey.clamp(0, WHITE) as u16
+    }
+}
+
+/// The value of the pixel that has `rank` pixels before it.
+fn at_rank<'a>(seen: impl Iterator<Item = &'a (i128, u64)>, rank: u64) -> Option<i128> {
+    let mut before = 0;
+    for (value, count) in seen {
+        before += count;
+        if before > rank {
+            return Some(*value);
+        }
+    }
+    None
+}
+
+/// The whole number nearest to `dividend / divisor`, halves up.
+fn nearest(dividend: i128, divisor: i128) -> i128 {
+    (2 * dividend + divisor).div_euclid(2 * divisor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(value: f64) -> Fixed {
+        Fixed::from_f64(value).unwrap()
+    }
+
+    fn greys(grey: &Grey, codes: &[u16]) -> Vec<u16> {
+        let film = grey.film(codes.len() as u32, 1, codes.to_vec()).unwrap();
+        film.pixels().to_vec()
+    }
+
+    fn window(centre: f64, width: f64, shape: Shape) -> Grey {
+        Grey {
+            voi: Voi::Window {
+                centre: fixed(centre),
+                width: fixed(width),
+                shape,
+            },
+            ..Grey::of_picture(16)
+        }
+    }
+
+    #[test]
+    fn windows_follow_their_formulas() {
+        // PS3.3 C.11.2.1.2.1's own example: centre 2048, width 4096 shows 0 to 4095.
+        let linear = greys(
+            &window(2048.0, 4096.0, Shape::Linear),
+            &[0, 1, 2048, 4095, 5000],
+        );
+        assert_eq!(linear, [0, 16, 32776, 65535, 65535]);
+        let exact = greys(
+            &window(2048.0, 4096.0, Shape::LinearExact),
+            &[0, 1, 2048, 4095, 4096],
+        );
+        assert_eq!(exact, [0, 16, 32768, 65519, 65535]);
+        // 65535 / (1 + e^4), / 2, / (1 + e^-2).
+        let sigmoid = greys(&window(100.0, 100.0, Shape::Sigmoid), &[0, 100, 150]);
+        assert_eq!(sigmoid, [1179, 32768, 57723]);
+        // Width 1: a threshold, the centre itself white (x > c - 0.5).
+        assert_eq!(greys(&window(7.0, 1.0, Shape::Linear), &[6, 7]), [0, 65535]);
+    }
+
+    #[test]
+    fn percentiles_leave_half_a_percent_at_each_end() {
+        let mut codes: Vec<u16> = (1000..2000).collect();
+        codes[0] = 0;
+        codes[999] = 60000;
+        let greys = greys(&Grey::of_picture(16), &codes);
+        // Ranks 5 and 994 of 1000.
+        assert_eq!((greys[4], greys[5], greys[6]), (0, 0, 66));
+        assert_eq!((greys[993], greys[994], greys[999]), (65469, 65535, 65535));
+    }
+
+    #[test]
+    fn flat_pictures_are_black_and_a_spot_on_one_is_seen() {
+        assert_eq!(greys(&Grey::of_picture(8), &[9; 50]), [0; 50]);
+        let mut codes = [9; 500];
+        codes[3] = 11;
+        assert_eq!(greys(&Grey::of_picture(8), &codes)[3], 65535);
+        let mut grey = Grey::of_picture(8);
+        grey.padding = Some(9..=9);
+        assert_eq!(greys(&grey, &[9; 50]), [0; 50]);
+    }
+
+    #[test]
+    fn inversion_mirrors_every_grey_but_padding() {
+        let mut grey = Grey::of_picture(8);
+        grey.padding = Some(255..=255);
+        let codes = [1, 2, 3, 4, 255];
+        let plain = greys(&grey, &codes);
+        assert_eq!(plain, [0, 21845, 43690, 65535, 0]);
+        grey.inverted = true;
+        assert_eq!(greys(&grey, &codes), [65535, 43690, 21845, 0, 0]);
+    }
+
+    #[test]
+    fn a_negative_slope_turns_the_picture() {
+        let mut grey = Grey::of_picture(8);
+        grey.modality = Modality::Rescale {
+            slope: fixed(-0.25),
+            intercept: fixed(1000.0),
+        };
+        assert_eq!(greys(&grey, &[1, 2, 3, 4]), [65535, 43690, 21845, 0]);
+    }
+
+    #[test]
+    fn signed_values_of_any_width_are_read() {
+        let stored = Stored {
+            bits: 12,
+            signed: true,
+        };
+        assert_eq!(stored.value(0x0fff), -1);
+        assert_eq!(stored.value(0xf7ff), 2047);
+        assert_eq!(stored.value(0x0800), -2048);
+        let stored = Stored {
+            bits: 12,
+            signed: false,
+        };
+        assert_eq!(stored.value(0xffff), 4095);
+    }
+
+    #[test]
+    fn tables_end_in_their_first_and_last_entries() {
+        let mut grey = Grey::of_picture(16);
+        grey.voi = Voi::Lut(Lut {
+            first: 10,
+            bits: 12,
+            entries: vec![0, 1000, 4095],
+        });
+        let expected = [0, 0, 16004, 65535, 65535];
+        assert_eq!(greys(&grey, &[0, 10, 11, 12, 60000]), expected);
+        grey.modality = Modality::Lut(Lut {
+            first: 100,
+            bits: 16,
+            entries: vec![12, 11, 10],
+        });
+        assert_eq!(
+            greys(&grey, &[0, 100, 101, 102, 103]),
+            [65535, 65535, 16004, 0, 0]
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_none() {
+        assert_eq!(Fixed::from_f64(1.0), Some(Fixed::ONE));
+        for value in [f64::NAN, f64::INFINITY, 1e10, -1e10] {
+            assert_eq!(Fixed::from_f64(value), None);
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let most = fixed(-2147483648.0);
+        for shape in [Shape::Linear, Shape::LinearExact, Shape::Sigmoid] {
+            let mut grey = window(-2147483648.0, -2147483648.0, shape);
+            grey.modality = Modality::Rescale {
+                slope: most,
+                intercept: most,
+            };
+            greys(&grey, &[0, 1, 65535]);
+        }
+    }
+}

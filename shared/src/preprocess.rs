@@ -1,0 +1,285 @@
+//! A film as the networks see it: letterboxed to a square and averaged down to 256 x 256, in
+//! integer arithmetic, so that every processor gives the same bytes.
+//!
+//! The picture is never squashed, as angles are the signal: the longer side becomes 256, the
+//! shorter one its nearest whole number, and the rest of the square is 0 (air). Each output pixel
+//! is the exact mean of the rectangle of the film that it covers, parts of pixels counted by their
+//! area: with the sides cut into `film side x output side` equal steps, all areas are whole
+//! numbers.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::film::Film;
+
+/// The side of the networks' input in pixels.
+pub const SIDE: usize = 256;
+
+/// ImageNet's mean of each channel, on a scale of 0 to 1 (torchvision's).
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+
+/// ImageNet's standard deviation of each channel, on the same scale.
+pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// Names this preprocessing: the SHA-256 of its outputs for the films of this module's tests. A
+/// bundle carries the fingerprint it was trained with, and a reader with another refuses it.
+pub const FINGERPRINT: &str = "c464a74d8f93e459935240e4903fab3e0a878429b611c77848e047bbbb23bf71";
+
+/// A rectangle of pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rect {
+    /// Columns left of it.
+    pub left: u32,
+    /// Rows above it.
+    pub top: u32,
+    /// Its columns.
+    pub width: u32,
+    /// Its rows.
+    pub height: u32,
+}
+
+/// A preprocessed film.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    grey: Vec<u16>,
+    content: Rect,
+}
+
+impl Prepared {
+    /// 256 x 256 greys, row-major.
+    pub fn grey(&self) -> &[u16] {
+        &self.grey
+    }
+
+    /// Where the film lies in the square.
+    pub fn content(&self) -> Rect {
+        self.content
+    }
+
+    /// The networks' input: 3 x 256 x 256, three equal channels from 0 to 1, normalised by
+    /// [`MEAN`] and [`DEVIATION`].
+    pub fn tensor(&self) -> Vec<f32> {
+        let mut tensor = Vec::with_capacity(3 * self.grey.len());
+        for (mean, deviation) in MEAN.into_iter().zip(DEVIATION) {
+            let normalised = |grey: &u16| (f32::from(*grey) / 65535.0 - mean) / deviation;
+            tensor.extend(self.grey.iter().map(normalised));
+        }
+        tensor
+    }
+}
+
+/// Letterboxes `film` to a square and averages it down (or spreads it up) to 256 x 256.
+pub fn prepare(film: &Film) -> Prepared {
+    let content = letterbox(film.width(), film.height());
+    let columns = shares(film.width(), content.width);
+    let rows = shares(film.height(), content.height);
+    let area = u64::from(film.width()) * u64::from(film.height());
+    let (width, left) = (film.width() as usize, content.left as usize);
+    let mut grey = vec![0; SIDE * SIDE];
+    let mut sums = vec![0u64; content.width as usize];
+    for (row, share) in rows.iter().enumerate() {
+        sums.fill(0);
+        for (from, weight) in share.weights() {
+            let line = &film.pixels()[from * width..][..width];
+            for (sum, share) in sums.iter_mut().zip(&columns) {
+                *sum += share.sum(line) * u64::from(weight);
+            }
+        }
+        let line = &mut grey[(content.top as usize + row) * SIDE + left..][..sums.len()];
+        for (grey, sum) in line.iter_mut().zip(&sums) {
+            // At most 65535, as the weights of each output pixel add up to `area`.
+            *grey = ((sum + area / 2) / area) as u16;
+        }
+    }
+    Prepared { grey, content }
+}
+
+/// Where a film of this size lies in the square.
+fn letterbox(width: u32, height: u32) -> Rect {
+    let longer = u64::from(width.max(height));
+    let side = SIDE as u64;
+    let scaled = |length: u32| {
+        let nearest = (u64::from(length) * side + longer / 2) / longer;
+        nearest.max(1) as u32
+    };
+    let (width, height) = (scaled(width), scaled(height));
+    Rect {
+        left: (SIDE as u32 - width) / 2,
+        top: (SIDE as u32 - height) / 2,
+        width,
+        height,
+    }
+}
+
+/// The pixels of one film line under one output pixel: the first and the last with part of their
+/// length, those between with all of it.
+struct Share {
+    first: usize,
+    first_weight: u32,
+    between: u32,
+    last: usize,
+    last_weight: u32,
+}
+
+/// How a line of `film` pixels falls under `output` ones. Lengths are in steps of which a film
+/// pixel has `output` and an output pixel `film`.
+fn shares(film: u32, output: u32) -> Vec<Share> {
+    let (film, step) = (u64::from(film), u64::from(output));
+    (0..step)
+        .map(|index| {
+            let (start, end) = (index * film, (index + 1) * film);
+            let (first, last) = (start / step, (end - 1) / step);
+            let (first_weight, last_weight) = if first == last {
+                (end - start, 0)
+            } else {
+                ((first + 1) * step - start, end - last * step)
+            };
+            Share {
+                first: first as usize,
+                first_weight: first_weight as u32,
+                between: output,
+                last: last as usize,
+                last_weight: last_weight as u32,
+            }
+        })
+        .collect()
+}
+
+impl Share {
+    /// The film pixels with their weights.
+    fn weights(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        (self.first..=self.last).map(|at| {
+            let weight = if at == self.first {
+                self.first_weight
+            } else if at == self.last {
+                self.last_weight
+            } else {
+                self.between
+            };
+            (at, weight)
+        })
+    }
+
+    /// The weighted sum of `line`'s pixels.
+    fn sum(&self, line: &[u16]) -> u64 {
+        let ends = u64::from(line[self.first]) * u64::from(self.first_weight)
+            + u64::from(line[self.last]) * u64::from(self.last_weight);
+        let between = line.get(self.first + 1..self.last).unwrap_or_default();
+        // A line has at most 64 million pixels, but a sum of u32 would already fit 65,537.
+        let middle: u64 = if between.len() <= 65_536 {
+            u64::from(between.iter().map(|p| u32::from(*p)).sum::<u32>())
+        } else {
+            between.iter().map(|p| u64::from(*p)).sum()
+        };
+        ends + middle * u64::from(self.between)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// Deterministic noise over a gradient.
+    fn film(width: u32, height: u32) -> Film {
+        let pixels = (0..width * height)
+            .map(|i| {
+                let noise = i.wrapping_mul(2_654_435_761) >> 18;
+                ((i % width * 40_000 / width) + noise) as u16
+            })
+            .collect();
+        Film::new(width, height, pixels).unwrap()
+    }
+
+    const SIZES: [(u32, u32); 9] = [
+        (256, 256),
+        (512, 512),
+        (1024, 1024),
+        (2048, 2500),
+        (1955, 1841),
+        (300, 257),
+        (64, 64),
+        (1, 700),
+        (700, 1),
+    ];
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_outputs() {
+        let mut hash = Sha256::new();
+        for (width, height) in SIZES {
+            let prepared = prepare(&film(width, height));
+            for grey in prepared.grey() {
+                hash.update(grey.to_le_bytes());
+            }
+        }
+        let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(digest, FINGERPRINT);
+    }
+
+    #[test]
+    fn a_film_of_the_right_size_is_unchanged() {
+        let film = film(256, 256);
+        assert_eq!(prepare(&film).grey(), film.pixels());
+    }
+
+    #[test]
+    fn means_are_exact() {
+        // Against the definition, in rational arithmetic with a common denominator.
+        for (width, height) in SIZES {
+            let film = film(width, height);
+            let prepared = prepare(&film);
+            let content = prepared.content();
+            let covered = |side: u32, output: u32, index: u32, pixel: u32| {
+                let (start, end) = (index * side, (index + 1) * side);
+                let (from, to) = (pixel * output, (pixel + 1) * output);
+                u64::from(end.min(to).saturating_sub(start.max(from)))
+            };
+            for index in (0..content.width * content.height).step_by(997) {
+                let (x, y) = (index % content.width, index / content.width);
+                let mut sum = 0;
+                for row in 0..height {
+                    let down = covered(height, content.height, y, row);
+                    if down == 0 {
+                        continue;
+                    }
+                    for column in 0..width {
+                        let across = covered(width, content.width, x, column);
+                        let pixel = film.pixels()[(row * width + column) as usize];
+                        sum += u64::from(pixel) * across * down;
+                    }
+                }
+                let area = u64::from(width) * u64::from(height);
+                let at = (content.top + y) as usize * SIDE + (content.left + x) as usize;
+                assert_eq!(u64::from(prepared.grey()[at]), (sum + area / 2) / area);
+            }
+        }
+    }
+
+    #[test]
+    fn the_shorter_side_is_centred_on_air() {
+        let white = Film::new(100, 200, vec![65_535; 20_000]).unwrap();
+        let prepared = prepare(&white);
+        let content = prepared.content();
+        assert_eq!((content.left, content.top), (64, 0));
+        assert_eq!((content.width, content.height), (128, 256));
+        for (at, grey) in prepared.grey().iter().enumerate() {
+            let inside = (64..192).contains(&(at % SIDE));
+            assert_eq!(*grey, if inside { 65_535 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn the_tensor_is_normalised() {
+        let white = Film::new(256, 256, vec![65_535; 65_536]).unwrap();
+        let tensor = prepare(&white).tensor();
+        assert_eq!(tensor.len(), 3 * 65_536);
+        for channel in 0..3 {
+            let expected = (1.0 - MEAN[channel]) / DEVIATION[channel];
+            assert_eq!(tensor[channel * 65_536], expected);
+        }
+    }
+}
