@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod cohort;
 pub mod evaluate;
+pub mod export;
 pub mod memory;
 pub mod model;
 pub mod nets;

@@ -2,6 +2,7 @@
 
 mod cohort;
 mod evaluate;
+mod export;
 mod model;
 mod predict;
 mod progress;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "plumbline", version)]
 pub struct Cli {
+    /// What to do.
     #[command(subcommand)]
     command: Command,
 }
@@ -26,6 +28,8 @@ enum Command {
     Predict(predict::Args),
     /// Measure a model on a cohort
     Evaluate(evaluate::Args),
+    /// Make a station's bundle of a run
+    Export(export::Args),
     /// Check that a bundle is whole
     Verify(model::VerifyArgs),
 }
@@ -40,6 +44,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Export(args) => export::run(args),
         Command::Verify(args) => model::verify(args),
     }
 }

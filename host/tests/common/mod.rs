@@ -1,3 +1,4 @@
-//! What several integration tests share.
+//! What several integration tests share. Each uses its own part of it.
+#![allow(dead_code)]
 
 pub mod reference;

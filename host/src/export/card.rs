@@ -1,0 +1,97 @@
+//! The model card: what a bundle is, where it comes from and how well it does, for people.
+
+use std::fmt::Write;
+
+use plumbline_shared::manifest::Architecture;
+
+use super::Precision;
+use crate::evaluate::Measures;
+use crate::train::{Epoch, Recipe, Record};
+
+/// What a card says.
+pub struct Card<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// The model's version.
+    pub model_version: &'a str,
+    /// How its weights are stored.
+    pub precision: Precision,
+    /// How it was trained.
+    pub recipe: &'a Recipe,
+    /// What on.
+    pub record: &'a Record,
+    /// The epochs of its training.
+    pub epochs: &'a [Epoch],
+    /// The cohort that calibrated it.
+    pub calibration: &'a str,
+    /// Its decision threshold.
+    pub threshold: f64,
+    /// What it reached on the calibration cohort's test films.
+    pub test: &'a Measures,
+    /// ROC-AUC of the run in floating point on the same films.
+    pub float_auc: f64,
+    /// Remarks of those who made it, in Markdown.
+    pub remarks: &'a str,
+}
+
+impl Card<'_> {
+    /// The card in Markdown.
+    pub fn markdown(&self) -> String {
+        let network = match self.recipe.architecture {
+            Architecture::EfficientnetB0 => "EfficientNet-B0 with a head of 1280-512-128-2",
+            Architecture::Densenet121 => "DenseNet121 with a head of 1024-1 (CheXNet's shape)",
+        };
+        let weights = match self.precision {
+            Precision::F32 => "32-bit floats",
+            Precision::Int8 => "8-bit integers, one scale an output channel",
+        };
+        let mut text = format!(
+            "# {} {}\n\nReads a frontal chest film and gives the probability that it shows \
+             scoliosis (Cobb angle of 10 degrees or more). A screening aid for trained staff: it \
+             points out films for a specialist's look and makes no diagnosis.\n\n\
+             - Network: {network}.\n- Weights: {weights}.\n- Positive from a probability of {:.4}, \
+             the threshold with the largest sensitivity + specificity on the validation films of \
+             the calibration cohort.\n- Preprocessing: `{}`.\n",
+            self.model, self.model_version, self.threshold, self.record.preprocessing
+        );
+        if !self.remarks.trim().is_empty() {
+            let _ = write!(text, "\n{}\n", self.remarks.trim());
+        }
+        let _ = write!(
+            text,
+            "\n## Measured\n\nThis bundle, weights and threshold as shipped, on the held-out test \
+             films of the calibration cohort (`{}`):\n\n```text\n{}\n```\n\nThe run in floating \
+             point reaches a ROC-AUC of {:.3} % on the same films.\n",
+            self.calibration,
+            self.test,
+            self.float_auc * 100.0
+        );
+        let recipe = toml::to_string(self.recipe).unwrap_or_default();
+        let start = self.record.initial_weights.as_deref().map_or_else(
+            || "drawn from the recipe's seed".to_owned(),
+            |digest| format!("a file with SHA-256 `{digest}`"),
+        );
+        let _ = write!(
+            text,
+            "\n## Training\n\nCohort `{}`; initial weights {start}; plumbline {}. The recipe:\n\n\
+             ```toml\n{}\n```\n\n| round | epoch | loss | validation loss | validation ROC-AUC | \
+             |\n|---|---|---|---|---|---|\n",
+            self.record.cohort,
+            self.record.plumbline,
+            recipe.trim()
+        );
+        for epoch in self.epochs {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.4} | {:.4} | {:.4} | {} |",
+                epoch.round,
+                epoch.epoch,
+                epoch.loss,
+                epoch.validation_loss,
+                epoch.validation_roc_auc,
+                if epoch.best { "best so far" } else { "" }
+            );
+        }
+        text
+    }
+}
