@@ -50,7 +50,11 @@ pub fn prepare_file(path: &Path) -> Result<Prepared, FilmsError> {
 pub struct PreparedFilms {
     films: Vec<Vec<u16>>,
     labels: Vec<bool>,
+    cobb_degrees: Vec<Option<f32>>,
 }
+
+/// The Cobb angle from which a film is positive (Scoliosis Research Society).
+const POSITIVE_DEGREES: f32 = 10.0;
 
 impl PreparedFilms {
     /// Decodes and prepares the films of `entries` on all cores, telling `done` after each.
@@ -67,7 +71,12 @@ impl PreparedFilms {
             })
             .collect::<Result<_, _>>()?;
         let labels = entries.iter().map(|entry| entry.label).collect();
-        Ok(Self { films, labels })
+        let cobb_degrees = entries.iter().map(|entry| entry.cobb_degrees).collect();
+        Ok(Self {
+            films,
+            labels,
+            cobb_degrees,
+        })
     }
 
     /// How many films there are.
@@ -83,6 +92,14 @@ impl PreparedFilms {
     /// The labels in order.
     pub fn labels(&self) -> &[bool] {
         &self.labels
+    }
+
+    /// The films whose Cobb angle is not known to be nearer than `margin` degrees to the one that
+    /// divides the classes.
+    pub fn clear_of(&self, margin: f32) -> Vec<usize> {
+        let clear = |cobb: &Option<f32>| cobb.is_none_or(|d| (d - POSITIVE_DEGREES).abs() >= margin);
+        let films = self.cobb_degrees.iter().enumerate();
+        films.filter(|(_, cobb)| clear(cobb)).map(|(index, _)| index).collect()
     }
 
     /// Film `index`, 256 x 256, 0 to 65535.

@@ -45,6 +45,10 @@ pub struct Round {
     /// Films drawn an epoch; without, as many as the training set holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub films: Option<usize>,
+    /// Leaves out training films whose Cobb angle is known and nearer than this to the 10 degrees
+    /// that divide the classes: clear films first teach a network from scratch what to look at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub margin_degrees: f32,
     /// The side that films are reduced to, in pixels: 256 as in the field, or 128 for quick
     /// rounds that come before.
     #[serde(default = "field_side")]
@@ -88,6 +92,10 @@ impl Schedule {
             }
         }
     }
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 fn field_side() -> usize {
@@ -162,6 +170,8 @@ impl Recipe {
                 Some(format!("{name} has no epochs, or none with films"))
             } else if round.side < 64 || SIDE % round.side != 0 {
                 Some(format!("{name} has a side of {}: give 64, 128 or 256", round.side))
+            } else if !(0.0..=90.0).contains(&round.margin_degrees) {
+                Some(format!("{name} has a margin of {} degrees", round.margin_degrees))
             } else if !(round.learning_rate > 0.0 && round.learning_rate <= 10.0) {
                 Some(format!("{name} has a learning rate of {}", round.learning_rate))
             } else {

@@ -40,7 +40,7 @@ pub enum TrainError {
         epoch: usize,
     },
     /// A set of films lacks positives or negatives.
-    #[error("the {0} films must hold positives and negatives; give another cohort")]
+    #[error("the {0} must hold positives and negatives; give another cohort or recipe")]
     OneClass(&'static str),
     /// A film.
     #[error(transparent)]
@@ -91,10 +91,17 @@ pub fn train(
     mut step: impl FnMut(usize, f32),
     mut done: impl FnMut(&Epoch),
 ) -> Result<(), TrainError> {
-    for (films, name) in [(training, "training"), (validation, "validation")] {
+    for (films, name) in [(training, "training films"), (validation, "validation films")] {
         let positives = films.labels().iter().filter(|label| **label).count();
         if positives == 0 || positives == films.len() {
             return Err(TrainError::OneClass(name));
+        }
+    }
+    for round in &run.recipe.rounds {
+        let clear = training.clear_of(round.margin_degrees);
+        let positives = clear.iter().filter(|film| training.labels()[**film]).count();
+        if positives == 0 || positives == clear.len() {
+            return Err(TrainError::OneClass("training films clear of a round's margin"));
         }
     }
     let trainer = Trainer::new(&run.recipe, training, validation)?;
@@ -207,7 +214,8 @@ impl<'a> Trainer<'a> {
         let mut dropping = self.generator("dropout", round_index, epoch);
         let labels = self.training.labels();
         let films = round.films.unwrap_or(labels.len());
-        let batches = balanced_epoch(labels, films, round.batch, &mut drawing);
+        let clear = self.training.clear_of(round.margin_degrees);
+        let batches = balanced_epoch(labels, &clear, films, round.batch, &mut drawing);
         let steps = batches.len() * round.epochs;
         let mut total = 0.0;
         let count = batches.len();

@@ -95,6 +95,7 @@ def answer(net: torch.nn.Module, dense: bool, name: str) -> dict:
 
 def training(net: torch.nn.Module, dense: bool) -> dict:
     """Loss and gradients of one training step on all inputs (labels 1, 0), nothing dropped out."""
+    net.zero_grad()
     net.train()
     for module in net.modules():
         if isinstance(module, (torch.nn.Dropout, torchvision.ops.StochasticDepth)):
