@@ -17,9 +17,10 @@ fn main() -> anyhow::Result<()> {
     let side: usize = arguments.next().map_or(Ok(256), |a| a.parse())?;
     let repeats: usize = arguments.next().map_or(Ok(5), |a| a.parse())?;
     let work = move || -> anyhow::Result<()> {
-        for (architecture, films) in
-            [(Architecture::Densenet121, 16), (Architecture::EfficientnetB0, 20)]
-        {
+        for (architecture, films) in [
+            (Architecture::Densenet121, 16),
+            (Architecture::EfficientnetB0, 20),
+        ] {
             let mut parameters = Parameters::new(&Device::Cpu, 1);
             let network = Network::new(architecture, &mut parameters)?;
             let x = Tensor::rand(-1f32, 1.0, (films, 3, side, side), &Device::Cpu)?;
@@ -52,6 +53,10 @@ fn main() -> anyhow::Result<()> {
         Ok(())
     };
     // Candle's backward pass recurses once a node.
-    let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(work)?;
-    thread.join().map_err(|_| anyhow::anyhow!("the benchmark panicked"))?
+    let thread = std::thread::Builder::new()
+        .stack_size(256 << 20)
+        .spawn(work)?;
+    thread
+        .join()
+        .map_err(|_| anyhow::anyhow!("the benchmark panicked"))?
 }

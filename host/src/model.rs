@@ -142,7 +142,12 @@ fn head_of(architecture: Architecture, parameters: &Parameters) -> Result<Head, 
             let weight = &tensors[&format!("{name}.weight")];
             let (outputs, inputs) = weight.dims2()?;
             let bias = tensors[&format!("{name}.bias")].to_vec1()?;
-            Ok(Linear::new(inputs, outputs, weight.flatten_all()?.to_vec1()?, bias)?)
+            Ok(Linear::new(
+                inputs,
+                outputs,
+                weight.flatten_all()?.to_vec1()?,
+                bias,
+            )?)
         })
         .collect::<Result<_, ModelError>>()?;
     Ok(Head::new(layers)?)

@@ -67,26 +67,44 @@ fn gradients_are_pytorch_s(architecture: Architecture) {
     let output = network.forward(&x, &mut Mode::Training(None)).unwrap();
     let label = Tensor::new(&[1f32, 0.0], &Device::Cpu).unwrap();
     let loss = binary_cross_entropy(&output.logit().unwrap(), &label).unwrap();
-    assert_near(f64::from(loss.to_scalar::<f32>().unwrap()), expected.training.loss, 1e-4, "loss");
+    assert_near(
+        f64::from(loss.to_scalar::<f32>().unwrap()),
+        expected.training.loss,
+        1e-4,
+        "loss",
+    );
     let gradients = loss.backward().unwrap();
-    assert_eq!(parameters.trainable().count(), expected.training.gradients.len());
+    assert_eq!(
+        parameters.trainable().count(),
+        expected.training.gradients.len()
+    );
     let mut rough = 0;
     for (name, parameter) in parameters.trainable() {
         let expected = &expected.training.gradients[name];
         let gradient = gradients.get(parameter).unwrap().flatten_all().unwrap();
         let gradient: Vec<f64> = gradient.to_dtype(DType::F64).unwrap().to_vec1().unwrap();
         let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-        let values = expected.values.iter().map(|(at, value)| (gradient[*at] - value).abs());
+        let values = expected
+            .values
+            .iter()
+            .map(|(at, value)| (gradient[*at] - value).abs());
         let error = values.fold((norm - expected.norm).abs(), f64::max);
         // A bias before another batch norm has no gradient but rounding.
         let relative = error / expected.norm.max(1e-3);
-        assert!(relative <= 1e-2, "{name}: off by {error} of {}", expected.norm);
+        assert!(
+            relative <= 1e-2,
+            "{name}: off by {error} of {}",
+            expected.norm
+        );
         rough += usize::from(relative > 1e-3);
     }
     // Where a ReLU's input is all but zero, single precision may fall on its other side: PyTorch's
     // own single-precision pass is off its double-precision one by up to 5e-3 in a few parameters.
     let most = parameters.trainable().count() / 10;
-    assert!(rough <= most, "{rough} parameters are off by more than 1e-3");
+    assert!(
+        rough <= most,
+        "{rough} parameters are off by more than 1e-3"
+    );
     let tensors = parameters.tensors();
     for (name, (sum, first)) in &expected.training.statistics {
         let values = tensors[name].to_vec1::<f32>().unwrap();
@@ -98,7 +116,10 @@ fn gradients_are_pytorch_s(architecture: Architecture) {
 
 /// Runs on a thread with room for Candle's recursive backward pass.
 fn with_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(work).unwrap();
+    let thread = std::thread::Builder::new()
+        .stack_size(256 << 20)
+        .spawn(work)
+        .unwrap();
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
@@ -126,9 +147,10 @@ fn efficientnet_b0_gradients() {
 
 #[test]
 fn parameter_counts_are_the_study_s() {
-    for (architecture, all) in
-        [(Architecture::EfficientnetB0, 4_729_342), (Architecture::Densenet121, 6_954_881)]
-    {
+    for (architecture, all) in [
+        (Architecture::EfficientnetB0, 4_729_342),
+        (Architecture::Densenet121, 6_954_881),
+    ] {
         let mut parameters = Parameters::new(&Device::Cpu, 0);
         let network = Network::new(architecture, &mut parameters).unwrap();
         assert_eq!(parameters.trainable_count(), all);

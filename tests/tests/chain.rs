@@ -32,12 +32,16 @@ fn recipe(architecture: &str, batch: usize) -> String {
 /// `epochs.csv` without its last column, the seconds.
 fn metrics(run: &str) -> Vec<String> {
     let text = fs::read_to_string(Path::new(run).join("epochs.csv")).unwrap();
-    let lines = text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned());
+    let lines = text
+        .lines()
+        .map(|line| line.rsplit_once(',').unwrap().0.to_owned());
     lines.collect()
 }
 
 fn number(object: &Value, key: &str) -> f64 {
-    object[key].as_f64().unwrap_or_else(|| panic!("{key} of {object}"))
+    object[key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{key} of {object}"))
 }
 
 fn cam(object: &Value) -> Vec<f64> {
@@ -65,8 +69,18 @@ fn from_phantoms_to_a_screened_film(architecture: &str) {
     let at = |name: &str| path(folder.path(), name);
     let (cohort, run) = (at("cohort"), at("run"));
     succeed(&mut plumbline(&[
-        "cohort", "phantom", "--films", "20", "--prevalence", "0.5", "--seed", "3", "--side",
-        "256", "--out", &cohort,
+        "cohort",
+        "phantom",
+        "--films",
+        "20",
+        "--prevalence",
+        "0.5",
+        "--seed",
+        "3",
+        "--side",
+        "256",
+        "--out",
+        &cohort,
     ]));
     fs::write(at("recipe.toml"), recipe(architecture, 4)).unwrap();
     let train = |run: &str, more: &[&str]| {
@@ -80,9 +94,16 @@ fn from_phantoms_to_a_screened_film(architecture: &str) {
 
     // The same again gives the same, although it is killed after an epoch and resumed.
     let again = at("again");
-    let mut killed = plumbline(&["train", &at("recipe.toml"), "--cohort", &cohort, "--out", &again])
-        .spawn()
-        .unwrap();
+    let mut killed = plumbline(&[
+        "train",
+        &at("recipe.toml"),
+        "--cohort",
+        &cohort,
+        "--out",
+        &again,
+    ])
+    .spawn()
+    .unwrap();
     let checkpoint = Path::new(&again).join("checkpoint.safetensors");
     while !checkpoint.exists() && killed.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
@@ -94,12 +115,21 @@ fn from_phantoms_to_a_screened_film(architecture: &str) {
 
     // The station reads the f32 bundle as the host reads the run, and int8 nearly so.
     let films = format!("{cohort}/films");
-    let host = objects(&mut plumbline(&["predict", "--run", &run, &films, "--json"]));
+    let host = objects(&mut plumbline(&[
+        "predict", "--run", &run, &films, "--json",
+    ]));
     assert_eq!(host.len(), 20);
     let export = |precision: &str| {
         let bundle = at(precision);
         succeed(&mut plumbline(&[
-            "export", "--run", &run, "--calibrate", &cohort, "--out", &bundle, "--precision",
+            "export",
+            "--run",
+            &run,
+            "--calibrate",
+            &cohort,
+            "--out",
+            &bundle,
+            "--precision",
             precision,
         ]));
         assert!(succeed(&mut plumbline(&["verify", &bundle])).contains("is whole"));
@@ -118,12 +148,23 @@ fn from_phantoms_to_a_screened_film(architecture: &str) {
 
     // A bundle is measured as the study measures.
     let measured = &objects(&mut plumbline(&[
-        "evaluate", "--bundle", &int8, "--cohort", &cohort, "--split", "all", "--out",
-        &at("measured"), "--json",
+        "evaluate",
+        "--bundle",
+        &int8,
+        "--cohort",
+        &cohort,
+        "--split",
+        "all",
+        "--out",
+        &at("measured"),
+        "--json",
     ]))[0];
     assert_eq!(number(measured, "n"), 20.0);
     assert_eq!(number(measured, "positives"), 10.0);
-    let counted: f64 = ["tp", "fp", "fn", "tn"].iter().map(|k| number(measured, k)).sum();
+    let counted: f64 = ["tp", "fp", "fn", "tn"]
+        .iter()
+        .map(|k| number(measured, k))
+        .sum();
     assert_eq!(counted, 20.0);
     assert!((0.0..=1.0).contains(&number(measured, "roc_auc")));
     assert!(measured["roc_auc_95"]["low"].is_number());
@@ -131,7 +172,9 @@ fn from_phantoms_to_a_screened_film(architecture: &str) {
     // A tensor is read as it is, past all preprocessing.
     let tensor = at("x.npy");
     fs::write(&tensor, npy(2)).unwrap();
-    let read = objects(&mut plumbline(&["predict", "--run", &run, "--tensor", &tensor, "--json"]));
+    let read = objects(&mut plumbline(&[
+        "predict", "--run", &run, "--tensor", &tensor, "--json",
+    ]));
     assert_eq!(read.len(), 2);
     assert_eq!(number(&read[0], "logit"), number(&read[1], "logit"));
 }
@@ -166,12 +209,24 @@ fn host_and_station_do_not_build_each_other() {
     let cargo = |package: &str| {
         let mut command = Command::new(env!("CARGO"));
         command.current_dir(plumbline_tests::root());
-        command.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none"]);
+        command.args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ]);
         succeed(command.args(["--package", package]))
     };
-    let has = |tree: &str, name: &str| tree.lines().any(|line| line.starts_with(&format!("{name} ")));
+    let has = |tree: &str, name: &str| {
+        tree.lines()
+            .any(|line| line.starts_with(&format!("{name} ")))
+    };
     let edge = cargo("plumbline-edge");
-    assert!(has(&edge, "tract-onnx") && !has(&edge, "candle-core") && !has(&edge, "plumbline-host"));
+    assert!(
+        has(&edge, "tract-onnx") && !has(&edge, "candle-core") && !has(&edge, "plumbline-host")
+    );
     let host = cargo("plumbline-host");
     assert!(has(&host, "candle-core") && !has(&host, "plumbline-edge"));
 }

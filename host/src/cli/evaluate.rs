@@ -63,7 +63,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Part::Test => cohort.films(Split::Test).collect(),
         Part::All => cohort.entries().iter().collect(),
     };
-    anyhow::ensure!(!entries.is_empty(), "the cohort has no films in this split; give another");
+    anyhow::ensure!(
+        !entries.is_empty(),
+        "the cohort has no films in this split; give another"
+    );
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
 

@@ -102,13 +102,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         remarks: &remarks,
     };
     write(&args.out, threshold, &card.markdown())?;
-    println!("{} holds {name} {}\n{measures}", args.out.display(), args.model_version);
+    println!(
+        "{} holds {name} {}\n{measures}",
+        args.out.display(),
+        args.model_version
+    );
     Ok(())
 }
 
 fn folder_name(out: &Path) -> anyhow::Result<String> {
     let name = out.file_name().and_then(|name| name.to_str());
-    Ok(name.context("the bundle's folder has no name; give --name")?.to_owned())
+    Ok(name
+        .context("the bundle's folder has no name; give --name")?
+        .to_owned())
 }
 
 fn scored(model: &Model, cohort: &Cohort, split: Split) -> anyhow::Result<Scored> {
@@ -117,7 +123,10 @@ fn scored(model: &Model, cohort: &Cohort, split: Split) -> anyhow::Result<Scored
     let decisions = score(model, &entries, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(Scored {
-        probabilities: decisions.iter().map(|decision| decision.probability).collect(),
+        probabilities: decisions
+            .iter()
+            .map(|decision| decision.probability)
+            .collect(),
         labels: entries.iter().map(|entry| entry.label).collect(),
     })
 }

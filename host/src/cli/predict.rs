@@ -97,9 +97,16 @@ fn print(
 ) -> std::io::Result<()> {
     let decision = &reading.decision;
     if !as_json {
-        let call = if decision.positive { "positive" } else { "negative" };
+        let call = if decision.positive {
+            "positive"
+        } else {
+            "negative"
+        };
         let (probability, threshold) = (decision.probability, decision.threshold);
-        return writeln!(out, "{call}  {probability:.4} (from {threshold:.4})  {film}");
+        return writeln!(
+            out,
+            "{call}  {probability:.4} (from {threshold:.4})  {film}"
+        );
     }
     let cam: Vec<&[f32]> = reading.cam.values.chunks(reading.cam.columns).collect();
     let object = json!({

@@ -10,7 +10,8 @@ pub fn bar(length: u64, unit: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}");
+    let template =
+        format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}");
     let bar = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style);

@@ -100,14 +100,19 @@ fn work(
 /// Films drawn over all rounds.
 fn films_in_all(recipe: &Recipe, training: usize) -> u64 {
     let rounds = recipe.rounds.iter();
-    rounds.map(|round| (round.epochs * round.films.unwrap_or(training)) as u64).sum()
+    rounds
+        .map(|round| (round.epochs * round.films.unwrap_or(training)) as u64)
+        .sum()
 }
 
 /// The prepared films of one split.
 pub fn load(cohort: &Cohort, split: Split, name: &str) -> anyhow::Result<PreparedFilms> {
     let entries: Vec<&Entry> = cohort.films(split).collect();
     if entries.is_empty() {
-        bail!("the cohort has no {name} films; give a cohort with a {} split", split.name());
+        bail!(
+            "the cohort has no {name} films; give a cohort with a {} split",
+            split.name()
+        );
     }
     let bar = bar(entries.len() as u64, &format!("{name} films read"));
     let films = PreparedFilms::load(&entries, || bar.inc(1))?;
@@ -118,5 +123,8 @@ pub fn load(cohort: &Cohort, split: Split, name: &str) -> anyhow::Result<Prepare
 fn digest(file: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(file)
         .with_context(|| format!("cannot read the weights {}", file.display()))?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

@@ -85,8 +85,14 @@ mod tests {
     #[test]
     fn rates_of_nothing_are_none() {
         let none = Confusion::count(std::iter::empty());
-        assert_eq!((none.accuracy(), none.precision(), none.f1()), (None, None, None));
+        assert_eq!(
+            (none.accuracy(), none.precision(), none.f1()),
+            (None, None, None)
+        );
         let negatives = Confusion::count([(false, false)].into_iter());
-        assert_eq!((negatives.accuracy(), negatives.recall()), (Some(1.0), None));
+        assert_eq!(
+            (negatives.accuracy(), negatives.recall()),
+            (Some(1.0), None)
+        );
     }
 }

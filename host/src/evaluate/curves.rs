@@ -14,7 +14,13 @@ pub struct CurvePoint {
 /// The counts at every distinct score, from the highest down. Scores that are not numbers come
 /// last.
 pub fn roc_curve(scores: &[f64], labels: &[bool]) -> Vec<CurvePoint> {
-    let rank = |score: f64| if score.is_nan() { f64::NEG_INFINITY } else { score };
+    let rank = |score: f64| {
+        if score.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            score
+        }
+    };
     let mut films: Vec<(f64, bool)> = scores
         .iter()
         .zip(labels)
@@ -79,8 +85,11 @@ pub fn youden_threshold(scores: &[f64], labels: &[bool]) -> Option<f64> {
         point.true_positives as f64 / last.true_positives as f64
             - point.false_positives as f64 / last.false_positives as f64
     };
-    let best = (0..points.len()).max_by(|a, b| index(&points[*a]).total_cmp(&index(&points[*b])))?;
-    let next = points.get(best + 1).map_or(points[best].threshold, |point| point.threshold);
+    let best =
+        (0..points.len()).max_by(|a, b| index(&points[*a]).total_cmp(&index(&points[*b])))?;
+    let next = points
+        .get(best + 1)
+        .map_or(points[best].threshold, |point| point.threshold);
     Some((points[best].threshold + next) / 2.0)
 }
 
@@ -90,8 +99,9 @@ mod tests {
 
     // Areas by scikit-learn's roc_auc_score and average_precision_score.
     const SCORES: [f64; 10] = [0.1, 0.4, 0.35, 0.8, 0.8, 0.2, 0.9, 0.5, 0.5, 0.05];
-    const LABELS: [bool; 10] =
-        [false, false, true, true, false, false, true, true, false, false];
+    const LABELS: [bool; 10] = [
+        false, false, true, true, false, false, true, true, false, false,
+    ];
 
     #[test]
     fn areas_agree_with_scikit_learn() {

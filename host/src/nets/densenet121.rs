@@ -5,7 +5,9 @@ use candle_core::{Result, Tensor};
 
 use super::Mode;
 use super::layers::{BatchNorm, Convolution, Fan, Linear};
-use super::ops::{Activation, average_pool_2x2, concat_channels, global_average_pool, max_pool_3x3};
+use super::ops::{
+    Activation, average_pool_2x2, concat_channels, global_average_pool, max_pool_3x3,
+};
 use super::parameters::Parameters;
 
 /// Channels that each layer adds.
@@ -42,8 +44,7 @@ impl DenseNet121 {
     pub(super) fn new(parameters: &mut Parameters) -> Result<Self> {
         let relu = Activation::Relu;
         let mut channels = 64;
-        let stem =
-            Convolution::new(parameters, "features.conv0", (3, channels), 7, 2, Fan::In)?;
+        let stem = Convolution::new(parameters, "features.conv0", (3, channels), 7, 2, Fan::In)?;
         let stem_norm = BatchNorm::new(parameters, "features.norm0", channels, relu)?;
         let mut blocks = Vec::new();
         for (index, &depth) in BLOCKS.iter().enumerate() {

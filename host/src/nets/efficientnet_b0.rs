@@ -149,7 +149,14 @@ impl Block {
         let silu = Activation::Silu;
         let expand = if expansion > 1 {
             let name = format!("{name}.0");
-            Some(ConvNorm::new(parameters, &name, (inputs, wide), 1, 1, silu)?)
+            Some(ConvNorm::new(
+                parameters,
+                &name,
+                (inputs, wide),
+                1,
+                1,
+                silu,
+            )?)
         } else {
             None
         };
@@ -172,8 +179,12 @@ impl Block {
             Some(expand) => &expand.forward(x, mode)?,
             None => x,
         };
-        let filtered = self.depthwise_norm.forward(&self.depthwise.forward(wide)?, mode)?;
-        let narrow = self.project.forward(&self.excitation.forward(&filtered)?, mode)?;
+        let filtered = self
+            .depthwise_norm
+            .forward(&self.depthwise.forward(wide)?, mode)?;
+        let narrow = self
+            .project
+            .forward(&self.excitation.forward(&filtered)?, mode)?;
         match self.residual {
             Some(rate) => drop_branch(&narrow, rate, mode)? + x,
             None => Ok(narrow),

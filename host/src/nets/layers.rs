@@ -36,7 +36,13 @@ impl Convolution {
         stride: usize,
         fan: Fan,
     ) -> Result<Self> {
-        let fan = kernel * kernel * if matches!(fan, Fan::In) { inputs } else { outputs };
+        let fan = kernel
+            * kernel
+            * if matches!(fan, Fan::In) {
+                inputs
+            } else {
+                outputs
+            };
         let shape = [outputs, inputs, kernel, kernel];
         let weight =
             parameters.parameter(&format!("{name}.weight"), &shape, Start::Kaiming { fan })?;
@@ -142,8 +148,14 @@ impl BatchNorm {
             }),
         };
         let training = running.is_none();
-        let (y, batch) =
-            ops::batch_norm(x, &self.gamma, &self.beta, running, EPSILON, self.activation)?;
+        let (y, batch) = ops::batch_norm(
+            x,
+            &self.gamma,
+            &self.beta,
+            running,
+            EPSILON,
+            self.activation,
+        )?;
         if training {
             let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
             move_towards(&self.running_mean, &batch.mean, 1.0)?;
@@ -222,7 +234,10 @@ impl SqueezeExcitation {
     /// # Errors
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let squeezed = self.squeeze.forward(&ops::global_average_pool(x)?)?.silu()?;
+        let squeezed = self
+            .squeeze
+            .forward(&ops::global_average_pool(x)?)?
+            .silu()?;
         let gate = sigmoid(&self.excite.forward(&squeezed)?)?;
         ops::scale_channels(x, &gate)
     }
@@ -240,17 +255,16 @@ struct Linear1x1 {
 }
 
 impl Linear1x1 {
-    fn new(
-        parameters: &mut Parameters,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self> {
+    fn new(parameters: &mut Parameters, name: &str, inputs: usize, outputs: usize) -> Result<Self> {
         let shape = [outputs, inputs, 1, 1];
         let start = Start::Kaiming { fan: outputs };
         Ok(Self {
             weight: parameters.parameter(&format!("{name}.weight"), &shape, start)?,
-            bias: parameters.parameter(&format!("{name}.bias"), &[outputs], Start::Constant(0.0))?,
+            bias: parameters.parameter(
+                &format!("{name}.bias"),
+                &[outputs],
+                Start::Constant(0.0),
+            )?,
         })
     }
 
@@ -270,7 +284,13 @@ pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
         Mode::Training(Some(rng)) if rate > 0.0 => {
             let kept = 1.0 / (1.0 - rate);
             let mask: Vec<f32> = (0..x.elem_count())
-                .map(|_| if rng.random::<f32>() < rate { 0.0 } else { kept })
+                .map(|_| {
+                    if rng.random::<f32>() < rate {
+                        0.0
+                    } else {
+                        kept
+                    }
+                })
                 .collect();
             x.mul(&Tensor::from_vec(mask, x.shape(), x.device())?)
         }
@@ -289,7 +309,13 @@ pub fn drop_branch(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
             let (films, channels, _, _) = x.dims4()?;
             let kept = 1.0 / (1.0 - rate);
             let scale: Vec<f32> = (0..films)
-                .map(|_| if rng.random::<f32>() < rate { 0.0 } else { kept })
+                .map(|_| {
+                    if rng.random::<f32>() < rate {
+                        0.0
+                    } else {
+                        kept
+                    }
+                })
                 .flat_map(|scale| std::iter::repeat_n(scale, channels))
                 .collect();
             ops::scale_channels(x, &Tensor::from_vec(scale, (films, channels), x.device())?)

@@ -82,7 +82,9 @@ impl Parameters {
 
     /// The trained parameters with their names, in the order of names.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
-        self.trainable.iter().map(|(name, var)| (name.as_str(), var))
+        self.trainable
+            .iter()
+            .map(|(name, var)| (name.as_str(), var))
     }
 
     /// How many numbers are trained.
@@ -197,7 +199,10 @@ fn fetch(
     }
     let tensor = tensors[name].as_tensor().clone();
     if tensor.dims() != shape {
-        candle_core::bail!("{name} has shape {:?} where {shape:?} is needed", tensor.dims());
+        candle_core::bail!(
+            "{name} has shape {:?} where {shape:?} is needed",
+            tensor.dims()
+        );
     }
     Ok(tensor)
 }

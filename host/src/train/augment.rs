@@ -140,7 +140,9 @@ mod tests {
     use super::*;
 
     fn gradient() -> Vec<u16> {
-        (0..SIDE * SIDE).map(|at| (at % SIDE * 100 + at / SIDE * 7) as u16).collect()
+        (0..SIDE * SIDE)
+            .map(|at| (at % SIDE * 100 + at / SIDE * 7) as u16)
+            .collect()
     }
 
     #[test]
@@ -156,7 +158,12 @@ mod tests {
     #[test]
     fn a_quarter_turn_moves_pixels_where_it_should() {
         let film = gradient();
-        let turned = Placement { cosine: 0.0, sine: 1.0, ..Placement::AS_IS }.place(&film, SIDE);
+        let turned = Placement {
+            cosine: 0.0,
+            sine: 1.0,
+            ..Placement::AS_IS
+        }
+        .place(&film, SIDE);
         // The place (row, column) reads from (SIDE - 1 - column, row).
         for (row, column) in [(0, 0), (3, 200), (255, 7)] {
             let from = f32::from(film[(SIDE - 1 - column) * SIDE + row]);
@@ -168,7 +175,11 @@ mod tests {
     fn the_outside_has_the_border_s_level() {
         let mut film = vec![30_000; SIDE * SIDE];
         film[100 * SIDE + 100] = 60_000;
-        let bounds = Augmentation { rotation_degrees: 45.0, shift: 0.2, ..Default::default() };
+        let bounds = Augmentation {
+            rotation_degrees: 45.0,
+            shift: 0.2,
+            ..Default::default()
+        };
         for seed in 0..8 {
             let placement = bounds.draw(&mut ChaCha8Rng::seed_from_u64(seed));
             let placed = placement.place(&film, SIDE);
@@ -178,7 +189,11 @@ mod tests {
 
     #[test]
     fn draws_stay_within_bounds_and_repeat() {
-        let bounds = Augmentation { rotation_degrees: 10.0, mirror: true, ..Default::default() };
+        let bounds = Augmentation {
+            rotation_degrees: 10.0,
+            mirror: true,
+            ..Default::default()
+        };
         let draw = |seed| bounds.draw(&mut ChaCha8Rng::seed_from_u64(seed));
         assert_eq!(draw(5), draw(5));
         let limit = 10f32.to_radians().sin() + 1e-6;

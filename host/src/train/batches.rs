@@ -90,11 +90,7 @@ pub fn augmented(
 }
 
 /// The films of `indices` as they are.
-pub fn as_is(
-    films: &PreparedFilms,
-    indices: impl Iterator<Item = usize>,
-    side: usize,
-) -> Batch {
+pub fn as_is(films: &PreparedFilms, indices: impl Iterator<Item = usize>, side: usize) -> Batch {
     let placed: Vec<_> = indices.map(|index| (index, Placement::AS_IS)).collect();
     assemble(films, &placed, side)
 }
@@ -141,7 +137,11 @@ mod tests {
         }
         let positives = drawn.iter().zip(&labels).filter(|(_, label)| **label);
         // 60 draws of 11 positives: each 5 or 6 times.
-        assert!(positives.map(|(count, _)| *count).all(|count| matches!(count, 5 | 6)));
+        assert!(
+            positives
+                .map(|(count, _)| *count)
+                .all(|count| matches!(count, 5 | 6))
+        );
         assert_eq!(epoch, draw());
     }
 }

@@ -59,7 +59,9 @@ pub fn save(
     tensors.insert("progress".into(), Tensor::new(&counts, &Device::Cpu)?);
     let best = [progress.best.unwrap_or(f64::NAN)];
     tensors.insert("best".into(), Tensor::new(&best, &Device::Cpu)?);
-    replace_file(path, |temporary| candle_core::safetensors::save(&tensors, temporary))
+    replace_file(path, |temporary| {
+        candle_core::safetensors::save(&tensors, temporary)
+    })
 }
 
 /// A saved state, read but not yet applied.

@@ -97,9 +97,13 @@ impl PreparedFilms {
     /// The films whose Cobb angle is not known to be nearer than `margin` degrees to the one that
     /// divides the classes.
     pub fn clear_of(&self, margin: f32) -> Vec<usize> {
-        let clear = |cobb: &Option<f32>| cobb.is_none_or(|d| (d - POSITIVE_DEGREES).abs() >= margin);
+        let clear =
+            |cobb: &Option<f32>| cobb.is_none_or(|d| (d - POSITIVE_DEGREES).abs() >= margin);
         let films = self.cobb_degrees.iter().enumerate();
-        films.filter(|(_, cobb)| clear(cobb)).map(|(index, _)| index).collect()
+        films
+            .filter(|(_, cobb)| clear(cobb))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Film `index`, 256 x 256, 0 to 65535.

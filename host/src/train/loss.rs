@@ -75,7 +75,10 @@ mod tests {
         assert!((value - 22.630_666).abs() < 1e-4, "{value}");
         let gradients = loss.backward().unwrap();
         let gradient: Vec<f32> = gradients.get(&logit).unwrap().to_vec1().unwrap();
-        for (got, expected) in gradient.iter().zip([0.011_856_47, -0.094_385_17, 0.0, -0.25]) {
+        for (got, expected) in gradient
+            .iter()
+            .zip([0.011_856_47, -0.094_385_17, 0.0, -0.25])
+        {
             assert!((got - expected).abs() < 1e-6, "{gradient:?}");
         }
     }

@@ -76,9 +76,20 @@ impl Optimiser {
             let parameter = slot.parameter.as_tensor();
             match (&slot.mean, self.algorithm) {
                 (Some(mean), Algorithm::Adam) => {
-                    mean.inplace_op2(&gradient, &Average { decay: DECAYS.0, squared: false })?;
-                    slot.square
-                        .inplace_op2(&gradient, &Average { decay: DECAYS.1, squared: true })?;
+                    mean.inplace_op2(
+                        &gradient,
+                        &Average {
+                            decay: DECAYS.0,
+                            squared: false,
+                        },
+                    )?;
+                    slot.square.inplace_op2(
+                        &gradient,
+                        &Average {
+                            decay: DECAYS.1,
+                            squared: true,
+                        },
+                    )?;
                     let step = Move {
                         rate: rate / (1.0 - DECAYS.0.powi(self.steps as i32)),
                         square_scale: 1.0 / (1.0 - DECAYS.1.powi(self.steps as i32)),

@@ -165,15 +165,27 @@ impl Recipe {
         self.rounds.iter().enumerate().find_map(|(index, round)| {
             let name = format!("round {}", index + 1);
             if round.batch < 2 || round.batch % 2 != 0 {
-                Some(format!("{name} has a batch of {}: give an even number", round.batch))
+                Some(format!(
+                    "{name} has a batch of {}: give an even number",
+                    round.batch
+                ))
             } else if round.epochs == 0 || round.films == Some(0) {
                 Some(format!("{name} has no epochs, or none with films"))
             } else if round.side < 64 || SIDE % round.side != 0 {
-                Some(format!("{name} has a side of {}: give 64, 128 or 256", round.side))
+                Some(format!(
+                    "{name} has a side of {}: give 64, 128 or 256",
+                    round.side
+                ))
             } else if !(0.0..=90.0).contains(&round.margin_degrees) {
-                Some(format!("{name} has a margin of {} degrees", round.margin_degrees))
+                Some(format!(
+                    "{name} has a margin of {} degrees",
+                    round.margin_degrees
+                ))
             } else if !(round.learning_rate > 0.0 && round.learning_rate <= 10.0) {
-                Some(format!("{name} has a learning rate of {}", round.learning_rate))
+                Some(format!(
+                    "{name} has a learning rate of {}",
+                    round.learning_rate
+                ))
             } else {
                 None
             }
@@ -198,7 +210,10 @@ mod tests {
         let [first, second] = &chexnet.rounds[..] else {
             panic!("two rounds")
         };
-        assert_eq!((first.train, second.train), (Trained::LastLayer, Trained::All));
+        assert_eq!(
+            (first.train, second.train),
+            (Trained::LastLayer, Trained::All)
+        );
         assert_eq!((first.learning_rate, second.learning_rate), (1e-3, 1e-4));
         for round in [first, second] {
             assert_eq!((round.batch, round.epochs), (16, 10));

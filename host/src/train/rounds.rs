@@ -91,7 +91,10 @@ pub fn train(
     mut step: impl FnMut(usize, f32),
     mut done: impl FnMut(&Epoch),
 ) -> Result<(), TrainError> {
-    for (films, name) in [(training, "training films"), (validation, "validation films")] {
+    for (films, name) in [
+        (training, "training films"),
+        (validation, "validation films"),
+    ] {
         let positives = films.labels().iter().filter(|label| **label).count();
         if positives == 0 || positives == films.len() {
             return Err(TrainError::OneClass(name));
@@ -99,9 +102,14 @@ pub fn train(
     }
     for round in &run.recipe.rounds {
         let clear = training.clear_of(round.margin_degrees);
-        let positives = clear.iter().filter(|film| training.labels()[**film]).count();
+        let positives = clear
+            .iter()
+            .filter(|film| training.labels()[**film])
+            .count();
         if positives == 0 || positives == clear.len() {
-            return Err(TrainError::OneClass("training films clear of a round's margin"));
+            return Err(TrainError::OneClass(
+                "training films clear of a round's margin",
+            ));
         }
     }
     let trainer = Trainer::new(&run.recipe, training, validation)?;
@@ -261,10 +269,15 @@ impl<'a> Trainer<'a> {
         dropping: &mut ChaCha8Rng,
     ) -> candle_core::Result<Tensor> {
         match round.train {
-            Trained::All => self.network.forward(x, &mut Mode::Training(Some(dropping)))?.logit(),
+            Trained::All => self
+                .network
+                .forward(x, &mut Mode::Training(Some(dropping)))?
+                .logit(),
             Trained::LastLayer => {
                 let features = self.network.features(x, &mut Mode::Evaluation)?.detach();
-                let logits = self.network.head(&features, &mut Mode::Training(Some(dropping)))?;
+                let logits = self
+                    .network
+                    .head(&features, &mut Mode::Training(Some(dropping)))?;
                 crate::nets::logit(&logits)
             }
         }
@@ -279,7 +292,11 @@ impl<'a> Trainer<'a> {
             let indices = first..(first + VALIDATION_BATCH).min(films.len());
             let count = indices.len();
             let (x, label) = as_is(films, indices, side).tensors(self.parameters.device())?;
-            let logit = self.network.forward(&x, &mut Mode::Evaluation)?.logit()?.detach();
+            let logit = self
+                .network
+                .forward(&x, &mut Mode::Evaluation)?
+                .logit()?
+                .detach();
             let loss: f32 = binary_cross_entropy(&logit, &label)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
             logits.extend(logit.to_vec1::<f32>()?.into_iter().map(f64::from));

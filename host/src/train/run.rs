@@ -196,10 +196,12 @@ impl Run {
         let mut table = csv::Writer::from_writer(Vec::new());
         let path = || self.folder.join("epochs.csv");
         for epoch in epochs {
-            table.serialize(epoch).map_err(|error| RunError::Malformed {
-                path: path(),
-                what: error.to_string(),
-            })?;
+            table
+                .serialize(epoch)
+                .map_err(|error| RunError::Malformed {
+                    path: path(),
+                    what: error.to_string(),
+                })?;
         }
         let text = table.into_inner().map_err(|error| RunError::Malformed {
             path: path(),

@@ -100,10 +100,14 @@ impl CustomOp3 for BatchNorm {
         let gamma = elements(gamma, gamma_layout)?;
         let beta = elements(beta, beta_layout)?;
         let map = height * width;
-        let used = self
-            .used
-            .get_or_init(|| batch_statistics(x, channels, map));
-        if [gamma.len(), beta.len(), used.mean.len(), used.variance.len()] != [channels; 4] {
+        let used = self.used.get_or_init(|| batch_statistics(x, channels, map));
+        if [
+            gamma.len(),
+            beta.len(),
+            used.mean.len(),
+            used.variance.len(),
+        ] != [channels; 4]
+        {
             bail!("batch norm of {channels} channels was given parameters of other sizes");
         }
         let inverse = inverse_deviation(used, self.epsilon);
@@ -141,8 +145,16 @@ impl CustomOp3 for BatchNorm {
         };
         Ok((
             Some(x_gradient),
-            Some(Tensor::from_vec(gamma_gradient, gamma.shape(), gamma.device())?),
-            Some(Tensor::from_vec(beta_gradient, beta.shape(), beta.device())?),
+            Some(Tensor::from_vec(
+                gamma_gradient,
+                gamma.shape(),
+                gamma.device(),
+            )?),
+            Some(Tensor::from_vec(
+                beta_gradient,
+                beta.shape(),
+                beta.device(),
+            )?),
         ))
     }
 }
@@ -221,7 +233,10 @@ impl CustomOp3 for Gradient {
                 // being the way through the batch's own statistics.
                 let (slope, offset) = if self.forward.from_batch {
                     let slope = (gamma_gradient[c] / count) as f32 * inverse[c];
-                    (slope, (beta_gradient[c] / count) as f32 - slope * used.mean[c])
+                    (
+                        slope,
+                        (beta_gradient[c] / count) as f32 - slope * used.mean[c],
+                    )
                 } else {
                     (0.0, 0.0)
                 };
@@ -399,7 +414,15 @@ fn logistic(z: f32) -> f32 {
     let whole = rounded - ROUND;
     let f = (t - whole) * std::f32::consts::LN_2;
     let mut power = 1.0 / 5040.0;
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
         power = power * f + coefficient;
     }
     // The integer stands in the lowest bits of `rounded`; in the exponent it makes 2^k.
@@ -418,7 +441,10 @@ mod tests {
             let exact = 1.0 / (1.0 + (-f64::from(z)).exp());
             let relative = (f64::from(logistic(z)) - exact).abs() / exact.max(1e-30);
             // Past 40 the argument itself, rounded to f32, carries the error.
-            assert!(relative < 1e-6 * f64::from(z.abs().max(1.0)), "at {z}: {relative}");
+            assert!(
+                relative < 1e-6 * f64::from(z.abs().max(1.0)),
+                "at {z}: {relative}"
+            );
         }
     }
 }

@@ -111,7 +111,12 @@ impl CustomOp2 for Convolution {
         } else {
             patches_forward(x, weight, sizes)
         };
-        let shape = (sizes.films, sizes.outputs, sizes.out_height, sizes.out_width);
+        let shape = (
+            sizes.films,
+            sizes.outputs,
+            sizes.out_height,
+            sizes.out_width,
+        );
         Ok((CpuStorage::F32(y), Shape::from(shape)))
     }
 
@@ -431,8 +436,16 @@ fn patches_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
                     &mut y[first * sizes.out_width..],
                     sizes.out_map(),
                     false,
-                    Matrix { data: weight, row: depth, column: 1 },
-                    Matrix { data: patches, row: places, column: 1 },
+                    Matrix {
+                        data: weight,
+                        row: depth,
+                        column: 1,
+                    },
+                    Matrix {
+                        data: patches,
+                        row: places,
+                        column: 1,
+                    },
                 );
             });
         });
@@ -457,7 +470,12 @@ fn patches_weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f
                         stride: sizes.out_map(),
                         offset: first * sizes.out_width,
                     },
-                    Rows { data: patches, count: depth, stride: places, offset: 0 },
+                    Rows {
+                        data: patches,
+                        count: depth,
+                        stride: places,
+                        offset: 0,
+                    },
                     places,
                 );
             });
@@ -483,7 +501,11 @@ fn patches_data_gradient(y_gradient: &[f32], weight: &[f32], sizes: Sizes) -> Ve
                     &mut patches,
                     places,
                     false,
-                    Matrix { data: weight, row: 1, column: depth },
+                    Matrix {
+                        data: weight,
+                        row: 1,
+                        column: depth,
+                    },
                     Matrix {
                         data: &y_gradient[first * sizes.out_width..],
                         row: sizes.out_map(),

@@ -22,14 +22,25 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 /// Checks the gradients of `f` with respect to all `inputs` by central differences of a randomly
 /// weighted sum of the output, at up to 40 elements of each.
 fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
-    let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+    let vars: Vec<Var> = inputs
+        .iter()
+        .map(|x| Var::from_tensor(x).unwrap())
+        .collect();
     let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
     let y = f(&tracked).unwrap();
     let weights = random(99, y.dims());
-    let gradients = (&y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let gradients = (&y * &weights)
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
     let total = |inputs: &[Tensor]| -> f64 {
         let y = values(&f(inputs).unwrap());
-        let products = y.iter().zip(values(&weights)).map(|(y, w)| f64::from(*y) * f64::from(w));
+        let products = y
+            .iter()
+            .zip(values(&weights))
+            .map(|(y, w)| f64::from(*y) * f64::from(w));
         products.sum()
     };
     for (index, var) in vars.iter().enumerate() {
@@ -41,7 +52,8 @@ fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
                 let mut changed = base.clone();
                 changed[at] += by;
                 let mut all = inputs.to_vec();
-                all[index] = Tensor::from_vec(changed, inputs[index].shape(), &Device::Cpu).unwrap();
+                all[index] =
+                    Tensor::from_vec(changed, inputs[index].shape(), &Device::Cpu).unwrap();
                 total(&all)
             };
             let difference = (moved(step) - moved(-step)) / f64::from(2.0 * step);
@@ -56,7 +68,13 @@ fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
 }
 
 /// Grouped convolution by its definition.
-fn plain_convolution(x: &Tensor, w: &Tensor, stride: usize, padding: usize, groups: usize) -> Vec<f32> {
+fn plain_convolution(
+    x: &Tensor,
+    w: &Tensor,
+    stride: usize,
+    padding: usize,
+    groups: usize,
+) -> Vec<f32> {
     let (films, inputs, height, width) = x.dims4().unwrap();
     let (outputs, per_group, kernel, _) = w.dims4().unwrap();
     let (x, w) = (values(x), values(w));
@@ -122,13 +140,21 @@ fn convolutions_follow_their_definition() {
 
 #[test]
 fn depthwise_convolutions_follow_their_definition() {
-    for (height, width, kernel, stride) in
-        [(7, 9, 3, 1), (8, 6, 3, 2), (9, 7, 5, 2), (4, 4, 5, 1), (17, 33, 5, 1), (5, 5, 3, 2)]
-    {
+    for (height, width, kernel, stride) in [
+        (7, 9, 3, 1),
+        (8, 6, 3, 2),
+        (9, 7, 5, 2),
+        (4, 4, 5, 1),
+        (17, 33, 5, 1),
+        (5, 5, 3, 2),
+    ] {
         let x = random(3, &[3, 10, height, width]);
         let w = random(4, &[10, 1, kernel, kernel]);
         let y = depthwise_conv2d(&x, &w, stride).unwrap();
-        assert_close(&values(&y), &plain_convolution(&x, &w, stride, kernel / 2, 10));
+        assert_close(
+            &values(&y),
+            &plain_convolution(&x, &w, stride, kernel / 2, 10),
+        );
         check_gradients(&[x, w], |t| depthwise_conv2d(&t[0], &t[1], stride));
     }
 }
@@ -171,7 +197,10 @@ fn pooling_and_channels_differentiate() {
 
 #[test]
 fn max_pool_takes_the_largest_of_each_window() {
-    let x = Tensor::arange(0f32, 20.0, &Device::Cpu).unwrap().reshape((1, 1, 4, 5)).unwrap();
+    let x = Tensor::arange(0f32, 20.0, &Device::Cpu)
+        .unwrap()
+        .reshape((1, 1, 4, 5))
+        .unwrap();
     let y = max_pool_3x3(&x).unwrap();
     assert_eq!(y.dims(), [1, 1, 2, 3]);
     assert_eq!(values(&y), [6.0, 8.0, 9.0, 16.0, 18.0, 19.0]);
