@@ -54,7 +54,7 @@ pub struct Model {
 }
 
 enum Engine {
-    Candle { network: Network, head: Head },
+    Candle(Box<(Network, Head)>),
     Tract(Box<Bundle>),
 }
 
@@ -105,7 +105,7 @@ impl Model {
             name: architecture.to_string(),
             version: "unreleased".into(),
             threshold: RUN_THRESHOLD,
-            engine: Engine::Candle { network, head },
+            engine: Engine::Candle(Box::new((network, head))),
         })
     }
 
@@ -116,7 +116,8 @@ impl Model {
     pub fn read(&self, tensor: &[f32]) -> Result<Reading, ModelError> {
         match &self.engine {
             Engine::Tract(bundle) => Ok(bundle.read(tensor)?),
-            Engine::Candle { network, head } => {
+            Engine::Candle(candle) => {
+                let (network, head) = &**candle;
                 let x = Tensor::from_slice(tensor, (1, 3, SIDE, SIDE), &Device::Cpu)?;
                 let output = network.forward(&x, &mut Mode::Evaluation)?;
                 let logits: Vec<f32> = output.logits.flatten_all()?.to_vec1()?;
@@ -132,8 +133,11 @@ impl Model {
     }
 }
 
-/// The head's layers, for Grad-CAM.
-fn head_of(architecture: Architecture, parameters: &Parameters) -> Result<Head, ModelError> {
+/// The head's layers as Grad-CAM needs them.
+///
+/// # Errors
+/// If the parameters lack them.
+pub fn head_of(architecture: Architecture, parameters: &Parameters) -> Result<Head, ModelError> {
     let tensors = parameters.tensors();
     let layers = architecture
         .head()
@@ -162,7 +166,7 @@ pub enum ScoreError {
     Films(#[from] FilmsError),
     /// The model.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(#[from] Box<ModelError>),
 }
 
 /// The model's decision on each film, in order, on all cores; tells `done` after each.
@@ -178,7 +182,7 @@ pub fn score(
         .par_iter()
         .map(|entry| {
             let tensor = prepare_file(&entry.film)?.tensor();
-            let decision = model.read(&tensor)?.decision;
+            let decision = model.read(&tensor).map_err(Box::new)?.decision;
             done();
             Ok(decision)
         })

@@ -2,10 +2,12 @@
 
 mod common;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
+use plumbline_host::model::head_of;
 use plumbline_host::nets::{Mode, Network, Parameters};
 use plumbline_host::train::binary_cross_entropy;
+use plumbline_shared::gradcam::grad_cam;
 use plumbline_shared::manifest::Architecture;
 
 const SIDE: usize = reference::SIDE;
@@ -112,6 +114,59 @@ fn gradients_are_pytorch_s(architecture: Architecture) {
         let got: f64 = values.iter().map(|v| f64::from(*v)).sum();
         assert_near(got, *sum, 1e-4, name);
     }
+}
+
+/// Grad-CAM by Candle's automatic differentiation, divided by its peak.
+fn grad_cam_by_differentiation(network: &Network, features: &Tensor) -> Vec<f32> {
+    let features = Var::from_tensor(&features.detach()).unwrap();
+    let logits = network.head(&features, &mut Mode::Evaluation).unwrap();
+    let logit = plumbline_host::nets::logit(&logits).unwrap();
+    let gradients = logit.sum_all().unwrap().backward().unwrap();
+    let weights = gradients
+        .get(&features)
+        .unwrap()
+        .mean_keepdim((2, 3))
+        .unwrap();
+    let map = features.broadcast_mul(&weights).unwrap().sum(1).unwrap();
+    let map = map
+        .relu()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1::<f32>()
+        .unwrap();
+    let peak = map.iter().copied().fold(0.0, f32::max);
+    map.iter().map(|value| value / peak).collect()
+}
+
+fn grad_cam_is_the_same_three_ways(architecture: Architecture) {
+    let (network, parameters, expected) = network(architecture);
+    let x = inputs(&expected);
+    let features = network.features(&x, &mut Mode::Evaluation).unwrap();
+    let head = head_of(architecture, &parameters).unwrap();
+    for (film, answer) in expected.answers.iter().enumerate() {
+        let features = features.narrow(0, film, 1).unwrap();
+        let differentiated = grad_cam_by_differentiation(&network, &features);
+        let values = features.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let closed = grad_cam(&head, &values, 8, 8).values;
+        for ((a, b), expected) in differentiated.iter().zip(closed).zip(&answer.cam) {
+            assert!((a - b).abs() <= 1e-4, "Candle {a}, closed form {b}");
+            assert!(
+                (f64::from(*a) - expected).abs() <= 1e-4,
+                "Candle {a}, PyTorch {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn densenet121_grad_cam() {
+    with_stack(|| grad_cam_is_the_same_three_ways(Architecture::Densenet121));
+}
+
+#[test]
+fn efficientnet_b0_grad_cam() {
+    with_stack(|| grad_cam_is_the_same_three_ways(Architecture::EfficientnetB0));
 }
 
 /// Runs on a thread with room for Candle's recursive backward pass.

@@ -10,10 +10,10 @@ mod train;
 
 use clap::{Parser, Subcommand};
 
+/// Trains, measures and exports Plumbline's networks
 #[derive(Parser)]
 #[command(name = "plumbline", version)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     command: Command,
 }

@@ -39,19 +39,12 @@ pub enum WeightsError {
         source: candle_core::Error,
     },
     /// Names or shapes are not the network's.
-    #[error(
-        "the weights {path} are not this network's: missing {missing:?}, extra {extra:?}, of \
-         another shape {misshaped:?}"
-    )]
+    #[error("the weights {path} are not this network's: {what}; give this architecture's weights")]
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// Tensors of the network that the file lacks.
-        missing: Vec<String>,
-        /// Tensors of the file that the network lacks.
-        extra: Vec<String>,
-        /// Tensors whose shapes differ.
-        misshaped: Vec<String>,
+        /// Every tensor that is missing, unknown or of another shape.
+        what: String,
     },
 }
 
@@ -157,28 +150,25 @@ impl Parameters {
             source,
         };
         let mut file = candle_core::safetensors::load(path, &self.device).map_err(unreadable)?;
-        let own = || self.trainable.iter().chain(&self.statistics);
-        let mut found = Vec::new();
-        let (mut missing, mut misshaped) = (Vec::new(), Vec::new());
-        for (name, var) in own() {
+        let (mut found, mut faults) = (Vec::new(), Vec::new());
+        for (name, var) in self.trainable.iter().chain(&self.statistics) {
             match file.remove(name) {
-                None => missing.push(name.clone()),
-                Some(tensor) if tensor.shape() != var.shape() => misshaped.push(format!(
-                    "{name} ({:?} instead of {:?})",
+                None => faults.push(format!("{name} is missing")),
+                Some(tensor) if tensor.shape() != var.shape() => faults.push(format!(
+                    "{name} has shape {:?} instead of {:?}",
                     tensor.dims(),
                     var.dims()
                 )),
                 Some(tensor) => found.push((var, tensor)),
             }
         }
-        let mut extra: Vec<String> = file.into_keys().collect();
-        extra.sort();
-        if !(missing.is_empty() && misshaped.is_empty() && extra.is_empty()) {
+        let mut unknown: Vec<String> = file.into_keys().collect();
+        unknown.sort();
+        faults.extend(unknown.iter().map(|name| format!("{name} is unknown")));
+        if !faults.is_empty() {
             return Err(WeightsError::Mismatch {
                 path: path.to_owned(),
-                missing,
-                extra,
-                misshaped,
+                what: faults.join(", "),
             });
         }
         for (var, tensor) in found {

@@ -164,14 +164,14 @@ impl Recipe {
         }
         self.rounds.iter().enumerate().find_map(|(index, round)| {
             let name = format!("round {}", index + 1);
-            if round.batch < 2 || round.batch % 2 != 0 {
+            if round.batch < 2 || !round.batch.is_multiple_of(2) {
                 Some(format!(
                     "{name} has a batch of {}: give an even number",
                     round.batch
                 ))
             } else if round.epochs == 0 || round.films == Some(0) {
                 Some(format!("{name} has no epochs, or none with films"))
-            } else if round.side < 64 || SIDE % round.side != 0 {
+            } else if round.side < 64 || !SIDE.is_multiple_of(round.side) {
                 Some(format!(
                     "{name} has a side of {}: give 64, 128 or 256",
                     round.side
