@@ -157,11 +157,14 @@ fn jpeg_2000_is_read_at_full_depth() {
         return;
     };
     let film = read(&path);
-    assert_eq!((film.width(), film.height()), (1955, 1841));
+    assert_eq!((film.width(), film.height()), (1841, 1955));
+    // The sum as pydicom with OpenJPEG gives it; the stream is lossy, so decoders round apart.
+    let sum: i64 = film.pixels().iter().map(|grey| i64::from(*grey)).sum();
+    assert!((sum - 177_754_489_782).abs() < 100_000, "{sum}");
     let mut greys = film.pixels().to_vec();
     greys.sort_unstable();
     greys.dedup();
-    assert!(greys.len() > 10_000, "{} greys", greys.len());
+    assert!(greys.len() > 25_000, "{} greys", greys.len());
 }
 
 #[test]

@@ -173,6 +173,13 @@ def main():
               WindowWidth=str(2**bits - 1), VOILUTFunction="LINEAR_EXACT", grey=grey,
               tolerance=tolerance)
 
+    out = io.BytesIO()
+    Image.fromarray(p8.astype(np.uint8)).save(out, "JPEG", quality=80, restart_marker_blocks=4)
+    grey, tolerance = lossy(np.asarray(Image.open(out)), 8, 1)
+    dicom("jpeg_baseline_8_restarts", p8, 8, uid.JPEGBaseline8Bit, out.getvalue(), window=None,
+          WindowCenter="127.5", WindowWidth="255", VOILUTFunction="LINEAR_EXACT", grey=grey,
+          tolerance=tolerance)
+
     # JPEG lossless, with the first and other predictors.
     for name, values, bits, predictor in (("jpeg_lossless_8", p8, 8, 1),
                                           ("jpeg_lossless_12", p12, 12, 1),

@@ -28,7 +28,9 @@ pub(super) fn codes(
         uids::JPEG_BASELINE8_BIT
         | uids::JPEG_EXTENDED12_BIT
         | uids::JPEG_LOSSLESS
-        | uids::JPEG_LOSSLESS_SV1 => jpeg::decode(&stream)?,
+        | uids::JPEG_LOSSLESS_SV1
+        | uids::JPEGLS_LOSSLESS
+        | uids::JPEGLS_NEAR_LOSSLESS => jpeg::decode(&stream)?,
         uids::JPEG2000_LOSSLESS | uids::JPEG2000 => jpeg_2000::decode(&stream)?,
         _ => {
             return Err(unsupported(
