@@ -75,6 +75,12 @@ pub enum DecodeError {
     },
 }
 
+/// Whether a file that starts with `bytes`, 132 of them or all, claims to be a DICOM, PNG, JPEG or
+/// TIFF file.
+pub fn is_known(bytes: &[u8]) -> bool {
+    raster::Format::of(bytes).is_some() || dicom::is_dicom(bytes)
+}
+
 /// Reads the film in `bytes`, a whole DICOM, PNG, JPEG or TIFF file.
 ///
 /// # Errors

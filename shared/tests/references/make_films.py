@@ -257,11 +257,11 @@ def main():
                grey=exact(entries[np.clip(s12 + 700, 0, 999)], 0, 4095))
     assert np.array_equal(apply_voi_lut(s12.astype(np.int16), ds),
                           entries[np.clip(s12 + 700, 0, 999)])
-    curve = np.rint(65535 * (1 - np.arange(4096) / 4095) ** 2).astype(int)
-    ds = dicom("modality_lut", p12, 12, explicit, window=None,
+    curve = np.rint(65535 * (1 - np.arange(1024) / 1023) ** 2).astype(int)
+    ds = dicom("modality_lut", p10, 10, explicit, window=None,
                ModalityLUTSequence=lut(curve, 0, 16), WindowCenter="30000", WindowWidth="40000",
-               VOILUTFunction="LINEAR_EXACT", grey=exact(curve[p12], 10000, 40000))
-    assert np.array_equal(apply_modality_lut(p12.astype(np.uint16), ds), curve[p12])
+               VOILUTFunction="LINEAR_EXACT", grey=exact(curve[p10], 10000, 40000))
+    assert np.array_equal(apply_modality_lut(p10.astype(np.uint16), ds), curve[p10])
 
     dicom("percentiles", p12, 12, explicit, window=None, grey=percentiles(p12))
     dicom("percentiles_monochrome1", p12, 12, explicit, window=None,

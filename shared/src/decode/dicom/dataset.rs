@@ -66,11 +66,11 @@ pub(super) fn open(bytes: &[u8]) -> Result<(String, Cow<'_, [u8]>), DecodeError>
         _ => bytes,
     };
     let mut syntax = None;
-    while let Some((tag, value, after)) = meta_element(rest)? {
-        if tag == tags::TRANSFER_SYNTAX_UID {
-            syntax = Some(text(value));
+    while let Some(element) = MetaElement::first(rest)? {
+        if element.tag == tags::TRANSFER_SYNTAX_UID {
+            syntax = Some(text(element.value));
         }
-        rest = after;
+        rest = element.rest;
     }
     let syntax = syntax.unwrap_or_else(|| match rest.get(4..6) {
         // No meta information: explicit if there are letters where its VR would be.
@@ -91,28 +91,38 @@ pub(super) fn open(bytes: &[u8]) -> Result<(String, Cow<'_, [u8]>), DecodeError>
     Ok((syntax, Cow::Owned(inflated)))
 }
 
-/// The first element of `bytes` if it is one of the meta information: tag, value, and what follows.
-fn meta_element(bytes: &[u8]) -> Result<Option<(Tag, &[u8], &[u8])>, DecodeError> {
-    let Some(&[group0, group1, element0, element1, vr0, vr1, short0, short1]) = bytes.get(..8)
-    else {
-        return Ok(None);
-    };
-    let tag = Tag(
-        u16::from_le_bytes([group0, group1]),
-        u16::from_le_bytes([element0, element1]),
-    );
-    if tag.group() != META {
-        return Ok(None);
-    }
-    // The VRs of PS3.5, table 7.1-1 that occur here.
-    let (start, length) = match (&[vr0, vr1], bytes.get(8..12)) {
-        (b"OB" | b"UN", Some(&[a, b, c, d])) => (12, u32::from_le_bytes([a, b, c, d])),
-        _ => (8, u16::from_le_bytes([short0, short1]).into()),
-    };
-    let end = start + length as usize;
-    match (bytes.get(start..end), bytes.get(end..)) {
-        (Some(value), Some(rest)) => Ok(Some((tag, value, rest))),
-        _ => Err(damaged("it ends within its meta information")),
+/// An element of the meta information, which is always in explicit VR little endian.
+struct MetaElement<'a> {
+    tag: Tag,
+    value: &'a [u8],
+    /// What follows it.
+    rest: &'a [u8],
+}
+
+impl<'a> MetaElement<'a> {
+    /// The first element of `bytes`, if it is one of the meta information.
+    fn first(bytes: &'a [u8]) -> Result<Option<Self>, DecodeError> {
+        let Some(&[group0, group1, element0, element1, vr0, vr1, short0, short1]) = bytes.get(..8)
+        else {
+            return Ok(None);
+        };
+        let tag = Tag(
+            u16::from_le_bytes([group0, group1]),
+            u16::from_le_bytes([element0, element1]),
+        );
+        if tag.group() != META {
+            return Ok(None);
+        }
+        // The VRs of PS3.5, table 7.1-1 that occur here.
+        let (start, length) = match (&[vr0, vr1], bytes.get(8..12)) {
+            (b"OB" | b"UN", Some(&[a, b, c, d])) => (12, u32::from_le_bytes([a, b, c, d])),
+            _ => (8, u16::from_le_bytes([short0, short1]).into()),
+        };
+        let end = start + length as usize;
+        match (bytes.get(start..end), bytes.get(end..)) {
+            (Some(value), Some(rest)) => Ok(Some(Self { tag, value, rest })),
+            _ => Err(damaged("it ends within its meta information")),
+        }
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     let mut average = 0i32;
     let across = width.div_ceil(8);
     for block in 0..across * height.div_ceil(8) {
-        if header.restart_interval > 0 && block > 0 && block % header.restart_interval == 0 {
+        if header.restart_interval > 0 && block > 0 && block.is_multiple_of(header.restart_interval)
+        {
             bits.restart()?;
             average = 0;
         }

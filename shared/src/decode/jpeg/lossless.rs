@@ -16,14 +16,14 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     let width = usize::from(frame.width);
     // H.1.1: restarts come at the end of lines.
     let restart_lines = header.restart_interval / width;
-    if header.restart_interval % width != 0 {
+    if !header.restart_interval.is_multiple_of(width) {
         return Err(unsupported("a restart within a line"));
     }
     let start = 1u16 << (frame.precision - scan.point_transform - 1);
     let mut bits = Bits::new(scan.data, Stuffing::Byte);
     let mut codes = blank(frame);
     for line in 0..usize::from(frame.height) {
-        let restarts = restart_lines > 0 && line > 0 && line % restart_lines == 0;
+        let restarts = restart_lines > 0 && line > 0 && line.is_multiple_of(restart_lines);
         if restarts {
             bits.restart()?;
         }
