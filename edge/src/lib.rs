@@ -1,1 +1,3 @@
-//! x
+//! Plumbline's station: reads films where they are taken.
+
+pub mod intake;

@@ -1,8 +1,13 @@
 //! Film files to films. The format is found by content, never by name.
 
+mod dicom;
+mod jpeg;
+mod jpeg_2000;
 mod raster;
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use std::panic::catch_unwind;
 
 use crate::film::{Film, FilmError};
 
@@ -33,8 +38,25 @@ pub enum DecodeError {
     /// Channels differ.
     #[error("the picture is in colour; give the grey film")]
     Colour,
+    /// A DICOM file of something else than pictures.
+    #[error("the DICOM file has no pixel data; give the film itself")]
+    NoPixels,
+    /// Pixels that are not square.
+    #[error(
+        "the film's pixels are {rows} x {columns} mm, not square, so its angles are not true; \
+         export it with square pixels"
+    )]
+    NotSquare {
+        /// The distance of rows.
+        rows: f64,
+        /// The distance of columns.
+        columns: f64,
+    },
+    /// A decoder gave up.
+    #[error("the file is damaged in a way that its decoder does not survive; export it again")]
+    Collapsed,
     /// The format is read, but not this kind of it.
-    #[error("the {format} picture is of a kind that is not read ({what}); {remedy}")]
+    #[error("the {format} is of a kind that is not read ({what}); {remedy}")]
     Unsupported {
         /// The file's format.
         format: &'static str,
@@ -44,13 +66,19 @@ pub enum DecodeError {
         remedy: &'static str,
     },
     /// The file contradicts its format.
-    #[error("the {format} file is damaged ({reason}); export or copy it again")]
+    #[error("the {format} is damaged ({reason}); export or copy it again")]
     Damaged {
         /// The file's format.
         format: &'static str,
         /// What its decoder says.
         reason: String,
     },
+}
+
+/// Whether a file that starts with `bytes`, 132 of them or all, claims to be a DICOM, PNG, JPEG or
+/// TIFF file.
+pub fn is_known(bytes: &[u8]) -> bool {
+    raster::Format::of(bytes).is_some() || dicom::is_dicom(bytes)
 }
 
 /// Reads the film in `bytes`, a whole DICOM, PNG, JPEG or TIFF file.
@@ -64,8 +92,19 @@ pub fn decode(bytes: &[u8]) -> Result<Film, DecodeError> {
     if bytes.len() > MAX_BYTES {
         return Err(DecodeError::TooLong(bytes.len()));
     }
-    match raster::Format::of(bytes) {
+    // Decoders that others wrote may panic on what nobody foresaw.
+    catch_unwind(|| match raster::Format::of(bytes) {
         Some(format) => raster::decode(format, bytes),
+        None if dicom::is_dicom(bytes) => dicom::decode(bytes),
         None => Err(DecodeError::Unknown),
-    }
+    })
+    .unwrap_or(Err(DecodeError::Collapsed))
+}
+
+/// One component of a compressed stream.
+struct Samples {
+    width: u32,
+    height: u32,
+    /// Row-major, in the low bits; signed ones in two's complement.
+    codes: Vec<u16>,
 }

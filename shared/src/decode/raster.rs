@@ -8,7 +8,7 @@ use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Pixel, Primitive,
 };
 
-use super::DecodeError;
+use super::{DecodeError, jpeg};
 use crate::film::{Film, MAX_PIXELS};
 use crate::grey::Grey;
 
@@ -39,9 +39,9 @@ impl Format {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Png => "PNG",
-            Self::Jpeg => "JPEG",
-            Self::Tiff => "TIFF",
+            Self::Png => "PNG file",
+            Self::Jpeg => "JPEG file",
+            Self::Tiff => "TIFF file",
         }
     }
 
@@ -63,7 +63,7 @@ impl Format {
 
 /// Reads a picture and stretches it by its robust percentiles.
 pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Film, DecodeError> {
-    if format == Format::Jpeg && !jpeg_is_whole(bytes) {
+    if format == Format::Jpeg && !jpeg::is_whole(bytes) {
         // The decoder would fill the missing part with grey.
         return Err(format.damaged("it ends before its last line"));
     }
@@ -136,38 +136,6 @@ fn merged<'a, P: Pixel<Subpixel: Into<u16> + Primitive> + 'a>(
             Ok(((red + green + blue + 1) / 3) as u16)
         })
         .collect()
-}
-
-/// Whether the markers of a JPEG file (ITU-T T.81, B.1.1) lead to the end of its image.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END_OF_IMAGE: u8 = 0xd9;
-    let mut at = 2;
-    loop {
-        // To the next marker: past fill bytes, and in a scan past stuffed zeros and restarts.
-        let Some(&[0xff, marker]) = bytes.get(at..at + 2) else {
-            return false;
-        };
-        at += 2;
-        match marker {
-            END_OF_IMAGE => return true,
-            0xff => at -= 1,
-            0x00 | 0x01 | 0xd0..=0xd8 => {}
-            _ => {
-                let Some(&[high, low]) = bytes.get(at..at + 2) else {
-                    return false;
-                };
-                at += usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
-        if matches!(marker, START_OF_SCAN | 0x00 | 0xd0..=0xd7) {
-            let Some(skipped) = (bytes.get(at..)).and_then(|s| s.iter().position(|b| *b == 0xff))
-            else {
-                return false;
-            };
-            at += skipped;
-        }
-    }
 }
 
 #[cfg(test)]

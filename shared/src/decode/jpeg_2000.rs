@@ -1,0 +1,85 @@
+//! JPEG 2000 codestreams (ITU-T T.800) of one component.
+
+use alloc::string::ToString;
+
+use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+
+use super::{DecodeError, Samples};
+use crate::film::Film;
+
+/// The SOC and SIZ markers that start every codestream (T.800, A.4.1 and A.5.1).
+const START: &[u8] = &[0xff, 0x4f, 0xff, 0x51];
+
+/// Decodes one component at its full depth.
+pub(super) fn decode(bytes: &[u8]) -> Result<Samples, DecodeError> {
+    // Some writers wrap the codestream in a JP2 file, which DICOM does not allow.
+    let start = bytes.windows(START.len()).position(|found| found == START);
+    let bytes = &bytes[start.ok_or_else(|| damaged("it does not start"))?..];
+    let size = Size::of(bytes).ok_or_else(|| damaged("its header is cut off"))?;
+    Film::check_size(size.width, size.height)?;
+    if size.components != 1 {
+        return Err(DecodeError::Colour);
+    }
+    if size.bits > 16 {
+        return Err(DecodeError::Unsupported {
+            format: "JPEG 2000 stream",
+            what: alloc::format!("{} bits", size.bits),
+            remedy: "export it with 8 to 16 bits a pixel",
+        });
+    }
+    let settings = DecodeSettings {
+        strict: true,
+        ..DecodeSettings::default()
+    };
+    let image = Image::new(bytes, &settings).map_err(damaged)?;
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(damaged)?;
+    let [component] = decoded.components() else {
+        return Err(DecodeError::Colour);
+    };
+    // The library shifts signed samples up as if they were not.
+    let (low, high, shift) = match size.signed {
+        true => (
+            -(1 << (size.bits - 1)),
+            (1 << (size.bits - 1)) - 1,
+            1 << (size.bits - 1),
+        ),
+        false => (0, (1 << size.bits) - 1, 0),
+    };
+    let code = |sample: &f32| (libm::roundf(*sample) as i32 - shift).clamp(low, high) as u16;
+    Ok(Samples {
+        width: image.width(),
+        height: image.height(),
+        codes: component.samples().iter().map(code).collect(),
+    })
+}
+
+/// The size of T.800, A.5.1.
+struct Size {
+    width: u32,
+    height: u32,
+    components: u16,
+    bits: u8,
+    signed: bool,
+}
+
+impl Size {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let long = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+        let depth = *bytes.get(42)?;
+        Some(Self {
+            width: long(8)?.checked_sub(long(16)?)?,
+            height: long(12)?.checked_sub(long(20)?)?,
+            components: u16::from_be_bytes(*bytes.get(40..)?.first_chunk()?),
+            bits: (depth & 0x7f) + 1,
+            signed: depth & 0x80 != 0,
+        })
+    }
+}
+
+fn damaged(reason: impl ToString) -> DecodeError {
+    DecodeError::Damaged {
+        format: "JPEG 2000 stream",
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Small films in every format and transfer syntax against what other implementations read from
+//! them (`references/make_films.py`), and what becomes of damaged ones.
+
+#![cfg(feature = "decode")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plumbline_shared::decode::decode;
+use plumbline_shared::film::Film;
+
+/// What `films.json` says of a film.
+#[derive(serde::Deserialize)]
+struct Expected {
+    grey: String,
+    tolerance: u16,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/films")
+}
+
+fn expected() -> BTreeMap<String, Expected> {
+    serde_json::from_slice(&fs::read(folder().join("films.json")).unwrap()).unwrap()
+}
+
+/// The names and bytes of all films, those to be refused too.
+fn films() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let mut paths: Vec<_> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && path.extension().is_some_and(|e| e != "json"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 50);
+    paths.into_iter().map(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, fs::read(path).unwrap())
+    })
+}
+
+#[test]
+fn films_are_read_as_others_read_them() {
+    for (name, expected) in expected() {
+        let film = decode(&fs::read(folder().join(&name)).unwrap());
+        let film = film.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let grey = image::open(folder().join(&expected.grey)).unwrap();
+        let grey = grey.into_luma16();
+        assert_eq!((film.width(), film.height()), grey.dimensions(), "{name}");
+        let off = (film.pixels().iter().zip(grey.as_raw()))
+            .map(|(ours, theirs)| ours.abs_diff(*theirs))
+            .max();
+        assert!(off <= Some(expected.tolerance), "{name} is off by {off:?}");
+    }
+}
+
+#[test]
+fn what_is_no_film_is_told_in_a_sentence() {
+    let refusals = [
+        ("refused_colour.dcm", "in colour"),
+        ("refused_colour.png", "in colour"),
+        ("refused_cut_off.dcm", "16 bytes of pixels where 20"),
+        ("refused_frames.dcm", "3 frames"),
+        ("refused_huge.dcm", "20000 x 20000"),
+        ("refused_no_pixels.dcm", "no pixel data"),
+        ("refused_not_square.dcm", "0.2 x 0.143 mm"),
+        (
+            "refused_syntax.dcm",
+            "transfer syntax 1.2.840.10008.1.2.4.100",
+        ),
+    ];
+    for (name, part) in refusals {
+        let error = decode(&fs::read(folder().join(name)).unwrap()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(part), "{name}: {message}");
+        assert!(!message.contains('\n') && message.len() < 200, "{message}");
+    }
+}
+
+#[test]
+fn truncated_films_are_refused() {
+    for (name, bytes) in films().filter(|(name, _)| !name.starts_with("refused")) {
+        let whole = decode(&bytes).unwrap();
+        for part in 0..64 {
+            let length = bytes.len() * part / 64;
+            // What is left may be whole: trailing markers and delimiters carry no pixels.
+            if let Ok(film) = decode(&bytes[..length]) {
+                assert_eq!(film, whole, "{name} cut to {length} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_films_never_end_the_program() {
+    let mut random = Random(1);
+    for (name, bytes) in films() {
+        for _ in 0..150 {
+            let mut damaged = bytes.clone();
+            for _ in 0..1 + random.below(4) {
+                // Headers matter more than pixels.
+                let end = [bytes.len(), bytes.len().min(1000)][random.below(2)];
+                damaged[random.below(end)] = random.below(256) as u8;
+            }
+            if let Err(error) = decode(&damaged) {
+                assert!(!error.to_string().is_empty(), "{name}");
+            }
+        }
+    }
+}
+
+/// Marsaglia's xorshift.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// Real films, which are no part of the repository.
+fn real(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/real/chest");
+    let path = path.join(name);
+    if !path.exists() {
+        println!("skipped: there is no {}", path.display());
+    }
+    path.exists().then_some(path)
+}
+
+fn read(path: &Path) -> Film {
+    let film = decode(&fs::read(path).unwrap());
+    film.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn real_chest_films_are_read() {
+    let Some(folder) = real("") else { return };
+    let mut films = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "png" || e == "dcm") {
+            read(&path);
+            films += 1;
+        }
+    }
+    assert_eq!(films, 15);
+}
+
+#[test]
+fn jpeg_2000_is_read_at_full_depth() {
+    let Some(path) = real("cr_pa_jpeg2000.dcm") else {
+        return;
+    };
+    let film = read(&path);
+    assert_eq!((film.width(), film.height()), (1841, 1955));
+    // The sum as pydicom with OpenJPEG gives it; the stream is lossy, so decoders round apart.
+    let sum: i64 = film.pixels().iter().map(|grey| i64::from(*grey)).sum();
+    assert!((sum - 177_754_489_782).abs() < 100_000, "{sum}");
+    let mut greys = film.pixels().to_vec();
+    greys.sort_unstable();
+    greys.dedup();
+    assert!(greys.len() > 25_000, "{} greys", greys.len());
+}
+
+#[test]
+fn monochrome1_is_monochrome2_inverted() {
+    let (Some(one), Some(two)) = (real("rsna_monochrome1.dcm"), real("rsna_monochrome2.dcm"))
+    else {
+        return;
+    };
+    let (one, two) = (read(&one), read(&two));
+    for (one, two) in one.pixels().iter().zip(two.pixels()) {
+        assert_eq!(u16::MAX - one, *two);
+    }
+}
