@@ -1,18 +1,37 @@
-//! `plumbline-edge`.
+//! `plumbline-edge`: the station's program.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use plumbline_edge::intake;
+use plumbline_edge::screen::{Request, screen};
 
+/// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
 #[derive(Parser)]
-struct Arguments {
+#[command(name = "plumbline-edge", version)]
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Read films and say which of them a specialist should look at.
+    Screen {
+        /// The bundle to read with, in place of the shipped CheXNet.
+        #[arg(long, value_name = "DIR")]
+        bundle: Option<PathBuf>,
+        /// DICOM, PNG, JPEG or TIFF files, or folders of them.
+        #[arg(required = true, value_name = "FILM")]
+        films: Vec<PathBuf>,
+        /// Write a picture of each film here, with a map of where the network looked.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Print one JSON object a line in place of the table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Decodes a film for a parent process.
     #[command(hide = true)]
     Decode {
@@ -22,7 +41,26 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Decode { path } => plumbline_edge::intake::child_main(&path),
+    let outcome = match Cli::parse().command {
+        Command::Screen {
+            bundle,
+            films,
+            out,
+            json,
+        } => screen(&Request {
+            bundle,
+            films,
+            out,
+            json,
+        }),
+        Command::Decode { path } => return intake::child_main(&path),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("plumbline-edge: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use plumbline_edge::intake::{Intake, IntakeError, decode_with};
+use plumbline_edge::intake::{IntakeError, decode_with};
 use plumbline_shared::decode::decode;
 use plumbline_shared::film::Film;
 
@@ -78,46 +78,4 @@ fn a_child_that_dies_is_told() {
     assert!(matches!(error, IntakeError::Fatal { .. }), "{error}");
     let error = decode_with(Path::new("/nowhere/plumbline-edge"), &path).unwrap_err();
     assert!(matches!(error, IntakeError::NoProcess { .. }), "{error}");
-}
-
-#[test]
-fn folders_give_their_films_in_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    let dicom = fs::read(films().join("explicit_8.dcm")).unwrap();
-    fs::create_dir_all(root.join("b/c")).unwrap();
-    fs::create_dir_all(root.join(".hidden")).unwrap();
-    fs::create_dir_all(root.join("empty")).unwrap();
-    for (name, bytes) in [
-        ("b/c/1.2.840.1", &dicom[..]),
-        ("b/IM0001", &dicom),
-        ("b/DICOMDIR", &dicom),
-        ("a.DCM", &dicom),
-        ("c.png", b"no picture"),
-        (".hidden/a.dcm", &dicom),
-        (".d.dcm", &dicom),
-        ("labels.csv", b"film,label\n"),
-        ("notes.txt", b""),
-    ] {
-        fs::write(root.join(name), bytes).unwrap();
-    }
-    let missing = root.join("missing");
-    let intake = Intake::of(&[
-        root.join("labels.csv"),
-        root.to_path_buf(),
-        root.join("empty"),
-        missing,
-    ]);
-    let names = |paths: &[PathBuf]| -> Vec<String> {
-        let name = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
-        paths.iter().map(name).collect()
-    };
-    let films = ["labels.csv", "a.DCM", "b/IM0001", "b/c/1.2.840.1", "c.png"];
-    assert_eq!(names(&intake.films), films);
-    let skipped = ["b/DICOMDIR", "labels.csv", "notes.txt"];
-    assert_eq!(names(&intake.skipped), skipped);
-    assert!(matches!(
-        intake.failures[..],
-        [IntakeError::NoFilms { .. }, IntakeError::Unreadable { .. }]
-    ));
 }

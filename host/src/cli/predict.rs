@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use plumbline_shared::bundle::Reading;
-use plumbline_shared::decode::decode;
+use plumbline_shared::decode::{Listing, decode};
 use plumbline_shared::manifest::Architecture;
 use plumbline_shared::preprocess::{SIDE, prepare};
 use serde_json::json;
@@ -47,9 +47,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let films = &args.films;
-    let mut failed = 0;
-    for film in films {
+    let listing = Listing::of(&args.films);
+    let mut failed = listing.failures.len();
+    for failure in &listing.failures {
+        eprintln!("plumbline: {failure}");
+    }
+    for film in &listing.films {
         match read_film(&model, film) {
             Ok((reading, milliseconds)) => {
                 let name = film.display().to_string();
@@ -62,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     if failed > 0 {
-        bail!("{failed} of {} films could not be read", films.len());
+        bail!("{failed} films could not be read; the sentences above say why");
     }
     Ok(())
 }

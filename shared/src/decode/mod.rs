@@ -3,6 +3,7 @@
 mod dicom;
 mod jpeg;
 mod jpeg_2000;
+mod listing;
 mod raster;
 
 use alloc::string::String;
@@ -10,6 +11,8 @@ use alloc::vec::Vec;
 use std::panic::catch_unwind;
 
 use crate::film::{Film, FilmError};
+
+pub use listing::{Listing, ListingError};
 
 /// The longest file that is read: 64 million pixels of 16 bits in DICOM with room for the rest.
 pub const MAX_BYTES: usize = 256 << 20;

@@ -1,0 +1,86 @@
+//! Where the pictures go.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image::RgbImage;
+use image::codecs::png::PngEncoder;
+
+/// The folder of pictures.
+pub(super) struct Pictures {
+    folder: PathBuf,
+    taken: BTreeSet<OsString>,
+}
+
+impl Pictures {
+    /// # Errors
+    ///
+    /// If the folder cannot be made.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            taken: BTreeSet::new(),
+        })
+    }
+
+    /// Writes the picture of `film` under the film's name, numbered if another film of this call
+    /// has the same. It appears whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the disk refuses.
+    pub fn write(&mut self, film: &Path, picture: &RgbImage) -> Result<()> {
+        let name = self.name(film.file_stem().unwrap_or(OsStr::new("film")));
+        let path = self.folder.join(&name);
+        let mut hidden = OsString::from(".");
+        hidden.push(&name);
+        let part = self.folder.join(hidden);
+        let write = || -> Result<()> {
+            let mut file = BufWriter::new(File::create(&part)?);
+            picture.write_with_encoder(PngEncoder::new(&mut file))?;
+            file.flush()?;
+            Ok(fs::rename(&part, &path)?)
+        };
+        write().with_context(|| format!("the picture {} cannot be written", path.display()))
+    }
+
+    fn name(&mut self, stem: &OsStr) -> OsString {
+        let numbered = |number: u32| {
+            let mut name = stem.to_os_string();
+            if number > 1 {
+                name.push(format!("-{number}"));
+            }
+            name.push(".png");
+            name
+        };
+        let mut number = 1;
+        while !self.taken.insert(numbered(number)) {
+            number += 1;
+        }
+        numbered(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn films_of_one_name_get_pictures_of_their_own() {
+        let mut pictures = Pictures {
+            folder: PathBuf::new(),
+            taken: BTreeSet::new(),
+        };
+        let mut name = |stem: &str| pictures.name(OsStr::new(stem)).into_string().unwrap();
+        assert_eq!(
+            [name("a"), name("a-2"), name("a"), name("b")],
+            ["a.png", "a-2.png", "a-3.png", "b.png"]
+        );
+    }
+}

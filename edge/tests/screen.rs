@@ -1,0 +1,315 @@
+//! `plumbline-edge screen` as a script calls it, with the shipped CheXNet bundle.
+
+use std::f32::consts::PI;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use image::{ImageBuffer, Luma};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline-edge");
+
+/// The shipped bundle of the source tree.
+fn bundle() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/chexnet")
+}
+
+/// A folder for one test, and the program run in it.
+struct Station(TempDir);
+
+impl Station {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// A 16-bit PNG of soft stripes.
+    fn film(&self, name: &str, width: u32, height: u32) {
+        let stripes = ImageBuffer::from_fn(width, height, |x, y| {
+            let wave = (x as f32 / 37.0).sin() * (y as f32 / height as f32 * PI).sin();
+            Luma([(30_000.0 + 25_000.0 * wave) as u16])
+        });
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        stripes.save(path).unwrap();
+    }
+
+    fn screen(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command
+            .current_dir(self.0.path())
+            .arg("screen")
+            .args(arguments);
+        command.output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn objects(output: &Output) -> Vec<Value> {
+    let lines = text(&output.stdout).lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn json_lines_are_what_scripts_depend_on() {
+    let station = Station::new();
+    station.film("high.png", 300, 500);
+    station.film("wide.png", 700, 400);
+    let output = station.screen(&["--json", "high.png", "wide.png"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(text(&output.stderr), "");
+    let objects = objects(&output);
+    let films: Vec<&Value> = objects.iter().map(|object| &object["film"]).collect();
+    assert_eq!(films, ["high.png", "wide.png"]);
+    for object in objects {
+        let names: Vec<&String> = object.as_object().unwrap().keys().collect();
+        let mut expected = [
+            "film",
+            "model",
+            "model_version",
+            "logit",
+            "probability",
+            "threshold",
+            "positive",
+            "quality",
+            "cam",
+            "milliseconds",
+        ];
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+        assert_eq!(object["model"], "chexnet");
+        assert_eq!(object["quality"], "accepted");
+        let number = |name: &str| object[name].as_f64().unwrap();
+        let probability = 1.0 / (1.0 + (-number("logit")).exp());
+        assert!((number("probability") - probability).abs() < 1e-6);
+        assert_eq!(
+            object["positive"],
+            number("probability") >= number("threshold")
+        );
+        let rows = object["cam"].as_array().unwrap();
+        let cells = |row: &Value| {
+            row.as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_f64().unwrap())
+                .collect()
+        };
+        let cam: Vec<Vec<f64>> = rows.iter().map(cells).collect();
+        assert!(cam.len() == 8 && cam.iter().all(|row| row.len() == 8));
+        let peak = cam.concat().into_iter().fold(0.0, f64::max);
+        assert!(peak == 1.0 || peak == 0.0, "{peak}");
+        let time = |step: &str| object["milliseconds"][step].as_f64().unwrap();
+        let steps = ["decode", "prepare", "read", "overlay"].map(time);
+        assert!(steps.iter().sum::<f64>() <= time("total") + 0.1);
+        assert!(time("read") > 0.0);
+    }
+}
+
+#[test]
+fn the_table_is_aligned() {
+    let station = Station::new();
+    station.film("a.png", 256, 256);
+    station.film("a longer name.png", 256, 256);
+    let output = station.screen(&["a.png", "a longer name.png"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert_eq!(lines.len(), 4, "a title, a head and two films");
+    assert!(lines[0].starts_with("chexnet "));
+    assert!(lines[1].starts_with("film  "));
+    assert!(
+        lines[1..].iter().all(|line| line.len() == lines[1].len()),
+        "{lines:?}"
+    );
+    let result = lines[1].find("result").unwrap();
+    for line in &lines[2..] {
+        assert!(line[result..].starts_with("refer") || line[result..].starts_with("no sign"));
+    }
+}
+
+#[test]
+fn pictures_are_whole_and_each_films_own() {
+    let station = Station::new();
+    station.film("one/film.png", 300, 600);
+    station.film("two/film.png", 2000, 1000);
+    let output = station.screen(&["one", "two", "--out", "out/deep"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let mut names: Vec<String> = fs::read_dir(station.path("out/deep"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["film-2.png", "film.png"]);
+    let size = |name: &str| {
+        let picture = image::open(station.path("out/deep").join(name)).unwrap();
+        (picture.width(), picture.height())
+    };
+    let ((high, tall), (wide, low)) = (size("film.png"), size("film-2.png"));
+    assert_eq!(
+        (wide - high, tall > 1024, low < tall),
+        (512, true, true),
+        "only the film's width differs"
+    );
+}
+
+/// A PNG that claims to be large, and has nothing to show for it.
+fn claims_to_be(width: u32, height: u32) -> Vec<u8> {
+    let crc = |bytes: &[u8]| {
+        !bytes.iter().fold(!0_u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                (crc >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(crc & 1))
+            })
+        })
+    };
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let header = [
+        &width.to_be_bytes()[..],
+        &height.to_be_bytes(),
+        &[16, 0, 0, 0, 0],
+    ]
+    .concat();
+    for (name, data) in [(b"IHDR", &header[..]), (b"IDAT", &[]), (b"IEND", &[])] {
+        png.extend((data.len() as u32).to_be_bytes());
+        let body = [name, data].concat();
+        png.extend(&body);
+        png.extend(crc(&body).to_be_bytes());
+    }
+    png
+}
+
+#[test]
+fn each_bad_film_costs_a_sentence_and_no_other_film() {
+    let station = Station::new();
+    station.film("good.png", 256, 300);
+    let good = fs::read(station.path("good.png")).unwrap();
+    station.file("empty.dcm", b"");
+    station.file("ten.png", b"0123456789");
+    station.file(
+        "prose.png",
+        "It was a dark and stormy night.\n".repeat(99).as_bytes(),
+    );
+    station.file("cut.png", &good[..good.len() / 2]);
+    station.file("claims.png", &claims_to_be(20_000, 20_000));
+    station.file("vast.png", &claims_to_be(u32::MAX >> 1, u32::MAX >> 1));
+    station.film("dot.png", 1, 1);
+    station.film("icon.png", 63, 300);
+    image::RgbImage::from_pixel(90, 90, image::Rgb([9, 200, 9]))
+        .save(station.path("colour.png"))
+        .unwrap();
+    let no_pixels =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/films/refused_no_pixels.dcm");
+    station.file("no pixels.dcm", &fs::read(no_pixels).unwrap());
+
+    let bad = [
+        ("empty.dcm", "empty"),
+        ("ten.png", "not a film"),
+        ("prose.png", "not a film"),
+        ("cut.png", "damaged"),
+        ("claims.png", "20000 x 20000"),
+        ("vast.png", ""),
+        ("dot.png", "1 x 1 pixels, too few"),
+        ("icon.png", "63 x 300 pixels, too few"),
+        ("colour.png", "colour"),
+        ("no pixels.dcm", "no pixel data"),
+        ("missing.dcm", "cannot be read"),
+    ];
+    // The good film before, among and after the bad ones.
+    let mut arguments = vec!["--json", "--out", "out", "good.png"];
+    for (name, _) in bad {
+        arguments.push(name);
+        arguments.push("good.png");
+    }
+    let output = station.screen(&arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let read = objects(&output);
+    assert_eq!(read.len(), bad.len() + 1);
+    assert!(
+        read.iter()
+            .all(|object| object["film"] == "good.png" && object["cam"] == read[0]["cam"])
+    );
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr.lines().count(), bad.len(), "{stderr}");
+    for (name, part) in bad {
+        let sentence = stderr.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(sentence.contains(part), "{sentence}");
+    }
+    assert_eq!(
+        fs::read_dir(station.path("out")).unwrap().count(),
+        bad.len() + 1
+    );
+}
+
+#[test]
+fn names_in_any_script_are_screened_and_reach_no_terminal_raw() {
+    let station = Station::new();
+    station.film("患者 Ωmega\u{1b}[31m🩻.png", 256, 256);
+    station.file("bad\u{1b}[2J.png", b"x");
+    let output = station.screen(&[".", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stdout).contains("患者 Ωmega"), "{output:?}");
+    assert!(![output.stdout, output.stderr].concat().contains(&0x1b));
+    assert_eq!(fs::read_dir(station.path("out")).unwrap().count(), 1);
+}
+
+#[test]
+fn bundles_are_refused_in_a_sentence() {
+    let station = Station::new();
+    station.film("film.png", 256, 256);
+    for entry in fs::read_dir(bundle()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        station.file(&format!("flipped/{name}"), &fs::read(&path).unwrap());
+    }
+    let model = station.path("flipped/model.onnx");
+    let mut bytes = fs::read(&model).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(model, bytes).unwrap();
+    for (bundle, part) in [
+        ("flipped", "model.onnx is damaged or was changed"),
+        ("nowhere", "nowhere/manifest.json cannot be read"),
+    ] {
+        let output = station.screen(&["--bundle", bundle, "film.png"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(text(&output.stdout), "");
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.lines().count() == 1 && stderr.contains(part),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn bad_usage_is_told_apart() {
+    let station = Station::new();
+    for arguments in [&[][..], &["--bundle"], &["--loud", "film.png"]] {
+        assert_eq!(
+            station.screen(arguments).status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
+    fs::create_dir(station.path("nothing")).unwrap();
+    let output = station.screen(&["nothing"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("nothing holds no film"),
+        "{output:?}"
+    );
+}
