@@ -43,10 +43,11 @@ impl Pen {
                 let bounds = outline.px_bounds();
                 outline.draw(|column, row, coverage| {
                     let (x, y) = (bounds.min.x + column as f32, bounds.min.y + row as f32);
-                    if x >= 0.0 && y >= 0.0 {
-                        if let Some(pixel) = canvas.get_pixel_mut_checked(x as u32, y as u32) {
-                            *pixel = blend(*pixel, colour, coverage.clamp(0.0, 1.0));
-                        }
+                    if x >= 0.0
+                        && y >= 0.0
+                        && let Some(pixel) = canvas.get_pixel_mut_checked(x as u32, y as u32)
+                    {
+                        *pixel = blend(*pixel, colour, coverage.clamp(0.0, 1.0));
                     }
                 });
             }
