@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use plumbline_shared::decode;
 
-pub use sandbox::{child_main, decode_in_child, decode_with};
+pub use sandbox::{WAIT, child_main, decode_in_child, decode_with};
 
 /// Why a film does not come in. Each message is a whole sentence and names the file.
 #[derive(Debug, thiserror::Error)]
