@@ -79,6 +79,43 @@ fn what_is_no_film_is_told_in_a_sentence() {
 }
 
 #[test]
+fn dicom_files_that_are_tiff_files_too_are_read_as_dicom() {
+    let mut bytes = fs::read(folder().join("explicit_16.dcm")).unwrap();
+    let film = decode(&bytes).unwrap();
+    bytes[..8].copy_from_slice(b"II*\0\x08\0\0\0");
+    assert_eq!(decode(&bytes).unwrap(), film);
+}
+
+#[test]
+fn an_inverse_presentation_inverts_monochrome2_and_not_monochrome1_again() {
+    let bytes = fs::read(folder().join("explicit_16.dcm")).unwrap();
+    let film = decode(&bytes).unwrap();
+    let (before, pixel_data) = at_element(&bytes, &[0xe0, 0x7f, 0x10, 0x00]);
+    let inverse = [before, b"\x50\x20\x20\x00CS\x08\x00INVERSE ", pixel_data].concat();
+    let shown = decode(&inverse).unwrap();
+    assert!(
+        shown
+            .pixels()
+            .iter()
+            .zip(film.pixels())
+            .all(|(ours, theirs)| *ours == !theirs)
+    );
+    let photometric = b"MONOCHROME2";
+    let at = inverse
+        .windows(photometric.len())
+        .position(|w| w == photometric)
+        .unwrap();
+    let mut monochrome1 = inverse;
+    monochrome1[at + photometric.len() - 1] = b'1';
+    assert_eq!(decode(&monochrome1).unwrap(), shown);
+}
+
+/// `bytes` before and from the element with this tag.
+fn at_element<'a>(bytes: &'a [u8], tag: &[u8; 4]) -> (&'a [u8], &'a [u8]) {
+    bytes.split_at(bytes.windows(4).position(|found| found == tag).unwrap())
+}
+
+#[test]
 fn truncated_films_are_refused() {
     for (name, bytes) in films().filter(|(name, _)| !name.starts_with("refused")) {
         let whole = decode(&bytes).unwrap();

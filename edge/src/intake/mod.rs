@@ -5,7 +5,7 @@ mod sandbox;
 use std::io;
 use std::path::PathBuf;
 
-pub use sandbox::{child_main, decode_in_child, decode_with};
+pub use sandbox::{WAIT, child_main, decode_in_child, decode_with};
 
 /// Why a film does not come in. Each message is a whole sentence and names the file.
 #[derive(Debug, thiserror::Error)]

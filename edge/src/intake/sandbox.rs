@@ -12,19 +12,18 @@
 //! | 4 | height | |
 //! | rest | pixels, 2 bytes each, row-major | the text in UTF-8 |
 
-use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use plumbline_shared::decode::{self, DecodeError};
 use plumbline_shared::film::Film;
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use super::IntakeError;
 
@@ -35,7 +34,10 @@ const MEMORY_MIB: u64 = 2048;
 const PROCESSOR_SECONDS: u64 = 20;
 
 /// How long an answer is waited for.
-const WAIT: Duration = Duration::from_secs(30);
+pub const WAIT: Duration = Duration::from_secs(30);
+
+/// The running program, even if an update has replaced its file since it was started.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The longest refusal that is believed.
 const LONGEST_TEXT: u32 = 4096;
@@ -51,20 +53,15 @@ type Answer = Result<Film, String>;
 /// # Errors
 /// If the film is refused, takes too much memory or time, or brings its decoder down.
 pub fn decode_in_child(path: &Path) -> Result<Film, IntakeError> {
-    match env::current_exe() {
-        Ok(program) => decode_with(&program, path),
-        Err(source) => Err(IntakeError::NoProcess {
-            path: path.to_path_buf(),
-            source,
-        }),
-    }
+    decode_with(Path::new(THIS_PROGRAM), path, WAIT)
 }
 
-/// Decodes the film at `path` with `program`, an executable of this program.
+/// Decodes the film at `path` with `program`, an executable of this program, within `wait`.
 ///
 /// # Errors
 /// Like [`decode_in_child`]'s.
-pub fn decode_with(program: &Path, path: &Path) -> Result<Film, IntakeError> {
+pub fn decode_with(program: &Path, path: &Path, wait: Duration) -> Result<Film, IntakeError> {
+    let deadline = Instant::now() + wait;
     let child = Command::new(program)
         .args(["decode", "--"])
         .arg(path)
@@ -76,42 +73,58 @@ pub fn decode_with(program: &Path, path: &Path) -> Result<Film, IntakeError> {
         path: path.to_path_buf(),
         source,
     })?;
-    let answer = answer_of(&mut child);
-    let in_time = answer.is_some();
+    let answer = answer_of(&mut child, deadline);
     // It has answered, or never will.
     let ended = child.kill().and_then(|()| child.wait());
-    match answer.transpose() {
-        Ok(Some(Ok(film))) => Ok(film),
-        Ok(Some(Err(reason))) => Err(IntakeError::Refused {
+    match answer {
+        Ok(Ok(film)) => Ok(film),
+        Ok(Err(reason)) => Err(IntakeError::Refused {
             path: path.to_path_buf(),
             reason,
         }),
-        Ok(None) | Err(_) => Err(failure(path, in_time, ended)),
+        Err(error) => {
+            let late = (error.kind() == io::ErrorKind::TimedOut).then_some(wait);
+            Err(failure(path, late, ended))
+        }
     }
 }
 
-/// The child's answer; none if it does not come in time, an error if it breaks off.
-fn answer_of(child: &mut Child) -> Option<io::Result<Answer>> {
-    let output = child.stdout.take();
-    let (sender, receiver) = mpsc::channel();
-    // The thread ends with the child's output, at the latest when the child is killed.
-    thread::spawn(move || {
-        let answer = output.map_or(Err(io::ErrorKind::BrokenPipe.into()), read_answer);
-        // Nobody listens any more if the answer is late.
-        let _ = sender.send(answer);
-    });
-    receiver.recv_timeout(WAIT).ok()
+/// The child's answer; an error if it breaks off or does not come in time.
+fn answer_of(child: &mut Child, deadline: Instant) -> io::Result<Answer> {
+    let pipe = (child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
+    read_answer(Timed { pipe, deadline })
 }
 
-/// Why a child gave no answer.
-fn failure(path: &Path, in_time: bool, ended: io::Result<ExitStatus>) -> IntakeError {
+/// A child's output up to a moment, after which reading it is an error of the kind `TimedOut`.
+struct Timed {
+    pipe: ChildStdout,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut pipe = [PollFd::new(&self.pipe, PollFlags::IN)];
+            match poll(&mut pipe, Some(&left)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.pipe.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Why a child gave no answer; `late` is the time that it was waited for in vain.
+fn failure(path: &Path, late: Option<Duration>, ended: io::Result<ExitStatus>) -> IntakeError {
     let path = path.to_path_buf();
     let signal = ended.as_ref().ok().and_then(ExitStatusExt::signal);
-    if !in_time || signal == Some(Signal::XCPU.as_raw()) {
-        let seconds = match in_time {
-            true => PROCESSOR_SECONDS,
-            false => WAIT.as_secs(),
-        };
+    if late.is_some() || signal == Some(Signal::XCPU.as_raw()) {
+        let seconds = late.map_or(PROCESSOR_SECONDS, |wait| wait.as_secs());
         return IntakeError::TooSlow { path, seconds };
     }
     let how = match (ended, signal) {
@@ -149,7 +162,9 @@ fn read_answer(mut output: impl Read) -> io::Result<Answer> {
             let length = number()?.min(LONGEST_TEXT);
             let mut text = vec![0; length as usize];
             output.read_exact(&mut text)?;
-            Ok(Err(String::from_utf8_lossy(&text).into_owned()))
+            // A refusal may quote the file: nothing of it may steer a terminal.
+            let text = String::from_utf8_lossy(&text);
+            Ok(Err(text.replace(char::is_control, " ")))
         }
         kind => Err(io::Error::other(format!("a frame of kind {kind}"))),
     }
@@ -172,16 +187,19 @@ pub fn child_main(path: &Path) -> ExitCode {
 
 /// Takes from this process what a film has no right to.
 fn limit_self() -> rustix::io::Result<()> {
-    for (resource, limit) in [
-        (Resource::As, MEMORY_MIB << 20),
-        (Resource::Cpu, PROCESSOR_SECONDS),
-        (Resource::Core, 0),
+    // A station that is killed takes its decoders with it.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    for (resource, current, maximum) in [
+        (Resource::As, MEMORY_MIB << 20, MEMORY_MIB << 20),
+        // Only the lower limit has a signal of its own, by which the parent knows it.
+        (Resource::Cpu, PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1),
+        (Resource::Core, 0, 0),
         // Pipes are not files.
-        (Resource::Fsize, 0),
+        (Resource::Fsize, 0, 0),
     ] {
         let limit = Rlimit {
-            current: Some(limit),
-            maximum: Some(limit),
+            current: Some(current),
+            maximum: Some(maximum),
         };
         setrlimit(resource, limit)?;
     }
@@ -191,6 +209,11 @@ fn limit_self() -> rustix::io::Result<()> {
 fn decode_file(path: &Path) -> Answer {
     let unreadable =
         |error: io::Error| format!("the file cannot be read ({error}); check its permissions");
+    let kind = fs::metadata(path).map_err(unreadable)?;
+    if !kind.is_file() {
+        // Opening a pipe would wait for somebody who writes to it.
+        return Err("it is a folder or a device, not a file; give the film's file".into());
+    }
     let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -198,7 +221,7 @@ fn decode_file(path: &Path) -> Answer {
         return Err(DecodeError::TooLong(length).to_string());
     }
     let mut bytes = Vec::with_capacity(length);
-    // Devices and growing files have no length to trust.
+    // A growing file has no length to trust.
     let most = decode::MAX_BYTES as u64 + 1;
     file.take(most)
         .read_to_end(&mut bytes)

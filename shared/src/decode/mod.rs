@@ -96,10 +96,13 @@ pub fn decode(bytes: &[u8]) -> Result<Film, DecodeError> {
         return Err(DecodeError::TooLong(bytes.len()));
     }
     // Decoders that others wrote may panic on what nobody foresaw.
-    catch_unwind(|| match raster::Format::of(bytes) {
-        Some(format) => raster::decode(format, bytes),
-        None if dicom::is_dicom(bytes) => dicom::decode(bytes),
-        None => Err(DecodeError::Unknown),
+    catch_unwind(|| {
+        // DICOM first: its preamble may make it look like a TIFF file as well (PS3.10, 7.1).
+        if dicom::is_dicom(bytes) {
+            return dicom::decode(bytes);
+        }
+        let format = raster::Format::of(bytes).ok_or(DecodeError::Unknown)?;
+        raster::decode(format, bytes)
     })
     .unwrap_or(Err(DecodeError::Collapsed))
 }

@@ -48,9 +48,12 @@ struct Frame {
 impl Frame {
     fn of(dataset: &Dataset) -> Result<Self, DecodeError> {
         let photometric = dataset.text(tags::PHOTOMETRIC_INTERPRETATION);
+        // Presentation LUT Shape (PS3.3, C.11.6.1.2) says the same of MONOCHROME1, and is the only
+        // one to say it of an inverted MONOCHROME2.
+        let shape = dataset.text(tags::PRESENTATION_LUT_SHAPE);
         let inverted = match photometric.as_deref() {
             Some("MONOCHROME1") => true,
-            Some("MONOCHROME2") => false,
+            Some("MONOCHROME2") => shape.as_deref() == Some("INVERSE"),
             Some(_) => return Err(DecodeError::Colour),
             None => return Err(damaged("it has no Photometric Interpretation")),
         };
