@@ -64,7 +64,7 @@ fn what_is_no_film_is_told_in_a_sentence() {
         ("refused_frames.dcm", "3 frames"),
         ("refused_huge.dcm", "20000 x 20000"),
         ("refused_no_pixels.dcm", "no pixel data"),
-        ("refused_not_square.dcm", "0.2 x 0.143 mm"),
+        ("refused_not_square.dcm", "0.2 and 0.143 apart"),
         (
             "refused_syntax.dcm",
             "transfer syntax 1.2.840.10008.1.2.4.100",
@@ -133,7 +133,7 @@ fn truncated_films_are_refused() {
 fn damaged_films_never_end_the_program() {
     let mut random = Random(1);
     for (name, bytes) in films() {
-        for _ in 0..150 {
+        for _ in 0..100 {
             let mut damaged = bytes.clone();
             for _ in 0..1 + random.below(4) {
                 // Headers matter more than pixels.
@@ -141,7 +141,7 @@ fn damaged_films_never_end_the_program() {
                 damaged[random.below(end)] = random.below(256) as u8;
             }
             if let Err(error) = decode(&damaged) {
-                assert!(!error.to_string().is_empty(), "{name}");
+                assert!(!error.to_string().contains('\n'), "{name}: {error}");
             }
         }
     }

@@ -46,8 +46,8 @@ pub enum DecodeError {
     NoPixels,
     /// Pixels that are not square.
     #[error(
-        "the film's pixels are {rows} x {columns} mm, not square, so its angles are not true; \
-         export it with square pixels"
+        "the film's rows and columns are {rows} and {columns} apart, so its pixels are not square \
+         and its angles not true; export it with square pixels"
     )]
     NotSquare {
         /// The distance of rows.
