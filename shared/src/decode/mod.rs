@@ -78,6 +78,17 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// Without the control characters that text from a damaged file may hold.
+    fn on_one_line(mut self) -> Self {
+        if let Self::Unsupported { what: text, .. } | Self::Damaged { reason: text, .. } = &mut self
+        {
+            *text = text.replace(|c: char| c.is_control(), "\u{fffd}");
+        }
+        self
+    }
+}
+
 /// Whether a file that starts with `bytes`, 132 of them or all, claims to be a DICOM, PNG, JPEG or
 /// TIFF file.
 pub fn is_known(bytes: &[u8]) -> bool {
@@ -105,6 +116,7 @@ pub fn decode(bytes: &[u8]) -> Result<Film, DecodeError> {
         raster::decode(format, bytes)
     })
     .unwrap_or(Err(DecodeError::Collapsed))
+    .map_err(DecodeError::on_one_line)
 }
 
 /// One component of a compressed stream.
