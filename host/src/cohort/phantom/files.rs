@@ -75,6 +75,7 @@ pub(crate) fn dicom(
         identity.uid("series"),
         identity.uid("instance"),
     );
+    let (centre, width) = window(pixels);
     let class = uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION;
     let number = (identity.index + 1).to_string();
     let age = format!("{:03}Y", phantom.patient.age as u32);
@@ -111,8 +112,8 @@ pub(crate) fn dicom(
         (tags::PIXEL_SPACING, VR::DS, &spacing),
         (tags::BURNED_IN_ANNOTATION, VR::CS, "NO"),
         (tags::PIXEL_INTENSITY_RELATIONSHIP, VR::CS, "LOG"),
-        (tags::WINDOW_CENTER, VR::DS, "32768"),
-        (tags::WINDOW_WIDTH, VR::DS, "65536"),
+        (tags::WINDOW_CENTER, VR::DS, &centre),
+        (tags::WINDOW_WIDTH, VR::DS, &width),
         (tags::RESCALE_INTERCEPT, VR::DS, "0"),
         (tags::RESCALE_SLOPE, VR::DS, "1"),
         (tags::RESCALE_TYPE, VR::LO, "US"),
@@ -156,4 +157,16 @@ pub(crate) fn dicom(
     let mut file = Vec::with_capacity(2 * pixels.len() + 4096);
     object.with_meta(meta)?.write_all(&mut file)?;
     Ok(file)
+}
+
+/// The window (centre and width, PS3.3 C.11.2.1.2) that a unit would send: it shows the middle 99 %
+/// of the pixels, as films without a window are shown.
+fn window(pixels: &[u16]) -> (String, String) {
+    let mut sorted = pixels.to_vec();
+    sorted.sort_unstable();
+    let part = |thousandths: usize| u32::from(sorted[(sorted.len() - 1) * thousandths / 1000]);
+    let (low, high) = (part(5), part(995).max(part(5) + 1));
+    // The linear function shows from centre - width / 2 to centre + width / 2 - 1.
+    let (centre, width) = (f64::from(low + high + 1) / 2.0, high - low + 1);
+    (centre.to_string(), width.to_string())
 }
