@@ -45,11 +45,11 @@ pub enum IntakeError {
         mib: u64,
     },
     /// No decoder process could be had.
-    #[error("no process to decode {path} can be started ({source}); free memory or processes", path = path.display())]
+    #[error("no process to decode {path} can be started ({error}); free memory or processes", path = path.display())]
     NoProcess {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
 }

@@ -69,9 +69,9 @@ pub fn decode_with(program: &Path, path: &Path, wait: Duration) -> Result<Film, 
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
-    let mut child = child.map_err(|source| IntakeError::NoProcess {
+    let mut child = child.map_err(|error| IntakeError::NoProcess {
         path: path.to_path_buf(),
-        source,
+        error,
     })?;
     let answer = answer_of(&mut child, deadline);
     // It has answered, or never will.

@@ -48,3 +48,36 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(args) => model::verify(args),
     }
 }
+
+/// An error with its causes in one sentence; causes that it names already are not said again.
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use anyhow::Context;
+
+    use super::*;
+    use crate::train::RecipeError;
+
+    #[test]
+    fn causes_are_said_once() {
+        let named = RecipeError::Unreadable {
+            path: "r.toml".into(),
+            source: Error::from(ErrorKind::NotFound),
+        };
+        let text = sentence(&named.into());
+        assert_eq!(text, "cannot read the recipe r.toml: entity not found");
+        let chained: anyhow::Result<()> = Err(Error::from(ErrorKind::NotFound)).context("no film");
+        assert_eq!(sentence(&chained.unwrap_err()), "no film: entity not found");
+    }
+}

@@ -13,6 +13,7 @@ use plumbline_shared::preprocess::{SIDE, prepare};
 use serde_json::json;
 
 use super::model::AnyModelArgs;
+use super::sentence;
 use crate::model::Model;
 
 /// Arguments of `plumbline predict`.
@@ -59,7 +60,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 print(&mut out, args.json, &model, &name, &reading, &milliseconds)?;
             }
             Err(error) => {
-                eprintln!("plumbline: {}: {error:#}", film.display());
+                eprintln!("plumbline: {}: {}", film.display(), sentence(&error));
                 failed += 1;
             }
         }
