@@ -3,10 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress::bar;
 use crate::cohort::Cohort;
 use crate::cohort::phantom::{self, Format, PhantomOptions};
 
@@ -70,10 +69,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 format,
                 side,
             };
-            let bar = ProgressBar::new(films).with_style(
-                ProgressStyle::with_template("{bar:40} {pos}/{len} films, {per_sec}, {eta} left")
-                    .context("the progress bar's template is wrong")?,
-            );
+            let bar = bar(films, "films");
             let started = std::time::Instant::now();
             phantom::generate(&options, |more| bar.inc(more))?;
             bar.finish_and_clear();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
-use sha2::{Digest, Sha256};
 
 use super::progress::bar;
 use crate::cohort::{Cohort, Entry, Split};
@@ -123,8 +123,5 @@ pub fn load(cohort: &Cohort, split: Split, name: &str) -> anyhow::Result<Prepare
 fn digest(file: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(file)
         .with_context(|| format!("cannot read the weights {}", file.display()))?;
-    Ok(Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(sha256(&bytes))
 }

@@ -7,7 +7,7 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use plumbline_shared::manifest::sha256;
 
 pub use manifest::{Convexity, CurveType, Entry, MANIFEST, Projection, Sex, Split};
 pub use summary::Summary;
@@ -97,10 +97,7 @@ impl Cohort {
                 patient: patient.to_owned(),
             });
         }
-        let fingerprint = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let fingerprint = sha256(&bytes);
         Ok(Self {
             entries,
             fingerprint,

@@ -5,6 +5,8 @@ use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::nets::ops::elements;
+
 /// An update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,13 +154,6 @@ impl Optimiser {
     }
 }
 
-fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => bail!("an optimiser was given a tensor that is not contiguous"),
-    }
-}
-
 fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(all), Some((start, end))) => Ok(&mut all[start..end]),
@@ -185,7 +180,7 @@ impl InplaceOp2 for Average {
         gradient_layout: &Layout,
     ) -> Result<()> {
         let (decay, share) = (self.decay as f32, (1.0 - self.decay) as f32);
-        let gradient = contiguous(gradient, gradient_layout)?;
+        let gradient = elements(gradient, gradient_layout)?;
         for (average, g) in contiguous_mut(average, layout)?.iter_mut().zip(gradient) {
             let term = if self.squared { g * g } else { *g };
             *average = *average * decay + term * share;
@@ -209,7 +204,7 @@ impl InplaceOp2 for AddSquare {
         gradient: &CpuStorage,
         gradient_layout: &Layout,
     ) -> Result<()> {
-        let gradient = contiguous(gradient, gradient_layout)?;
+        let gradient = elements(gradient, gradient_layout)?;
         for (sum, g) in contiguous_mut(sum, layout)?.iter_mut().zip(gradient) {
             *sum += g * g;
         }
@@ -238,8 +233,8 @@ impl InplaceOp3 for Move {
         square: &CpuStorage,
         square_layout: &Layout,
     ) -> Result<()> {
-        let direction = contiguous(direction, direction_layout)?;
-        let square = contiguous(square, square_layout)?;
+        let direction = elements(direction, direction_layout)?;
+        let square = elements(square, square_layout)?;
         let (rate, epsilon) = (self.rate as f32, self.epsilon as f32);
         let root_scale = self.square_scale.sqrt() as f32;
         for ((w, d), s) in contiguous_mut(parameter, layout)?

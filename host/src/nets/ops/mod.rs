@@ -25,7 +25,7 @@ pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
 /// The elements of a contiguous `f32` tensor on the CPU.
-fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(crate) fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let all = storage.as_slice::<f32>()?;
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&all[start..end]),
