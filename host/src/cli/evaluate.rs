@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::model::ModelArgs;
 use super::progress::bar;
-use crate::cohort::{Cohort, Entry, Split};
+use crate::cohort::{Cohort, Split};
 use crate::evaluate::{Measures, Scored};
 use crate::train::replace_file;
 
@@ -57,15 +57,15 @@ struct Prediction<'a> {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let model = args.model.open()?;
     let cohort = Cohort::open(&args.cohort)?;
-    let entries: Vec<&Entry> = match args.split {
-        Part::Train => cohort.films(Split::Train).collect(),
-        Part::Val => cohort.films(Split::Val).collect(),
-        Part::Test => cohort.films(Split::Test).collect(),
-        Part::All => cohort.entries().iter().collect(),
-    };
+    let (entries, labels) = cohort.labelled(match args.split {
+        Part::Train => Some(Split::Train),
+        Part::Val => Some(Split::Val),
+        Part::Test => Some(Split::Test),
+        Part::All => None,
+    });
     anyhow::ensure!(
         !entries.is_empty(),
-        "the cohort has no films in this split; give another"
+        "the cohort has no labelled films in this split; give another"
     );
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
@@ -74,19 +74,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let scores = crate::model::score(&model, &entries, || bar.inc(1))?;
     bar.finish_and_clear();
     let mut table = csv::Writer::from_writer(Vec::new());
-    for (entry, decision) in entries.iter().zip(&scores) {
+    for ((entry, label), decision) in entries.iter().zip(&labels).zip(&scores) {
         let film = entry.film.strip_prefix(&args.cohort).unwrap_or(&entry.film);
         table.serialize(Prediction {
             film: &film.to_string_lossy(),
             patient: &entry.patient,
-            label: u8::from(entry.label),
+            label: u8::from(*label),
             logit: decision.logit,
             probability: decision.probability,
         })?;
     }
     let scored = Scored {
         probabilities: scores.iter().map(|decision| decision.probability).collect(),
-        labels: entries.iter().map(|entry| entry.label).collect(),
+        labels,
     };
     let measures = Measures::new(&scored, model.threshold);
     let json = serde_json::to_string(&measures)?;

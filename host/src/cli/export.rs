@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use super::progress::bar;
-use crate::cohort::{Cohort, Entry, Split};
+use crate::cohort::{Cohort, Split};
 use crate::evaluate::{Measures, Scored, roc_auc, youden_threshold};
 use crate::export::{About, Card, Precision, onnx, weights, write_bundle};
 use crate::model::{Model, score};
@@ -118,7 +118,7 @@ fn folder_name(out: &Path) -> anyhow::Result<String> {
 }
 
 fn scored(model: &Model, cohort: &Cohort, split: Split) -> anyhow::Result<Scored> {
-    let entries: Vec<&Entry> = cohort.films(split).collect();
+    let (entries, labels) = cohort.labelled(Some(split));
     let bar = bar(entries.len() as u64, split.name());
     let decisions = score(model, &entries, || bar.inc(1))?;
     bar.finish_and_clear();
@@ -127,6 +127,6 @@ fn scored(model: &Model, cohort: &Cohort, split: Split) -> anyhow::Result<Scored
             .iter()
             .map(|decision| decision.probability)
             .collect(),
-        labels: entries.iter().map(|entry| entry.label).collect(),
+        labels,
     })
 }

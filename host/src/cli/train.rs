@@ -8,7 +8,7 @@ use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
 
 use super::progress::bar;
-use crate::cohort::{Cohort, Entry, Split};
+use crate::cohort::{Cohort, Split};
 use crate::train::{Epoch, PreparedFilms, Recipe, Record, Run, train};
 
 /// Arguments of `plumbline train`.
@@ -107,15 +107,15 @@ fn films_in_all(recipe: &Recipe, training: usize) -> u64 {
 
 /// The prepared films of one split.
 pub fn load(cohort: &Cohort, split: Split, name: &str) -> anyhow::Result<PreparedFilms> {
-    let entries: Vec<&Entry> = cohort.films(split).collect();
+    let (entries, labels) = cohort.labelled(Some(split));
     if entries.is_empty() {
         bail!(
-            "the cohort has no {name} films; give a cohort with a {} split",
+            "the cohort has no labelled {name} films; give a cohort with a {} split",
             split.name()
         );
     }
     let bar = bar(entries.len() as u64, &format!("{name} films read"));
-    let films = PreparedFilms::load(&entries, || bar.inc(1))?;
+    let films = PreparedFilms::load(&entries, labels, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(films)
 }

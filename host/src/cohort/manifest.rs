@@ -4,16 +4,21 @@
 //! |---|---|
 //! | `film` | path of the film, relative to the cohort's folder |
 //! | `patient` | identifier; all films of one patient are in one split |
+//! | `study` | identifier of the examination |
 //! | `split` | `train`, `val` or `test` |
-//! | `label` | 1: scoliosis, 0: none |
+//! | `label` | 1: scoliosis, 0: none, empty: not known, or not to be told from this film |
+//! | `refusal` | why a reader should refuse the film: `lateral`, `inverted`, `not-a-chest`, `blank` or `over-exposed`; empty: it should not |
+//! | `findings` | what else the film shows, names separated by a bar, `No Finding` for nothing, empty: not known |
 //! | `cobb_degrees` | Cobb angle of the major curve, degrees, two decimals |
 //! | `curve` | `none`, `thoracic`, `thoracolumbar` or `double` |
 //! | `apex` | vertebra at the apex of the major curve, such as `T8` |
 //! | `convexity` | `left`, `right` or `none`: the patient's side that the major curve bulges to |
-//! | `mask` | path of the spine's mask, 255 where the column from T1 to L5 projects |
+//! | `cobb_angles` | every curve of five degrees or more from above, such as `T5-T11 right 34.21; T11-L4 left 28.10` |
+//! | `rotation_degrees` | the patient's axial rotation before the detector, positive with the left side to the front |
+//! | `mask` | path of the spine's mask: 0 outside the column from T1 to L5, 10, 20 ... 170 in the bodies of T1, T2 ... L5, 255 in discs |
 //! | `age` | years |
 //! | `sex` | `F` or `M` |
-//! | `projection` | `PA` or `AP` |
+//! | `projection` | `PA`, `AP`, `FRONTAL` (one of these two, not said which) or `LATERAL` |
 //! | `seed` | seed of the cohort that the film was drawn for |
 //!
 //! Reading needs `film`, `patient`, `split` and `label`; empty cells of other columns are unknown,
@@ -99,15 +104,70 @@ pub enum Projection {
     Pa,
     /// From front to back.
     Ap,
+    /// One of the two, not said which.
+    Frontal,
+    /// From side to side.
+    Lateral,
 }
+
+impl Projection {
+    /// All projections.
+    pub const ALL: [Self; 4] = [Self::Pa, Self::Ap, Self::Frontal, Self::Lateral];
+
+    /// The name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pa => "PA",
+            Self::Ap => "AP",
+            Self::Frontal => "FRONTAL",
+            Self::Lateral => "LATERAL",
+        }
+    }
+}
+
+/// Why a reader should refuse a film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Taken from the side.
+    Lateral,
+    /// Light and dark are exchanged.
+    Inverted,
+    /// Another part of the body.
+    NotAChest,
+    /// Nobody was exposed, or nothing was.
+    Blank,
+    /// So much exposure that tissue is lost.
+    OverExposed,
+}
+
+impl Refusal {
+    /// All reasons.
+    pub const ALL: [Self; 5] = [
+        Self::Lateral,
+        Self::Inverted,
+        Self::NotAChest,
+        Self::Blank,
+        Self::OverExposed,
+    ];
+}
+
+/// The finding of a film that shows none, as ChestX-ray14 writes it.
+pub const NO_FINDING: &str = "No Finding";
 
 /// One row of the manifest as it is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) film: String,
     pub(crate) patient: String,
+    #[serde(default)]
+    pub(crate) study: Option<String>,
     pub(crate) split: Split,
-    pub(crate) label: u8,
+    pub(crate) label: Option<u8>,
+    #[serde(default)]
+    pub(crate) refusal: Option<Refusal>,
+    #[serde(default)]
+    pub(crate) findings: Option<String>,
     #[serde(default, serialize_with = "two_decimals")]
     pub(crate) cobb_degrees: Option<f32>,
     #[serde(default)]
@@ -116,6 +176,10 @@ pub(crate) struct Row {
     pub(crate) apex: Option<String>,
     #[serde(default)]
     pub(crate) convexity: Option<Convexity>,
+    #[serde(default)]
+    pub(crate) cobb_angles: Option<String>,
+    #[serde(default, serialize_with = "two_decimals")]
+    pub(crate) rotation_degrees: Option<f32>,
     #[serde(default)]
     pub(crate) mask: Option<String>,
     #[serde(default)]
@@ -143,10 +207,16 @@ pub struct Entry {
     pub film: PathBuf,
     /// The patient.
     pub patient: String,
+    /// The examination.
+    pub study: Option<String>,
     /// The split.
     pub split: Split,
-    /// Whether the film shows scoliosis.
-    pub label: bool,
+    /// Whether the film shows scoliosis, where that is known.
+    pub label: Option<bool>,
+    /// Why a reader should refuse the film, if it should.
+    pub refusal: Option<Refusal>,
+    /// What else the film shows, where that is known; empty for nothing.
+    pub findings: Option<Vec<String>>,
     /// Cobb angle of the major curve, in degrees.
     pub cobb_degrees: Option<f32>,
     /// Kind of curve.
@@ -155,6 +225,10 @@ pub struct Entry {
     pub apex: Option<String>,
     /// Side of the convexity.
     pub convexity: Option<Convexity>,
+    /// Every curve of five degrees or more, in words.
+    pub cobb_angles: Option<String>,
+    /// The patient's axial rotation in degrees, positive with the left side to the front.
+    pub rotation_degrees: Option<f32>,
     /// The spine mask's file, the cohort's folder included.
     pub mask: Option<PathBuf>,
     /// Age in years.
@@ -210,9 +284,12 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
             })
         };
         let label = match row.label {
-            0 => false,
-            1 => true,
-            other => return Err(bad(format!("label is {other}, but must be 0 or 1"))),
+            None => None,
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            Some(other) => {
+                return Err(bad(format!("label is {other}, but must be 0, 1 or empty")));
+            }
         };
         if row.patient.is_empty() {
             return Err(bad("the patient is empty".into()));
@@ -226,18 +303,32 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
         entries.push(Entry {
             film: inside(&row.film)?,
             patient: row.patient,
+            study: row.study,
             split: row.split,
             label,
+            refusal: row.refusal,
+            findings: row.findings.as_deref().map(findings),
             cobb_degrees: row.cobb_degrees,
             curve: row.curve,
             apex: row.apex,
             convexity: row.convexity,
+            cobb_angles: row.cobb_angles,
+            rotation_degrees: row.rotation_degrees,
             mask: row.mask.as_deref().map(inside).transpose()?,
             age: row.age,
             sex: row.sex,
             projection: row.projection,
         });
     }
+}
+
+/// The names in a cell of findings.
+fn findings(cell: &str) -> Vec<String> {
+    let names = cell.split('|').map(str::trim);
+    names
+        .filter(|name| !name.is_empty() && *name != NO_FINDING)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What a CSV error says, without the position that the caller gives in its own words.
@@ -284,12 +375,17 @@ mod tests {
         Row {
             film: "films/000000.png".into(),
             patient: "P, \"1\"".into(),
+            study: Some("1.2.3".into()),
             split: Split::Val,
-            label: 1,
+            label: Some(1),
+            refusal: Some(Refusal::OverExposed),
+            findings: Some("Effusion|Mass".into()),
             cobb_degrees: Some(23.5),
             curve: Some(CurveType::Double),
             apex: Some("T8".into()),
             convexity: Some(Convexity::Right),
+            cobb_angles: Some("T5-T11 right 23.50".into()),
+            rotation_degrees: Some(-2.25),
             mask: Some("masks/000000.png".into()),
             age: Some(14),
             sex: Some(Sex::Female),
@@ -313,12 +409,17 @@ mod tests {
             [Entry {
                 film: "/c/films/000000.png".into(),
                 patient: "P, \"1\"".into(),
+                study: Some("1.2.3".into()),
                 split: Split::Val,
-                label: true,
+                label: Some(true),
+                refusal: Some(Refusal::OverExposed),
+                findings: Some(vec!["Effusion".into(), "Mass".into()]),
                 cobb_degrees: Some(23.5),
                 curve: Some(CurveType::Double),
                 apex: Some("T8".into()),
                 convexity: Some(Convexity::Right),
+                cobb_angles: Some("T5-T11 right 23.50".into()),
+                rotation_degrees: Some(-2.25),
                 mask: Some("/c/masks/000000.png".into()),
                 age: Some(14),
                 sex: Some(Sex::Female),
@@ -329,11 +430,18 @@ mod tests {
 
     #[test]
     fn four_columns_are_enough_and_others_are_passed_over() {
-        let text = "remark,label,split,patient,film\nx,0,train,a,f.png\n";
+        let text = "remark,label,split,patient,film\nx,0,train,a,f.png\n,,train,a,g.png\n";
         let entries = read(Path::new("/c"), text.as_bytes()).unwrap();
-        assert_eq!(entries.len(), 1);
-        assert!(!entries[0].label);
+        assert_eq!([entries[0].label, entries[1].label], [Some(false), None]);
         assert_eq!(entries[0].cobb_degrees, None);
+        assert_eq!(entries[0].findings, None);
+    }
+
+    #[test]
+    fn no_finding_is_known_to_be_none() {
+        let text = "film,patient,split,label,findings\nf.png,a,train,,No Finding\n";
+        let entries = read(Path::new("/c"), text.as_bytes()).unwrap();
+        assert_eq!(entries[0].findings, Some(Vec::new()));
     }
 
     #[test]

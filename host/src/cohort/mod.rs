@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use plumbline_shared::manifest::sha256;
 
-pub use manifest::{Convexity, CurveType, Entry, MANIFEST, Projection, Sex, Split};
+pub use manifest::{
+    Convexity, CurveType, Entry, MANIFEST, NO_FINDING, Projection, Refusal, Sex, Split,
+};
 pub use summary::Summary;
 
 /// Why a cohort cannot be opened.
@@ -109,11 +111,16 @@ impl Cohort {
         &self.entries
     }
 
-    /// The films of one split, in the manifest's order.
-    pub fn films(&self, split: Split) -> impl Iterator<Item = &Entry> {
+    /// The films that a screening network learns from or is measured on, of one split or of all,
+    /// in the manifest's order: those whose label is known and that no reader should refuse.
+    /// Beside them their labels.
+    pub fn labelled(&self, split: Option<Split>) -> (Vec<&Entry>, Vec<bool>) {
         self.entries
             .iter()
-            .filter(move |entry| entry.split == split)
+            .filter(|entry| split.is_none_or(|split| entry.split == split))
+            .filter(|entry| entry.refusal.is_none())
+            .filter_map(|entry| Some((entry, entry.label?)))
+            .unzip()
     }
 
     /// SHA-256 of the manifest, in hexadecimal.
@@ -145,8 +152,13 @@ mod tests {
         assert!(open().unwrap_err().contains("two splits"));
         write("film,patient,split,label\na.png,p,train,1\nb.png,q,test,0\n");
         let cohort = open().unwrap();
-        assert_eq!(cohort.films(Split::Test).count(), 1);
-        assert_eq!(cohort.films(Split::Val).count(), 0);
+        assert_eq!(cohort.labelled(Some(Split::Test)).1, [false]);
+        assert_eq!(cohort.labelled(None).1, [true, false]);
+        assert!(cohort.labelled(Some(Split::Val)).0.is_empty());
         assert_eq!(cohort.fingerprint().len(), 64);
+        write("film,patient,split,label,refusal\na.png,p,train,1,blank\nb.png,q,test,,\n");
+        let cohort = open().unwrap();
+        assert_eq!(cohort.entries().len(), 2);
+        assert!(cohort.labelled(None).0.is_empty());
     }
 }

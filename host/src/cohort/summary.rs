@@ -22,7 +22,9 @@ impl Summary {
         let mut counts = [[0; 2]; 3];
         let mut cobb = Vec::new();
         for entry in entries {
-            counts[entry.split as usize][usize::from(entry.label)] += 1;
+            if let Some(label) = entry.label {
+                counts[entry.split as usize][usize::from(label)] += 1;
+            }
             if let Some(angle) = entry.cobb_degrees {
                 let bin = (angle / BIN) as usize;
                 if cobb.len() <= bin {

@@ -57,11 +57,16 @@ pub struct PreparedFilms {
 const POSITIVE_DEGREES: f32 = 10.0;
 
 impl PreparedFilms {
-    /// Decodes and prepares the films of `entries` on all cores, telling `done` after each.
+    /// Decodes and prepares the films of `entries`, which have these `labels`, on all cores,
+    /// telling `done` after each.
     ///
     /// # Errors
     /// The first film that cannot be used, in the cohort's order.
-    pub fn load(entries: &[&Entry], done: impl Fn() + Sync) -> Result<Self, FilmsError> {
+    pub fn load(
+        entries: &[&Entry],
+        labels: Vec<bool>,
+        done: impl Fn() + Sync,
+    ) -> Result<Self, FilmsError> {
         let films = entries
             .par_iter()
             .map(|entry| {
@@ -70,7 +75,6 @@ impl PreparedFilms {
                 Ok(grey)
             })
             .collect::<Result<_, _>>()?;
-        let labels = entries.iter().map(|entry| entry.label).collect();
         let cobb_degrees = entries.iter().map(|entry| entry.cobb_degrees).collect();
         Ok(Self {
             films,

@@ -8,7 +8,7 @@ use image::{ExtendedColorType, ImageEncoder, ImageError};
 use sha2::{Digest, Sha256};
 
 use super::film::Phantom;
-use crate::cohort::manifest::{Projection, Sex};
+use crate::cohort::manifest::Sex;
 
 /// A 16-bit grey PNG.
 pub(crate) fn png16(side: usize, pixels: &[u16]) -> Result<Vec<u8>, ImageError> {
@@ -59,10 +59,7 @@ pub(crate) fn dicom(
     side: usize,
     pixels: &[u16],
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    let projection = match phantom.projection() {
-        Projection::Pa => "PA",
-        Projection::Ap => "AP",
-    };
+    let projection = phantom.projection().name();
     let sex = match phantom.patient.sex {
         Sex::Female => "F",
         Sex::Male => "M",

@@ -221,7 +221,12 @@ fn row(
         film: format!("films/{index:06}.{extension}"),
         patient: format!("phantom-{}-{index:06}", options.seed),
         split,
-        label: u8::from(positive),
+        study: None,
+        label: Some(u8::from(positive)),
+        refusal: None,
+        findings: None,
+        cobb_angles: None,
+        rotation_degrees: None,
         cobb_degrees: Some(degrees as f32),
         curve: Some(if positive {
             phantom.curve().kind()
