@@ -35,9 +35,16 @@ enum Command {
         /// File format of the films
         #[arg(long, value_enum, default_value = "png")]
         format: Format,
-        /// Pixels along each edge of a film
+        /// Pixels along the longer edge of a film
         #[arg(long, default_value_t = 1024)]
         side: u32,
+        /// Draw squares only, not the formats of detectors
+        #[arg(long)]
+        square: bool,
+        /// Films to draw beside these that a reader should refuse: lateral, inverted, not a chest,
+        /// blank, over-exposed
+        #[arg(long, value_name = "FILMS", default_value_t = 0)]
+        refused: u64,
     },
     /// Print a cohort's counts and Cobb angles
     Show {
@@ -60,6 +67,8 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             out,
             format,
             side,
+            square,
+            refused,
         } => {
             let options = PhantomOptions {
                 films,
@@ -68,7 +77,10 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 out,
                 format,
                 side,
+                square,
+                refused,
             };
+            let films = films + refused;
             let bar = bar(films, "films");
             let started = std::time::Instant::now();
             phantom::generate(&options, |more| bar.inc(more))?;

@@ -11,6 +11,9 @@ use super::spine::Spine;
 /// effective energy of a chest film.
 pub(crate) const CORTICAL: f64 = 0.030;
 
+/// Both ends of a tube are round.
+const ROUND: [bool; 2] = [false; 2];
+
 /// A point of a tube, in patient coordinates, with its radius.
 struct Station {
     at: [f64; 3],
@@ -27,8 +30,16 @@ pub(crate) struct Skeleton<'a> {
 
 impl Skeleton<'_> {
     /// Adds a tube. `wall` is the cortical share of the radius, `core` the inside's attenuation
-    /// relative to cortical bone, `flatness` the tube's depth relative to its breadth.
-    fn tube(&mut self, stations: &[Station], wall: f64, core: f64, flatness: f64) {
+    /// relative to cortical bone, `flatness` the tube's depth relative to its breadth. Where
+    /// `flush` says so the first or the last end is cut flush, as another tube goes on there.
+    fn tube(
+        &mut self,
+        stations: &[Station],
+        flush: [bool; 2],
+        wall: f64,
+        core: f64,
+        flatness: f64,
+    ) {
         let joints: Vec<Joint> = (0..stations.len())
             .map(|i| {
                 let station = &stations[i];
@@ -36,7 +47,7 @@ impl Skeleton<'_> {
                     stations[i.saturating_sub(1)].at,
                     stations[(i + 1).min(stations.len() - 1)].at,
                 );
-                let along: [f64; 3] = core::array::from_fn(|k| b[k] - a[k]);
+                let along = self.camera.seen(core::array::from_fn(|k| b[k] - a[k]));
                 let seen = along[0] * along[0] + along[1] * along[1];
                 let whole = seen + along[2] * along[2];
                 // A tube running along the ray is crossed obliquely.
@@ -51,7 +62,7 @@ impl Skeleton<'_> {
             })
             .collect();
         self.layer
-            .add_chain(self.scratch, &joints, wall as f32, core as f32);
+            .add_chain(self.scratch, &joints, flush, wall as f32, core as f32);
     }
 
     /// Twelve pairs of ribs, each hanging on its vertebra.
@@ -65,7 +76,7 @@ impl Skeleton<'_> {
         // Angle about the cage, in degrees from the back, at which the bone ends, and how far the
         // rib has come down there in millimetres.
         const END: [f64; 12] = [
-            125.0, 138.0, 146.0, 150.0, 150.0, 147.0, 142.0, 134.0, 124.0, 112.0, 84.0, 58.0,
+            125.0, 138.0, 146.0, 150.0, 148.0, 142.0, 132.0, 120.0, 108.0, 94.0, 78.0, 56.0,
         ];
         const DROP: [f64; 12] = [
             38.0, 62.0, 82.0, 98.0, 110.0, 118.0, 122.0, 120.0, 112.0, 96.0, 66.0, 40.0,
@@ -95,10 +106,10 @@ impl Skeleton<'_> {
                         let rise = 5.0 * s * libm::sin((angle * 2.0).min(core::f64::consts::PI));
                         let y0 = head[1] + fall - rise;
                         let section = organs.section(y0.max(-6.0 * s) as f32);
-                        let [wide, deep] = section.cage.map(|v| f64::from(v) + 3.0 * s);
+                        let [wide, deep] = section.cage.semi.map(|v| f64::from(v) + 3.0 * s);
                         // Near the spine the rib follows its own vertebra, further out the cage.
                         let hold = 1.0 - reached;
-                        let cage = f64::from(section.cage_midline);
+                        let cage = f64::from(section.midline());
                         let middle = cage + hold * hold * (vertebra.centre[0] - cage);
                         let across = side * wide * libm::sin(angle);
                         let depth = -deep * libm::cos(angle);
@@ -123,9 +134,10 @@ impl Skeleton<'_> {
                     .collect();
                 // Front and back of one rib cross each other on the film: their shadows add.
                 let turn = stations.len().min(15);
-                self.tube(&stations[..turn], 0.2, 0.25, 0.62);
-                if turn < stations.len() {
-                    self.tube(&stations[turn - 1..], 0.18, 0.22, 0.55);
+                let goes_on = turn < stations.len();
+                self.tube(&stations[..turn], [false, goes_on], 0.2, 0.3, 0.75);
+                if goes_on {
+                    self.tube(&stations[turn - 1..], [true, false], 0.18, 0.25, 0.6);
                 }
             }
         }
@@ -136,7 +148,7 @@ impl Skeleton<'_> {
         let s = patient.scale;
         let lift = dice.normal(0.0, 7.0) * s;
         let spread = dice.between(0.0, 26.0) * s;
-        let midline = f64::from(organs.section((50.0 * s) as f32).cage_midline);
+        let midline = f64::from(organs.section((50.0 * s) as f32).midline());
         let turned = libm::sin(patient.rotation) * 70.0 * s;
         for (side, arm) in [-1.0f64, 1.0].into_iter().zip(&organs.arms) {
             let tilt = dice.normal(0.0, 4.0) * s;
@@ -157,7 +169,7 @@ impl Skeleton<'_> {
                     }
                 })
                 .collect();
-            self.tube(&collar, 0.26, 0.2, 0.85);
+            self.tube(&collar, ROUND, 0.26, 0.2, 0.85);
 
             let near = side * (112.0 * s + spread);
             let blade = [
@@ -177,28 +189,39 @@ impl Skeleton<'_> {
                     })
                     .collect()
             };
-            self.tube(&rod(blade[1], blade[2], 4.0, 6.5), 0.4, 0.25, 0.7);
-            self.tube(&rod(blade[0], blade[1], 2.2, 2.6), 0.6, 0.3, 0.7);
-            self.tube(&rod(blade[0], blade[3], 4.0, 7.0), 0.3, 0.2, 0.5);
+            self.tube(&rod(blade[1], blade[2], 2.2, 4.6), ROUND, 0.5, 0.3, 0.9);
+            self.tube(&rod(blade[0], blade[1], 1.1, 1.6), ROUND, 0.7, 0.4, 1.0);
+            self.tube(&rod(blade[0], blade[3], 2.4, 4.5), ROUND, 0.4, 0.25, 0.7);
             // The thin plate between the borders.
             for i in 0..8 {
                 let t = (f64::from(i) + 0.5) / 8.0;
                 let from = core::array::from_fn(|k| blade[0][k] + t * (blade[1][k] - blade[0][k]));
                 let to = core::array::from_fn(|k| blade[2][k] + t * (blade[1][k] - blade[2][k]));
-                self.tube(&rod(from, to, 9.0, 9.0), 1.0, 1.0, 0.06);
+                self.tube(&rod(from, to, 9.0, 9.0), ROUND, 1.0, 1.0, 0.06);
             }
             let elbow = [f64::from(arm.to[0]), f64::from(arm.to[1]), -5.0 * s];
             let head = [joint[0] + side * 6.0 * s, joint[1] + 2.0 * s, -12.0 * s];
-            self.tube(&rod(head, elbow, 10.5, 10.0), 0.36, 0.1, 1.0);
-            let below = [head[0] + side * 2.0 * s, head[1] + 9.0 * s, head[2]];
-            self.tube(&rod(head, below, 22.0, 18.0), 0.08, 0.16, 0.9);
+            let humerus: Vec<Station> = [
+                (0.0, 20.0),
+                (0.07, 18.5),
+                (0.16, 13.0),
+                (0.3, 10.8),
+                (1.0, 10.0),
+            ]
+            .into_iter()
+            .map(|(t, radius)| Station {
+                at: core::array::from_fn(|k| head[k] + t * (elbow[k] - head[k])),
+                radius: radius * s,
+            })
+            .collect();
+            self.tube(&humerus, ROUND, 0.22, 0.3, 0.8);
         }
     }
 
     /// The breastbone: a faint plate in front of the spine.
     pub(crate) fn sternum(&mut self, patient: &Patient, organs: &Organs) {
         let s = patient.scale;
-        let midline = f64::from(organs.section((80.0 * s) as f32).cage_midline);
+        let midline = f64::from(organs.section((80.0 * s) as f32).midline());
         let x = midline + libm::sin(patient.rotation) * 80.0 * s;
         let stations: Vec<Station> = [
             (50.0, 24.0),
@@ -213,6 +236,6 @@ impl Skeleton<'_> {
             radius: radius * s,
         })
         .collect();
-        self.tube(&stations, 0.06, 0.12, 0.3);
+        self.tube(&stations, ROUND, 0.06, 0.12, 0.3);
     }
 }

@@ -1,10 +1,13 @@
 //! The tube, the detector and the rays between them.
 
-/// A point source and a flat detector across the patient's front-to-back axis.
+use super::layer::Size;
+
+/// A point source and a flat detector across the z axis: the patient's front-to-back axis, or its
+/// left-to-right one for a lateral film.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Camera {
-    /// Pixels along each edge of the film.
-    pub(crate) side: usize,
+    /// Columns and rows of the film.
+    pub(crate) size: Size,
     /// Pixel pitch at the detector, in millimetres.
     pub(crate) pitch: f64,
     /// Focal spot, in patient coordinates.
@@ -15,6 +18,8 @@ pub(crate) struct Camera {
     pub(crate) centre: [f64; 2],
     /// Cosine and sine of the in-plane rotation.
     pub(crate) turn: [f64; 2],
+    /// The patient stands sideways, the left side at the detector.
+    pub(crate) lateral: bool,
 }
 
 /// A ray as x and y over the depth z, both linear.
@@ -45,8 +50,8 @@ pub(crate) struct Shadow {
 impl Camera {
     /// Detector coordinates of a film position given in pixels.
     pub(crate) fn detector_at(&self, column: f64, row: f64) -> [f64; 2] {
-        let half = self.side as f64 / 2.0;
-        let (u, v) = ((column - half) * self.pitch, (row - half) * self.pitch);
+        let [across, down] = self.size.middle();
+        let (u, v) = ((column - across) * self.pitch, (row - down) * self.pitch);
         let [cos, sin] = self.turn;
         [
             self.centre[0] + cos * u + sin * v,
@@ -68,20 +73,26 @@ impl Camera {
         }
     }
 
-    /// The shadow of a point.
+    /// The shadow of a point of the patient.
     pub(crate) fn shadow(&self, point: [f64; 3]) -> Shadow {
+        let point = self.seen(point);
         let magnification = (self.detector - self.source[2]) / (point[2] - self.source[2]);
         let u = self.source[0] + (point[0] - self.source[0]) * magnification - self.centre[0];
         let v = self.source[1] + (point[1] - self.source[1]) * magnification - self.centre[1];
         let [cos, sin] = self.turn;
-        let half = self.side as f64 / 2.0;
+        let [across, down] = self.size.middle();
         Shadow {
             at: [
-                (half + (cos * u - sin * v) / self.pitch) as f32,
-                (half + (sin * u + cos * v) / self.pitch) as f32,
+                (across + (cos * u - sin * v) / self.pitch) as f32,
+                (down + (sin * u + cos * v) / self.pitch) as f32,
             ],
             scale: (magnification / self.pitch) as f32,
         }
+    }
+
+    /// Where a point of the patient lies before the detector.
+    pub(crate) fn seen(&self, [x, y, z]: [f64; 3]) -> [f64; 3] {
+        if self.lateral { [-z, y, x] } else { [x, y, z] }
     }
 
     /// Direction on the film, in pixels, of a direction in the coronal plane.
@@ -99,12 +110,16 @@ mod tests {
     fn the_ray_to_a_shadow_meets_the_point() {
         for (source, detector) in [(-1680.0, 120.0), (1680.0, -120.0)] {
             let camera = Camera {
-                side: 512,
+                size: Size {
+                    width: 512,
+                    height: 400,
+                },
                 pitch: 0.8,
                 source: [12.0, 140.0, source],
                 detector,
                 centre: [3.0, 150.0],
                 turn: [libm::cos(0.05), libm::sin(0.05)],
+                lateral: false,
             };
             for point in [[0.0, 0.0, 0.0], [80.0, 210.0, -60.0], [-120.0, 40.0, 70.0]] {
                 let [column, row] = camera.shadow(point).at.map(f64::from);

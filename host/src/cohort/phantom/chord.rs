@@ -32,6 +32,16 @@ impl Ellipsoid {
         }
     }
 
+    /// The same, the patient turned by a quarter about the y axis, as an upright one.
+    pub(crate) fn sideways(&self) -> Self {
+        let ([x, y, z], [a, b, c]) = (self.centre, self.semi);
+        Self {
+            centre: [-z, y, x],
+            semi: [c, b, a],
+            turn: [1.0, 0.0],
+        }
+    }
+
     /// The part of the ray inside.
     pub(crate) fn span(&self, ray: &Ray) -> Span {
         let [cos, sin] = self.turn;
@@ -58,16 +68,45 @@ impl Ellipsoid {
     }
 }
 
-/// The part of the ray inside an upright elliptic cylinder with its axis at (x, z).
-pub(crate) fn cylinder(ray: &Ray, axis: [f32; 2], semi: [f32; 2]) -> Span {
-    let from = (ray.at[0] + ray.slope[0] * axis[1] - axis[0]) / semi[0];
-    let step = ray.slope[0] / semi[0];
-    root(
-        step * step + 1.0 / (semi[1] * semi[1]),
-        from * step,
-        from * from - 1.0,
-        axis[1],
-    )
+/// An upright elliptic cylinder: its axis at (x, z) and its semi-axes along x and z.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pillar {
+    pub(crate) axis: [f32; 2],
+    pub(crate) semi: [f32; 2],
+}
+
+impl Pillar {
+    /// The part of the ray inside.
+    pub(crate) fn span(&self, ray: &Ray) -> Span {
+        let from = (ray.at[0] + ray.slope[0] * self.axis[1] - self.axis[0]) / self.semi[0];
+        let step = ray.slope[0] / self.semi[0];
+        root(
+            step * step + 1.0 / (self.semi[1] * self.semi[1]),
+            from * step,
+            from * from - 1.0,
+            self.axis[1],
+        )
+    }
+
+    /// Between two, at `t` from 0 to 1.
+    pub(crate) fn mix(a: &Self, b: &Self, t: f32) -> Self {
+        let one = |a: f32, b: f32| a + t * (b - a);
+        let two = |a: [f32; 2], b: [f32; 2]| [one(a[0], b[0]), one(a[1], b[1])];
+        Self {
+            axis: two(a.axis, b.axis),
+            semi: two(a.semi, b.semi),
+        }
+    }
+
+    /// The same, the patient turned by a quarter about the y axis: what was in front is on the
+    /// left of the film.
+    pub(crate) fn sideways(&self) -> Self {
+        let ([x, z], [a, c]) = (self.axis, self.semi);
+        Self {
+            axis: [-z, x],
+            semi: [c, a],
+        }
+    }
 }
 
 /// The part of the ray inside an upright cylinder of rounded-box section: half an ellipse, half a
@@ -100,13 +139,13 @@ fn root(a: f32, b: f32, c: f32, depth: f32) -> Span {
 /// A union of disjoint depth intervals, from which solids can be cut.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spans {
-    parts: [Span; 10],
+    parts: [Span; 12],
     count: usize,
 }
 
 impl Spans {
     pub(crate) fn new(span: Span) -> Self {
-        let mut parts = [NOWHERE; 10];
+        let mut parts = [NOWHERE; 12];
         parts[0] = span;
         Self {
             parts,
@@ -214,7 +253,11 @@ mod tests {
             let exact = sampled(&ray, |p| {
                 ((p[0] - 4.0) / 50.0).powi(2) + ((p[2] + 9.0) / 30.0).powi(2) <= 1.0
             });
-            let chord = length(cylinder(&ray, [4.0, -9.0], [50.0, 30.0]));
+            let pillar = Pillar {
+                axis: [4.0, -9.0],
+                semi: [50.0, 30.0],
+            };
+            let chord = length(pillar.span(&ray));
             assert!((chord - exact).abs() < 0.05, "{chord} {exact}");
 
             let exact = sampled(&ray, |p| {

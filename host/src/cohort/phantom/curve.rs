@@ -133,6 +133,19 @@ impl Curve {
     }
 }
 
+impl std::fmt::Display for Cobb {
+    /// End vertebrae, side and angle, as the manifest writes them: `T5-T11 right 34.21`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let side = match self.convexity {
+            Convexity::Left => "left",
+            Convexity::Right => "right",
+            Convexity::None => "none",
+        };
+        let (upper, lower) = (LEVELS[self.upper], LEVELS[self.lower]);
+        write!(f, "{upper}-{lower} {side} {:.2}", self.degrees)
+    }
+}
+
 impl Cobb {
     /// Measures the major curve from the tilt of every vertebra's superior and inferior endplate,
     /// in radians, from above.
@@ -146,6 +159,35 @@ impl Cobb {
                 }
             }
         }
+        Self::between(endplates, upper, lower)
+    }
+
+    /// Every curve of at least `least` degrees, from above: the major curve, and on either side of
+    /// it the largest that its end vertebra begins, and so on.
+    pub fn all(endplates: &[(f64, f64)], least: f64) -> Vec<Self> {
+        let largest = |curves: &mut dyn Iterator<Item = Self>| {
+            let largest = curves.max_by(|a, b| a.degrees.total_cmp(&b.degrees));
+            largest.filter(|curve| curve.degrees >= least)
+        };
+        let major = Self::measure(endplates);
+        if major.degrees < least {
+            return Vec::new();
+        }
+        let mut curves = vec![major];
+        let above = |end| (0..end).map(move |i| Self::between(endplates, i, end));
+        while let Some(curve) = largest(&mut above(curves[0].upper)) {
+            curves.insert(0, curve);
+        }
+        let below = |end| (end + 1..endplates.len()).map(move |i| Self::between(endplates, end, i));
+        while let Some(curve) = largest(&mut below(curves[curves.len() - 1].lower)) {
+            curves.push(curve);
+        }
+        curves
+    }
+
+    /// The curve between two end vertebrae.
+    fn between(endplates: &[(f64, f64)], upper: usize, lower: usize) -> Self {
+        let angle = endplates[upper].0 - endplates[lower].1;
         let mean = |i: usize| (endplates[i].0 + endplates[i].1) / 2.0;
         let chord = (upper..=lower).map(mean).sum::<f64>() / (lower - upper + 1) as f64;
         let (mut apex, mut shift, mut farthest) = (upper, 0.0, 0.0f64);

@@ -7,30 +7,35 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 use sha2::{Digest, Sha256};
 
+use super::develop::Film;
 use super::film::Phantom;
-use crate::cohort::manifest::Sex;
+use super::layer::Size;
+use crate::cohort::manifest::{Projection, Sex};
 
 /// A 16-bit grey PNG.
-pub(crate) fn png16(side: usize, pixels: &[u16]) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn png16(size: Size, pixels: &[u16]) -> Result<Vec<u8>, ImageError> {
     let bytes: Vec<u8> = pixels.iter().flat_map(|p| p.to_ne_bytes()).collect();
-    png(side, &bytes, ExtendedColorType::L16, FilterType::Sub)
+    png(size, &bytes, ExtendedColorType::L16, FilterType::Sub)
 }
 
 /// An 8-bit grey PNG.
-pub(crate) fn png8(side: usize, pixels: &[u8]) -> Result<Vec<u8>, ImageError> {
-    png(side, pixels, ExtendedColorType::L8, FilterType::Up)
+pub(crate) fn png8(size: Size, pixels: &[u8]) -> Result<Vec<u8>, ImageError> {
+    png(size, pixels, ExtendedColorType::L8, FilterType::Up)
 }
 
 fn png(
-    side: usize,
+    size: Size,
     bytes: &[u8],
     colour: ExtendedColorType,
     filter: FilterType,
 ) -> Result<Vec<u8>, ImageError> {
     let mut file = Vec::with_capacity(bytes.len() + 1024);
-    let side = side as u32;
-    PngEncoder::new_with_quality(&mut file, CompressionType::Fast, filter)
-        .write_image(bytes, side, side, colour)?;
+    PngEncoder::new_with_quality(&mut file, CompressionType::Fast, filter).write_image(
+        bytes,
+        size.width as u32,
+        size.height as u32,
+        colour,
+    )?;
     Ok(file)
 }
 
@@ -56,15 +61,16 @@ impl Identity<'_> {
 pub(crate) fn dicom(
     identity: &Identity<'_>,
     phantom: &Phantom,
-    side: usize,
-    pixels: &[u16],
+    film: &Film,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    let projection = phantom.projection().name();
     let sex = match phantom.patient.sex {
         Sex::Female => "F",
         Sex::Male => "M",
     };
-    let rows = u16::try_from(side)?;
+    let (rows, columns) = (
+        u16::try_from(film.size.height)?,
+        u16::try_from(film.size.width)?,
+    );
     let pitch = format!("{:.5}", phantom.pitch());
     let spacing = format!("{pitch}\\{pitch}");
     let (study, series, instance) = (
@@ -72,7 +78,17 @@ pub(crate) fn dicom(
         identity.uid("series"),
         identity.uid("instance"),
     );
-    let (centre, width) = window(pixels);
+    let [centre, width] = film.window.map(|value| value.to_string());
+    let (photometric, sign, shape) = if film.inverted {
+        ("MONOCHROME1", 1, "INVERSE")
+    } else {
+        ("MONOCHROME2", -1, "IDENTITY")
+    };
+    // What a lateral film shows runs from the patient's front to its back.
+    let (projection, orientation) = match phantom.projection() {
+        Projection::Lateral => ("LL", "P\\F"),
+        frontal => (frontal.name(), "L\\F"),
+    };
     let class = uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION;
     let number = (identity.index + 1).to_string();
     let age = format!("{:03}Y", phantom.patient.age as u32);
@@ -103,9 +119,9 @@ pub(crate) fn dicom(
         (tags::STUDY_ID, VR::SH, &number),
         (tags::SERIES_NUMBER, VR::IS, "1"),
         (tags::INSTANCE_NUMBER, VR::IS, "1"),
-        (tags::PATIENT_ORIENTATION, VR::CS, "L\\F"),
+        (tags::PATIENT_ORIENTATION, VR::CS, orientation),
         (tags::IMAGE_LATERALITY, VR::CS, "U"),
-        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric),
         (tags::PIXEL_SPACING, VR::DS, &spacing),
         (tags::BURNED_IN_ANNOTATION, VR::CS, "NO"),
         (tags::PIXEL_INTENSITY_RELATIONSHIP, VR::CS, "LOG"),
@@ -114,7 +130,7 @@ pub(crate) fn dicom(
         (tags::RESCALE_INTERCEPT, VR::DS, "0"),
         (tags::RESCALE_SLOPE, VR::DS, "1"),
         (tags::RESCALE_TYPE, VR::LO, "US"),
-        (tags::PRESENTATION_LUT_SHAPE, VR::CS, "IDENTITY"),
+        (tags::PRESENTATION_LUT_SHAPE, VR::CS, shape),
     ];
     let mut object = InMemDicomObject::new_empty();
     for (tag, vr, value) in text {
@@ -130,10 +146,10 @@ pub(crate) fn dicom(
     for (tag, value) in [
         (tags::SAMPLES_PER_PIXEL, 1),
         (tags::ROWS, rows),
-        (tags::COLUMNS, rows),
+        (tags::COLUMNS, columns),
         (tags::BITS_ALLOCATED, 16),
-        (tags::BITS_STORED, 16),
-        (tags::HIGH_BIT, 15),
+        (tags::BITS_STORED, film.bits),
+        (tags::HIGH_BIT, film.bits - 1),
         (tags::PIXEL_REPRESENTATION, 0),
     ] {
         object.put(DataElement::new(tag, VR::US, dicom_value!(U16, [value])));
@@ -141,29 +157,17 @@ pub(crate) fn dicom(
     object.put(DataElement::new(
         tags::PIXEL_INTENSITY_RELATIONSHIP_SIGN,
         VR::SS,
-        dicom_value!(I16, [-1]),
+        dicom_value!(I16, [sign]),
     ));
     object.put(DataElement::new(
         tags::PIXEL_DATA,
         VR::OW,
-        PrimitiveValue::U16(pixels.into()),
+        PrimitiveValue::U16(film.codes.as_slice().into()),
     ));
     let meta = FileMetaTableBuilder::new()
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
         .media_storage_sop_class_uid(class);
-    let mut file = Vec::with_capacity(2 * pixels.len() + 4096);
+    let mut file = Vec::with_capacity(2 * film.codes.len() + 4096);
     object.with_meta(meta)?.write_all(&mut file)?;
     Ok(file)
-}
-
-/// The window (centre and width, PS3.3 C.11.2.1.2) that a unit would send: it shows the middle 99 %
-/// of the pixels, as films without a window are shown.
-fn window(pixels: &[u16]) -> (String, String) {
-    let mut sorted = pixels.to_vec();
-    sorted.sort_unstable();
-    let part = |thousandths: usize| u32::from(sorted[(sorted.len() - 1) * thousandths / 1000]);
-    let (low, high) = (part(5), part(995).max(part(5) + 1));
-    // The linear function shows from centre - width / 2 to centre + width / 2 - 1.
-    let (centre, width) = (f64::from(low + high + 1) / 2.0, high - low + 1);
-    (centre.to_string(), width.to_string())
 }

@@ -1,84 +1,95 @@
 //! One phantom: everything drawn from its index, then its film and its mask.
 
+use super::beam::Beam;
 use super::bones::Skeleton;
 use super::camera::Camera;
 use super::curve::{Cobb, Curve};
+use super::develop::{Film, Look};
 use super::dice::Dice;
-use super::exposure::Exposure;
-use super::layer::{Layer, Scratch};
+use super::findings::Findings;
+use super::layer::{Layer, Scratch, Size};
 use super::organs::Organs;
 use super::patient::Patient;
 use super::spine::{Posture, Spine};
-use super::{vertebrae, vessels};
-use crate::cohort::manifest::Projection;
+use super::{elsewhere, objects, vertebrae, vessels};
+use crate::cohort::manifest::{Projection, Refusal};
 
 /// Attenuation of soft tissue at the effective energy of a chest film, in 1/mm.
-const SOFT: f32 = 0.0195;
+pub(crate) const SOFT: f32 = 0.0195;
+
+/// What makes one film of a cohort: nothing else enters it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) seed: u64,
+    pub(crate) index: u64,
+    /// Cobb angle of the major curve.
+    pub(crate) degrees: f64,
+    /// Why the film should be refused, if it should.
+    pub(crate) refusal: Option<Refusal>,
+    /// Pixels along the longer edge.
+    pub(crate) side: usize,
+    /// Every film is a square.
+    pub(crate) square: bool,
+}
 
 /// A patient before the detector, not yet exposed.
 pub struct Phantom {
     pub(crate) patient: Patient,
     curve: Curve,
     spine: Spine,
+    findings: Findings,
     organs: Organs,
     camera: Camera,
-    exposure: Exposure,
+    beam: Beam,
+    look: Look,
     projection: Projection,
+    refusal: Option<Refusal>,
     dice: Dice,
 }
 
 impl Phantom {
-    /// Film `index` of the cohort seeded `seed`, with a major curve of exactly `degrees`.
-    pub(crate) fn draw(seed: u64, index: u64, degrees: f64, side: usize) -> Self {
-        let mut dice = Dice::new(seed, index + 1);
+    /// The film that was ordered, with a major curve of exactly the ordered angle.
+    pub(crate) fn draw(order: &Order) -> Self {
+        let mut dice = Dice::new(order.seed, order.index + 1);
         let patient = Patient::draw(&mut dice);
         let s = patient.scale;
-        let curve = Curve::draw(&mut dice, degrees);
+        let curve = Curve::draw(&mut dice, order.degrees);
         let posture = Posture {
             scale: s,
-            lean: dice.normal(0.0, 2.2).to_radians(),
+            lean: patient.lean,
             offset: dice.normal(0.0, 7.0) * s,
             depth: (-46.0 + dice.normal(0.0, 4.0)) * s,
             rotation: patient.rotation,
+            stoop: 14.0 * ((patient.age - 55.0) / 35.0).clamp(0.0, 1.0) * dice.unit(),
         };
         let spine = Spine::draw(&mut dice, &curve, &posture);
-        let organs = Organs::draw(&mut dice, &patient, &spine, posture.lean);
-        let projection = if dice.chance(0.8) {
-            Projection::Pa
-        } else {
-            Projection::Ap
+        let findings = Findings::draw(&mut dice, &patient);
+        let organs = Organs::draw(&mut dice, &patient, &spine, &findings);
+        let lateral = order.refusal == Some(Refusal::Lateral);
+        let bedside = dice.chance(0.15);
+        let projection = match bedside || dice.chance(0.06) {
+            _ if lateral => Projection::Lateral,
+            true => Projection::Ap,
+            false => Projection::Pa,
         };
-        let distance = dice.between(1700.0, 1850.0);
-        let depth = 118.0 * s * patient.girth;
-        let (detector, source) = match projection {
-            Projection::Ap => (-depth, distance - depth),
-            _ => (depth, depth - distance),
+        let camera = camera(&mut dice, order, &patient, projection, bedside);
+        let beam = Beam::draw(&mut dice, bedside);
+        let times = match order.refusal {
+            Some(Refusal::OverExposed) => dice.between(18.0, 60.0),
+            _ => 1.0,
         };
-        let shift = [dice.normal(0.0, 11.0) * s, dice.normal(0.0, 9.0) * s];
-        let centre = [shift[0], 155.0 * s + shift[1]];
-        let angle = dice.normal(0.0, 2.4).to_radians();
-        let field = 418.0 * s * dice.normal(1.0, 0.035);
-        let camera = Camera {
-            side,
-            pitch: field / side as f64,
-            source: [
-                centre[0] + dice.normal(0.0, 15.0),
-                centre[1] + dice.normal(0.0, 15.0),
-                source,
-            ],
-            detector,
-            centre,
-            turn: [libm::cos(angle), libm::sin(angle)],
-        };
-        let exposure = Exposure::draw(&mut dice);
+        let look = Look::draw(&mut dice);
         Self {
             patient,
             curve,
             spine,
+            findings,
             organs,
             camera,
-            exposure,
+            beam: beam.exposed(times),
+            look,
             projection,
+            refusal: order.refusal,
             dice,
         }
     }
@@ -93,15 +104,25 @@ impl Phantom {
         &self.curve
     }
 
+    /// Coronal tilt of every vertebra's superior and inferior endplate, in radians, from above.
+    fn endplates(&self) -> Vec<(f64, f64)> {
+        let vertebrae = self.spine.vertebrae().iter();
+        vertebrae.map(|v| (v.superior, v.inferior)).collect()
+    }
+
     /// The major curve, measured from the endplates as they are drawn.
     pub fn cobb(&self) -> Cobb {
-        let endplates: Vec<(f64, f64)> = self
-            .spine
-            .vertebrae()
-            .iter()
-            .map(|v| (v.superior, v.inferior))
-            .collect();
-        Cobb::measure(&endplates)
+        Cobb::measure(&self.endplates())
+    }
+
+    /// Every curve of at least five degrees, from above.
+    pub fn curves(&self) -> Vec<Cobb> {
+        Cobb::all(&self.endplates(), 5.0)
+    }
+
+    /// The patient's diseases, by name.
+    pub fn findings(&self) -> Vec<&'static str> {
+        self.findings.names()
     }
 
     /// Which way the rays go through the patient.
@@ -114,18 +135,59 @@ impl Phantom {
         self.camera.pitch
     }
 
-    /// Takes the film: its 16-bit grey pixels (row-major, brighter is denser), and the mask, 255
-    /// where the column from T1 to L5 projects.
-    pub(crate) fn expose(&mut self) -> (Vec<u16>, Vec<u8>) {
-        let side = self.camera.side;
-        let mut layer = soft_tissue(&self.camera, &self.organs, &mut self.dice);
+    /// Takes the film, and the mask of the spine on it, row-major: 10, 20 ... 170 where the bodies
+    /// of T1, T2 ... L5 project, 255 in the discs. A film that should be refused has no mask.
+    pub(crate) fn expose(&mut self) -> (Film, Option<Vec<u8>>) {
+        let size = self.camera.size;
+        let mut soft = Layer::new(size);
+        let mut dense = Layer::new(size);
+        match self.refusal {
+            Some(Refusal::Blank) => {
+                // Nobody is there; half of the time nothing was exposed either.
+                if self.dice.chance(0.5) {
+                    self.beam = self.beam.exposed(1e-3);
+                }
+            }
+            Some(Refusal::NotAChest) => {
+                elsewhere::draw(&mut soft, &mut dense, &mut self.dice, &self.camera);
+            }
+            _ => self.shade(&mut soft, &mut dense),
+        }
+        let raw = self
+            .beam
+            .expose(&soft, &dense, self.camera.pitch, &mut self.dice);
+        let film = self
+            .look
+            .develop(raw, self.beam.field(size), self.camera.pitch);
+        let film = match self.refusal {
+            Some(Refusal::Inverted) => film.negative(),
+            _ => film,
+        };
+        let mask = self.refusal.is_none();
+        (
+            film,
+            mask.then(|| vertebrae::mask(&self.camera, &self.spine)),
+        )
+    }
+
+    /// The patient's shadows: soft tissue, and bone and metal.
+    fn shade(&mut self, soft: &mut Layer, dense: &mut Layer) {
+        let size = soft.size;
+        *soft = self.tissue();
         let dice = &mut self.dice;
-        let dots = side as f32 / 1024.0;
-        let mut grain = Layer::new(side);
-        let mut scratch = Scratch::new(side);
+        let dots = size.width.max(size.height) as f32 / 1024.0;
+        let mut grain = Layer::new(size);
+        let mut scratch = Scratch::new(size);
         grain.add_mottle(dice, 3.0 * dots.max(0.6), 0.22);
-        vessels::add_vessels(
-            &mut layer,
+        let lung = vessels::Lung {
+            camera: &self.camera,
+            patient: &self.patient,
+            organs: &self.organs,
+            findings: &self.findings,
+        };
+        lung.add_vessels(soft, &mut scratch, dice);
+        self.findings.add_marks(
+            soft,
             &mut scratch,
             dice,
             &self.camera,
@@ -135,61 +197,140 @@ impl Phantom {
         let mut skeleton = Skeleton {
             camera: &self.camera,
             bone: self.patient.bone,
-            layer: &mut layer,
+            layer: dense,
             scratch: &mut scratch,
         };
         skeleton.ribs(dice, &self.patient, &self.spine, &self.organs);
-        skeleton.shoulders(dice, &self.patient, &self.organs);
+        if !self.organs.arms.is_empty() && !self.camera.lateral {
+            skeleton.shoulders(dice, &self.patient, &self.organs);
+        }
         skeleton.sternum(&self.patient, &self.organs);
-        vertebrae::add_spine(
-            &mut layer,
+        vertebrae::add_spine(dense, &self.camera, &self.spine, self.patient.bone, &grain);
+        objects::add_objects(
+            dense,
+            &mut scratch,
+            dice,
             &self.camera,
+            &self.patient,
             &self.spine,
-            self.patient.bone,
-            &grain,
+            self.projection,
         );
-        layer.blur(self.exposure.blur);
-        (
-            self.exposure.develop(&layer, self.camera.pitch, dice),
-            vertebrae::mask(&self.camera, &self.spine),
-        )
+    }
+
+    /// Attenuation of the soft tissues. They have no detail finer than a millimetre but their
+    /// edges, so half the film's resolution is enough for films above 512 pixels.
+    fn tissue(&mut self) -> Layer {
+        let (camera, dice) = (&self.camera, &mut self.dice);
+        let size = camera.size;
+        let step = if size.width.max(size.height) > 512 {
+            2
+        } else {
+            1
+        };
+        let mut layer = Layer::new(size.reduced(step));
+        let long = layer.size.width.max(layer.size.height) as f32;
+        for (cells, amplitude) in [(7.0, 0.05), (19.0, 0.035), (60.0, 0.012)] {
+            layer.add_mottle(dice, long / cells, amplitude);
+        }
+        let sideways;
+        let (organs, clouding) = if camera.lateral {
+            sideways = self.organs.clone().sideways();
+            (&sideways, None)
+        } else {
+            let clouding = &self.findings;
+            let clouding = clouding.clouding(dice, camera, &self.patient, &self.organs, 2 * step);
+            (&self.organs, clouding.map(|c| c.enlarged(layer.size, 2)))
+        };
+        let middle = step as f64 / 2.0;
+        for (row, line) in layer.rows_mut().enumerate() {
+            let y = (row * step) as f64 + middle;
+            for (column, value) in line.iter_mut().enumerate() {
+                let ray = camera.ray((column * step) as f64 + middle, y);
+                let cloud = clouding
+                    .as_ref()
+                    .map_or(0.0, |c| c.values[row * c.size.width + column].min(1.0));
+                *value = organs.tissue(&ray, cloud) * SOFT * (1.0 + *value);
+            }
+        }
+        // Tissue has no knife-sharp borders.
+        layer.blur(0.2);
+        if step == 1 {
+            layer
+        } else {
+            layer.enlarged(size, step)
+        }
     }
 }
 
-/// Attenuation of the soft tissues. They have no detail finer than half a millimetre but their
-/// edges, so half the film's resolution is enough for films above 512 pixels.
-fn soft_tissue(camera: &Camera, organs: &Organs, dice: &mut Dice) -> Layer {
-    let step = if camera.side > 512 && camera.side.is_multiple_of(2) {
-        2
+/// The tube and the detector, as they stand for a film.
+fn camera(
+    dice: &mut Dice,
+    order: &Order,
+    patient: &Patient,
+    projection: Projection,
+    bedside: bool,
+) -> Camera {
+    let s = patient.scale;
+    let distance = if bedside {
+        dice.between(1000.0, 1400.0)
     } else {
-        1
+        dice.between(1500.0, 1800.0)
     };
-    let mut layer = Layer::new(camera.side / step);
-    let side = layer.side;
-    for (cells, amplitude) in [(7.0, 0.05), (19.0, 0.035), (60.0, 0.012)] {
-        layer.add_mottle(dice, side as f32 / cells, amplitude);
+    let depth = 118.0 * s * patient.girth;
+    let (detector, source) = match projection {
+        Projection::Ap => (-depth, distance - depth),
+        Projection::Lateral => (1.4 * depth, 1.4 * depth - distance),
+        _ => (depth, depth - distance),
+    };
+    // One film in eight is badly centred or cropped.
+    let careless = if dice.chance(0.125) { 2.5 } else { 1.0 };
+    let shift = [
+        careless * dice.normal(0.0, 10.0) * s,
+        careless * dice.normal(0.0, 9.0) * s,
+    ];
+    let centre = [shift[0], 152.0 * s + shift[1]];
+    let angle = careless * dice.normal(0.0, 1.7).to_radians();
+    let (long, short) = (order.side, order.side * 35 / 43);
+    let (width, height, field) = match dice.unit() {
+        u if order.square || u < 0.3 => (long, long, 408.0),
+        u if u < 0.65 => (short, long, 428.0),
+        _ => (long, short, 428.0),
+    };
+    let tight = if dice.chance(0.1) { 0.87 } else { 1.0 };
+    let field = field * s * tight * dice.normal(1.0, 0.04);
+    Camera {
+        size: Size { width, height },
+        pitch: field / order.side as f64,
+        source: [
+            centre[0] + dice.normal(0.0, 15.0),
+            centre[1] + dice.normal(0.0, 15.0),
+            source,
+        ],
+        detector,
+        centre,
+        turn: [libm::cos(angle), libm::sin(angle)],
+        lateral: projection == Projection::Lateral,
     }
-    let middle = step as f64 / 2.0;
-    for (row, line) in layer.values.chunks_exact_mut(side).enumerate() {
-        let y = (row * step) as f64 + middle;
-        for (column, value) in line.iter_mut().enumerate() {
-            let ray = camera.ray((column * step) as f64 + middle, y);
-            *value = organs.tissue(&ray) * SOFT * (1.0 + *value);
-        }
-    }
-    layer.enlarged(camera.side)
 }
 
 #[cfg(test)]
 impl Phantom {
     /// Everything but the spine and what follows it, as text to compare.
     pub(crate) fn surroundings(&self) -> String {
-        format!("{:?} {:?} {:?}", self.patient, self.camera, self.exposure)
+        format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            self.patient, self.camera, self.beam, self.look, self.findings
+        )
     }
 
-    /// Row of the film that a point falls on.
-    pub(crate) fn row_of(&self, point: [f64; 3]) -> f32 {
-        self.camera.shadow(point).at[1]
+    /// Column and row of the film that a point falls on.
+    pub(crate) fn place_of(&self, point: [f64; 3]) -> [f32; 2] {
+        self.camera.shadow(point).at
+    }
+
+    /// Columns and rows of the film.
+    pub(crate) fn size(&self) -> Size {
+        self.camera.size
     }
 
     /// Turn of the film against the patient, in radians: a line that runs to the left on the

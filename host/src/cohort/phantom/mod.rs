@@ -1,21 +1,28 @@
 //! `cohort phantom`: chest films drawn by physics, with the exact truth.
 //!
-//! A point source 1.7 to 1.85 m from the detector; soft tissues as solids whose chords along each
-//! ray are closed forms, cut out of one another; bones as hollow tubes, the vertebrae as tilted
-//! cylinders with endplates; Beer and Lambert's law, quantum noise, blur, a grey curve. Everything
-//! but the coronal curve is drawn alike for both classes.
+//! A point source 1 to 1.8 m from the detector; soft tissues as solids whose chords along each ray
+//! are closed forms, cut out of one another; bones as hollow tubes, the vertebrae as tilted
+//! cylinders with endplates; Beer and Lambert's law at two energies, scatter and grid, noise by
+//! dose, blur, raw values, and the curve, window and header of a unit. Everything but the coronal
+//! curve is drawn alike for both classes: build, posture, diseases, devices, exposure.
 
+mod beam;
 mod bones;
 mod camera;
 mod chord;
 pub mod curve;
+mod develop;
 mod dice;
-mod exposure;
+mod elementary;
+mod elsewhere;
 mod files;
 pub mod film;
+mod findings;
 mod layer;
+mod objects;
 mod organs;
 mod patient;
+mod pen;
 pub mod spine;
 #[cfg(test)]
 mod tests;
@@ -29,11 +36,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{self, Convexity, CurveType, MANIFEST, Row};
+use super::manifest::{self, Convexity, CurveType, MANIFEST, NO_FINDING, Refusal, Row};
 use super::split;
-use curve::{LEVELS, SCOLIOSIS_DEGREES};
+use curve::{Cobb, LEVELS, SCOLIOSIS_DEGREES};
 pub(crate) use dice::Dice;
-use film::Phantom;
+use film::{Order, Phantom};
 
 /// Kept in the folder while a cohort is unfinished.
 const UNFINISHED: &str = "unfinished.json";
@@ -53,8 +60,10 @@ pub enum Format {
 /// What to draw.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhantomOptions {
-    /// Number of films, one a patient.
+    /// Number of films to be read, one a patient.
     pub films: u64,
+    /// Number of films beside them that should be refused, an equal share for each reason.
+    pub refused: u64,
     /// Share of positives; their number is the rounded product.
     pub prevalence: f64,
     /// Seed of everything random.
@@ -64,8 +73,10 @@ pub struct PhantomOptions {
     pub out: PathBuf,
     /// File format of the films.
     pub format: Format,
-    /// Pixels along each edge of a film.
+    /// Pixels along the longer edge of a film.
     pub side: u32,
+    /// Every film is a square, not in the formats of detectors.
+    pub square: bool,
 }
 
 /// Why a phantom cohort cannot be drawn.
@@ -110,21 +121,25 @@ pub fn generate(
     let note = prepare(options)?;
     let degrees = angles(options);
     let labels: Vec<bool> = degrees.iter().map(|&d| d >= SCOLIOSIS_DEGREES).collect();
-    let splits = split::stratified(&labels, &mut Dice::new(options.seed, 0));
+    let splits = splits(options, &labels);
     let rows = degrees
         .par_iter()
         .zip(&splits)
         .enumerate()
         .map(|(index, (&degrees, &split))| {
-            let phantom = Phantom::draw(options.seed, index as u64, degrees, options.side as usize);
-            let row = row(options, index, &phantom, split, degrees);
-            if !(options.out.join(&row.film).is_file()
-                && row
-                    .mask
-                    .as_ref()
-                    .is_some_and(|m| options.out.join(m).is_file()))
-            {
-                write_film(options, index, phantom, &row)?;
+            let order = Order {
+                seed: options.seed,
+                index: index as u64,
+                degrees,
+                refusal: refusal(options, index as u64),
+                side: options.side as usize,
+                square: options.square,
+            };
+            let phantom = Phantom::draw(&order);
+            let row = row(options, &order, &phantom, split);
+            let there = |file: &String| options.out.join(file).is_file();
+            if !(there(&row.film) && row.mask.as_ref().is_none_or(there)) {
+                write_film(options, &order, phantom, &row)?;
             }
             progress(1);
             Ok(row)
@@ -139,9 +154,27 @@ pub fn generate(
     fs::remove_file(&note).map_err(|source| PhantomError::Write { file: note, source })
 }
 
+/// The films to be read come first, those to be refused after them.
+fn refusal(options: &PhantomOptions, index: u64) -> Option<Refusal> {
+    let beyond = index.checked_sub(options.films)?;
+    Some(Refusal::ALL[(beyond % Refusal::ALL.len() as u64) as usize])
+}
+
+/// Films to be read are split by label, those to be refused on their own.
+fn splits(options: &PhantomOptions, labels: &[bool]) -> Vec<manifest::Split> {
+    let (read, refused) = labels.split_at(options.films as usize);
+    let mut splits = split::stratified(read, &mut Dice::new(options.seed, 0));
+    let mut dice = Dice::new(options.seed, u64::MAX - 1);
+    splits.extend(split::stratified(&vec![false; refused.len()], &mut dice));
+    splits
+}
+
 fn check(options: &PhantomOptions) -> Result<(), PhantomError> {
     if !(1..=1_000_000).contains(&options.films) {
         return Err(PhantomError::Options("films must be 1 to 1,000,000"));
+    }
+    if options.refused > 1_000_000 {
+        return Err(PhantomError::Options("refused must be 0 to 1,000,000"));
     }
     if !(0.0..=1.0).contains(&options.prevalence) {
         return Err(PhantomError::Options("prevalence must lie between 0 and 1"));
@@ -179,12 +212,14 @@ fn prepare(options: &PhantomOptions) -> Result<PathBuf, PhantomError> {
 }
 
 /// The Cobb angle of every film: exact quotas of both classes in random order, angles in whole
-/// hundredths of a degree so that the manifest loses nothing.
+/// hundredths of a degree so that the manifest loses nothing. Films to be refused follow, with the
+/// angles of negatives.
 fn angles(options: &PhantomOptions) -> Vec<f64> {
     let positives = (options.films as f64 * options.prevalence).round() as u64;
     let mut dice = Dice::new(options.seed, u64::MAX);
     let mut labels: Vec<bool> = (0..options.films).map(|i| i < positives).collect();
     dice.shuffle(&mut labels);
+    labels.resize((options.films + options.refused) as usize, false);
     labels
         .into_iter()
         .map(|positive| {
@@ -204,76 +239,97 @@ fn angles(options: &PhantomOptions) -> Vec<f64> {
         .collect()
 }
 
-fn row(
-    options: &PhantomOptions,
-    index: usize,
-    phantom: &Phantom,
-    split: manifest::Split,
-    degrees: f64,
-) -> Row {
+fn row(options: &PhantomOptions, order: &Order, phantom: &Phantom, split: manifest::Split) -> Row {
+    let index = order.index;
     let cobb = phantom.cobb();
-    let positive = degrees >= SCOLIOSIS_DEGREES;
+    let positive = order.degrees >= SCOLIOSIS_DEGREES;
     let extension = match options.format {
         Format::Png => "png",
         Format::Dicom => "dcm",
     };
-    Row {
+    let patient = format!("phantom-{}-{index:06}", options.seed);
+    let mut row = Row {
         film: format!("films/{index:06}.{extension}"),
-        patient: format!("phantom-{}-{index:06}", options.seed),
+        study: Some(format!("{patient}-1")),
+        patient,
         split,
-        study: None,
-        label: Some(u8::from(positive)),
-        refusal: None,
+        label: None,
+        refusal: order.refusal,
         findings: None,
+        cobb_degrees: None,
+        curve: None,
+        apex: None,
+        convexity: None,
         cobb_angles: None,
         rotation_degrees: None,
-        cobb_degrees: Some(degrees as f32),
-        curve: Some(if positive {
-            phantom.curve().kind()
-        } else {
-            CurveType::None
-        }),
-        apex: positive.then(|| LEVELS[cobb.apex].to_owned()),
-        convexity: Some(if positive {
-            cobb.convexity
-        } else {
-            Convexity::None
-        }),
-        mask: Some(format!("masks/{index:06}.png")),
+        mask: None,
         age: Some(phantom.patient.age as u8),
         sex: Some(phantom.patient.sex),
         projection: Some(phantom.projection()),
         seed: Some(options.seed),
+    };
+    match order.refusal {
+        None => {
+            row.label = Some(u8::from(positive));
+            let findings = phantom.findings();
+            row.findings = Some(if findings.is_empty() {
+                NO_FINDING.to_owned()
+            } else {
+                findings.join("|")
+            });
+            row.cobb_degrees = Some(order.degrees as f32);
+            row.curve = Some(if positive {
+                phantom.curve().kind()
+            } else {
+                CurveType::None
+            });
+            row.apex = positive.then(|| LEVELS[cobb.apex].to_owned());
+            row.convexity = Some(if positive {
+                cobb.convexity
+            } else {
+                Convexity::None
+            });
+            let curves: Vec<String> = phantom.curves().iter().map(Cobb::to_string).collect();
+            row.cobb_angles = Some(curves.join("; "));
+            row.rotation_degrees = Some(phantom.patient.rotation.to_degrees() as f32);
+            row.mask = Some(format!("masks/{index:06}.png"));
+        }
+        // There is no patient on it.
+        Some(Refusal::Blank) => {
+            (row.age, row.sex, row.projection) = (None, None, None);
+        }
+        Some(Refusal::NotAChest) => row.projection = None,
+        Some(_) => {}
     }
+    row
 }
 
 fn write_film(
     options: &PhantomOptions,
-    index: usize,
+    order: &Order,
     mut phantom: Phantom,
     row: &Row,
 ) -> Result<(), PhantomError> {
-    let side = options.side as usize;
-    let film = options.out.join(&row.film);
+    let path = options.out.join(&row.film);
     let failed = |what: String| PhantomError::Encode {
-        file: film.clone(),
+        file: path.clone(),
         what,
     };
-    let (pixels, mask) = phantom.expose();
+    let (film, mask) = phantom.expose();
     let bytes = match options.format {
-        Format::Png => files::png16(side, &pixels).map_err(|e| failed(e.to_string()))?,
+        Format::Png => files::png16(film.size, &film.greys()).map_err(|e| failed(e.to_string()))?,
         Format::Dicom => {
             let identity = files::Identity {
                 patient: &row.patient,
                 seed: options.seed,
-                index: index as u64,
+                index: order.index,
             };
-            files::dicom(&identity, &phantom, side, &pixels).map_err(|e| failed(e.to_string()))?
+            files::dicom(&identity, &phantom, &film).map_err(|e| failed(e.to_string()))?
         }
     };
-    place(&film, &bytes)?;
-    if let Some(path) = &row.mask {
-        let bytes = files::png8(side, &mask).map_err(|e| failed(e.to_string()))?;
+    place(&path, &bytes)?;
+    if let (Some(mask), Some(path)) = (mask, &row.mask) {
+        let bytes = files::png8(film.size, &mask).map_err(|e| failed(e.to_string()))?;
         place(&options.out.join(path), &bytes)?;
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! The soft tissues: what a ray crosses of torso, arms, lungs, heart, great vessels and gas.
 
 use super::camera::Ray;
-use super::chord::{Ellipsoid, NOWHERE, Spans, cylinder, torso, union};
+use super::chord::{Ellipsoid, NOWHERE, Pillar, Spans, torso, union};
 use super::dice::Dice;
+use super::findings::{Findings, Kind};
 use super::patient::{Patient, Sex};
 use super::spine::Spine;
 
@@ -13,38 +14,42 @@ const ROWS: usize = 900;
 /// The body's cross-section at one height; all in millimetres.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Section {
-    /// Midline of the torso.
-    pub(crate) midline: f32,
-    /// Half-width and half-depth of the torso.
-    body: [f32; 2],
-    /// Midline of the rib cage, which follows the spine in part.
-    pub(crate) cage_midline: f32,
-    /// Half-width and half-depth of the inside of the rib cage; zero where there is no lung.
-    pub(crate) cage: [f32; 2],
-    /// Centre and half-width of the mediastinum.
-    mediastinum: [f32; 2],
-    /// The spine's axis (x, z) and the half-width of the tissue about it.
-    spine: [f32; 3],
-    /// Centre of the descending aorta; its radius is zero above the arch.
-    aorta: [f32; 2],
+    /// The torso.
+    body: Pillar,
+    /// The inside of the rib cage, which follows the spine in part; of no size where there is no
+    /// lung.
+    pub(crate) cage: Pillar,
+    /// What lies between the lungs from front to back, and the great vessels beside it.
+    mediastinum: [Pillar; 2],
+    /// The spine and the tissue about it.
+    spine: Pillar,
+    /// The descending aorta; of no size above the arch.
+    aorta: Pillar,
 }
 
 impl Section {
     fn mix(a: &Self, b: &Self, t: f32) -> Self {
-        let one = |a: f32, b: f32| a + t * (b - a);
-        let two = |a: [f32; 2], b: [f32; 2]| [one(a[0], b[0]), one(a[1], b[1])];
         Self {
-            midline: one(a.midline, b.midline),
-            body: two(a.body, b.body),
-            cage_midline: one(a.cage_midline, b.cage_midline),
-            cage: two(a.cage, b.cage),
-            mediastinum: two(a.mediastinum, b.mediastinum),
-            spine: [
-                one(a.spine[0], b.spine[0]),
-                one(a.spine[1], b.spine[1]),
-                one(a.spine[2], b.spine[2]),
-            ],
-            aorta: two(a.aorta, b.aorta),
+            body: Pillar::mix(&a.body, &b.body, t),
+            cage: Pillar::mix(&a.cage, &b.cage, t),
+            mediastinum: [0, 1].map(|i| Pillar::mix(&a.mediastinum[i], &b.mediastinum[i], t)),
+            spine: Pillar::mix(&a.spine, &b.spine, t),
+            aorta: Pillar::mix(&a.aorta, &b.aorta, t),
+        }
+    }
+
+    /// Midline of the rib cage.
+    pub(crate) fn midline(&self) -> f32 {
+        self.cage.axis[0]
+    }
+
+    fn sideways(&self) -> Self {
+        Self {
+            body: self.body.sideways(),
+            cage: self.cage.sideways(),
+            mediastinum: self.mediastinum.map(|part| part.sideways()),
+            spine: self.spine.sideways(),
+            aorta: self.aorta.sideways(),
         }
     }
 }
@@ -73,19 +78,23 @@ impl Limb {
 #[derive(Debug, Clone)]
 pub(crate) struct Organs {
     sections: Vec<Section>,
-    pub(crate) arms: [Limb; 2],
+    /// None on a lateral film, where the arms are raised.
+    pub(crate) arms: Vec<Limb>,
     breasts: Vec<Ellipsoid>,
-    heart: [Ellipsoid; 2],
+    heart: [Ellipsoid; 3],
     knob: Ellipsoid,
     domes: [Ellipsoid; 2],
     /// Height of the lowest lung.
     base: f32,
     gas: Vec<Ellipsoid>,
-    trachea: f32,
-    aorta: f32,
-    arch: f32,
+    trachea: Pillar,
+    /// Height at which the trachea divides.
     carina: f32,
-    lung_density: f32,
+    /// Density of the lung relative to soft tissue.
+    pub(crate) lung_density: f32,
+    /// The lung's own edge lies this far inside the cage, on the right and on the left: air of a
+    /// pneumothorax is between.
+    pub(crate) collapse: [f32; 2],
 }
 
 /// Interpolates a profile of (y, value...) knots with cubic Hermite pieces.
@@ -129,12 +138,12 @@ const BODY: [(f64, [f64; 2]); 14] = [
 // Half-width and half-depth of the inside of the rib cage.
 const CAGE: [(f64, [f64; 2]); 13] = [
     (-16.0, [0.0, 0.0]),
-    (-12.0, [30.0, 12.0]),
-    (0.0, [57.0, 26.0]),
-    (15.0, [76.0, 39.0]),
-    (40.0, [97.0, 55.0]),
-    (70.0, [111.0, 68.0]),
-    (110.0, [122.0, 79.0]),
+    (-12.0, [36.0, 12.0]),
+    (0.0, [66.0, 28.0]),
+    (15.0, [85.0, 42.0]),
+    (40.0, [103.0, 57.0]),
+    (70.0, [115.0, 69.0]),
+    (110.0, [124.0, 79.0]),
     (150.0, [128.0, 85.0]),
     (190.0, [132.0, 88.0]),
     (230.0, [133.0, 88.0]),
@@ -144,160 +153,127 @@ const CAGE: [(f64, [f64; 2]); 13] = [
 ];
 
 impl Organs {
-    pub(crate) fn draw(dice: &mut Dice, patient: &Patient, spine: &Spine, lean: f64) -> Self {
+    pub(crate) fn draw(
+        dice: &mut Dice,
+        patient: &Patient,
+        spine: &Spine,
+        findings: &Findings,
+    ) -> Self {
         let s = patient.scale;
-        let girth = patient.girth;
-        let cage_width = s * dice.normal(1.0, 0.05);
-        let cage_depth = s * dice.normal(1.0, 0.07);
-        let shoulder = dice.normal(1.0, 0.04);
-        let follow = dice.between(0.25, 0.5);
-        let mediastinum_width = s * dice.normal(1.0, 0.12);
-        let mediastinum_shift = s * dice.normal(0.0, 3.0);
-        let aorta = s * dice.between(8.0, 9.5 + patient.age / 25.0);
-        let arch = (88.0 + dice.normal(0.0, 5.0)) * s;
-        let turned = libm::sin(patient.rotation) * 60.0 * s;
-        let centre = 150.0 * s;
-        let sections: Vec<Section> = (0..ROWS)
-            .map(|row| {
-                let y = f64::from(TOP) + row as f64;
-                let nominal = y / s;
-                let [width, depth] = profile(&BODY, nominal);
-                let wall = ((nominal - 60.0) / 120.0).clamp(0.0, 1.0);
-                let fat = 1.0 + (girth - 1.0) * (0.3 + 0.7 * wall);
-                let wide = 1.0 + (shoulder - 1.0) * (1.0 - wall);
-                let [inner, deep] = profile(&CAGE, nominal);
-                let (axis, back) = spine.axis_at(y);
-                let midline = libm::tan(lean) * (y - centre);
-                let cage_midline = midline + follow * (axis - midline);
-                let bulge = libm::exp(-0.5 * libm::pow((nominal - 80.0) / 28.0, 2.0));
-                let half = (27.0 + 6.0 * bulge) * mediastinum_width;
-                Section {
-                    midline: midline as f32,
-                    body: [(width * s * fat * wide) as f32, (depth * s * fat) as f32],
-                    cage_midline: cage_midline as f32,
-                    cage: [(inner * cage_width) as f32, (deep * cage_depth) as f32],
-                    mediastinum: [
-                        (cage_midline + mediastinum_shift + 0.4 * turned) as f32,
-                        half as f32,
-                    ],
-                    spine: [
-                        axis as f32,
-                        back as f32,
-                        (17.0 * s + 0.015 * y.max(0.0)) as f32,
-                    ],
-                    aorta: [
-                        (midline + 0.6 * (axis - midline) + 19.0 * s) as f32,
-                        (back + 14.0 * s) as f32,
-                    ],
-                }
-            })
-            .collect();
+        let sections = sections(dice, patient, spine, findings);
         let at = |y: f64| {
             let row = (y - f64::from(TOP)).clamp(0.0, (ROWS - 1) as f64) as usize;
             let section = &sections[row];
-            (
-                f64::from(section.cage_midline),
-                section.cage.map(f64::from),
-                section,
-            )
+            (f64::from(section.midline()), section)
         };
-        let arms = [-1.0f64, 1.0].map(|side| {
-            let reach = dice.between(225.0, 300.0) * s;
-            Limb {
-                from: [(side * 182.0 * s * shoulder) as f32, (52.0 * s) as f32],
-                to: [(side * reach) as f32, (270.0 * s) as f32],
-                radius: (46.0 * s * (0.6 + 0.4 * girth)) as f32,
-            }
+        let turned = libm::sin(patient.rotation) * 60.0 * s;
+        let shoulder = f64::from(at(50.0 * s).1.body.semi[0]) / (184.0 * s);
+        let spread = dice.between(218.0, 330.0);
+        let arms = [-1.0f64, 1.0].map(|side| Limb {
+            from: [
+                (side * 176.0 * s * shoulder) as f32,
+                ((52.0 + dice.normal(0.0, 6.0)) * s) as f32,
+            ],
+            to: [
+                (side * (spread + dice.normal(0.0, 12.0)) * s) as f32,
+                (270.0 * s) as f32,
+            ],
+            radius: (43.0 * s * (0.6 + 0.4 * patient.girth)) as f32,
         });
-        let breasts = if patient.sex == Sex::Female && patient.age > 12.0 {
-            let size = dice.between(0.6, 1.25) * s * (0.5 + 0.5 * girth);
-            let height = dice.between(175.0, 215.0) * s;
-            let front = f64::from(at(height).2.body[1]);
-            [-1.0, 1.0]
-                .map(|side| {
-                    Ellipsoid::upright(
-                        [at(height).0 + side * 78.0 * s, height, front - 20.0 * s],
-                        [70.0 * size, 58.0 * size, 34.0 * size],
-                    )
-                })
-                .to_vec()
-        } else {
-            Vec::new()
-        };
-        let breath = dice.normal(0.0, 11.0) * s;
-        let right_top = 222.0 * s + breath;
+        let breasts = breasts(dice, patient, |y| {
+            let (middle, section) = at(y);
+            (middle, f64::from(section.body.semi[1]))
+        });
+        let emphysema = findings.severity(Kind::Emphysema);
+        let deep = patient.breath + 16.0 * emphysema;
+        let right_top = (222.0 + deep) * s;
         let left_top = right_top + dice.normal(11.0, 6.0) * s;
-        let drop = dice.between(62.0, 85.0) * s;
+        let flat = 1.0 - 0.45 * emphysema;
+        let drop = dice.between(62.0, 85.0) * s * flat;
         let base = right_top.min(left_top) + drop;
         let domes = [(-1.0, right_top), (1.0, left_top)].map(|(side, top)| {
-            let height = base - top;
-            let (mid, [half, deep], _) = at(base - 20.0 * s);
+            // A lung that has lost volume draws the diaphragm up.
+            let lost = findings.on(Kind::Atelectasis, side) * 32.0 * s;
+            let height = base - top + lost;
+            let (mid, section) = at(base - 20.0 * s);
+            let [half, deep] = section.cage.semi.map(f64::from);
             Ellipsoid::upright(
                 [mid + side * 0.52 * half, base, 0.0],
                 [0.62 * half, height, 1.15 * deep],
             )
         });
-        let size = s * dice.normal(1.0, 0.08) * (1.0 + patient.age / 600.0);
+        let large = 1.0 + 0.38 * findings.severity(Kind::Cardiomegaly) - 0.16 * emphysema;
+        let size = s * dice.normal(1.0, 0.07) * (1.0 + patient.age / 700.0) * large;
         let tilt = dice.between(0.45, 0.85);
         let heart_y = right_top - dice.between(28.0, 42.0) * s;
-        let (mid, _, _) = at(heart_y);
+        let (mid, _) = at(heart_y);
         let heart_x = mid + (20.0 + dice.normal(0.0, 4.0)) * s + turned;
         let heart = [
             Ellipsoid::turned(
-                [heart_x + 8.0 * s, heart_y + 4.0 * s, 22.0 * s],
-                [64.0 * size, 46.0 * size, 44.0 * size],
+                [heart_x + 7.0 * s, heart_y + 2.0 * s, 22.0 * s],
+                [66.0 * size, 42.0 * size, 42.0 * size],
                 tilt,
             ),
             Ellipsoid::turned(
-                [heart_x - 28.0 * s, heart_y - 2.0 * s, 15.0 * s],
-                [32.0 * size, 46.0 * size, 38.0 * size],
-                -0.15,
+                [heart_x - 25.0 * s, heart_y - 4.0 * s, 15.0 * s],
+                [27.0 * size, 50.0 * size, 36.0 * size],
+                -0.12,
+            ),
+            // The trunk of the pulmonary artery fills the waist below the aortic arch.
+            Ellipsoid::turned(
+                [heart_x + 10.0 * s, heart_y - 42.0 * s, 25.0 * s],
+                [22.0 * size, 26.0 * size, 20.0 * s],
+                0.4,
             ),
         ];
-        let (mid, _, _) = at(arch);
+        let arch = ARCH * s;
+        let (mid, section) = at(arch + 30.0 * s);
+        let aorta = f64::from(section.aorta.semi[0]);
+        let swing = 1.0 + 0.4 * patient.unfolding;
         let knob = Ellipsoid::upright(
-            [mid + 24.0 * s + 0.5 * turned, arch, -8.0 * s],
-            [aorta * 1.5, aorta * 1.6, 30.0 * s],
+            [
+                mid + (22.0 + 6.0 * patient.unfolding) * s + 0.5 * turned,
+                arch,
+                -8.0 * s,
+            ],
+            [aorta * 1.4 * swing, aorta * 1.5 * swing, 30.0 * s],
         );
-        let mut gas = Vec::new();
-        if dice.chance(0.6) {
-            let (width, height) = (dice.between(18.0, 42.0) * s, dice.between(10.0, 22.0) * s);
-            gas.push(Ellipsoid::upright(
-                [
-                    mid + dice.between(48.0, 80.0) * s,
-                    left_top + height + 9.0 * s,
-                    12.0 * s,
-                ],
-                [width, height, 22.0 * s],
-            ));
-        }
-        for _ in 0..(dice.unit() * 6.0) as usize {
-            let y = dice.between(300.0, 420.0) * s;
-            gas.push(Ellipsoid::turned(
-                [dice.normal(0.0, 62.0) * s, y, 30.0 * s],
-                [
-                    dice.between(9.0, 24.0) * s,
-                    dice.between(7.0, 14.0) * s,
-                    14.0 * s,
-                ],
-                dice.between(-1.0, 1.0),
-            ));
-        }
+        let trachea = 8.0 * s * dice.normal(1.0, 0.1);
         Self {
-            arms,
+            arms: arms.to_vec(),
             breasts,
             heart,
             knob,
             domes,
             base: base as f32,
-            gas,
-            trachea: (8.0 * s * dice.normal(1.0, 0.1)) as f32,
-            aorta: aorta as f32,
-            arch: arch as f32,
+            gas: gas(dice, s, mid, left_top),
+            trachea: Pillar {
+                axis: [at(30.0 * s).1.mediastinum[0].axis[0], -4.0],
+                semi: [trachea as f32; 2],
+            },
             carina: (104.0 * s) as f32,
-            lung_density: dice.between(0.22, 0.32) as f32,
+            lung_density: (dice.between(0.22, 0.32) * (1.0 - 0.35 * emphysema)) as f32,
+            collapse: [-1.0, 1.0].map(|side| {
+                let severity = findings.on(Kind::Pneumothorax, side);
+                (severity * 38.0 * s) as f32
+            }),
             sections,
         }
+    }
+
+    /// The body as it stands before the detector for a lateral film.
+    pub(crate) fn sideways(mut self) -> Self {
+        for section in &mut self.sections {
+            *section = section.sideways();
+        }
+        let solids = self.breasts.iter_mut().chain(&mut self.heart);
+        for solid in solids.chain(&mut self.domes).chain(&mut self.gas) {
+            *solid = solid.sideways();
+        }
+        self.knob = self.knob.sideways();
+        self.trachea = self.trachea.sideways();
+        self.arms.clear();
+        self
     }
 
     /// The cross-section at height y.
@@ -307,23 +283,36 @@ impl Organs {
         Section::mix(&self.sections[i], &self.sections[i + 1], row - i as f32)
     }
 
+    /// Height of the diaphragm's dome on a side, -1 for the right, 1 for the left.
+    pub(crate) fn dome(&self, side: f64) -> f32 {
+        let dome = &self.domes[usize::from(side > 0.0)];
+        dome.centre[1] - dome.semi[1]
+    }
+
+    /// Centre of the heart's left ventricle on the film: x and y.
+    pub(crate) fn heart_at(&self) -> [f64; 2] {
+        [self.heart[0].centre[0], self.heart[0].centre[1]].map(f64::from)
+    }
+
     /// Whether the ray through (x, y) sees lung that no dome of the diaphragm hides.
     pub(crate) fn in_lung(&self, x: f32, y: f32) -> bool {
         let section = self.section(y);
-        let across = (x - section.cage_midline).abs();
+        let across = x - section.midline();
         let below = self.domes.iter().any(|dome| {
             let dx = (x - dome.centre[0]) / dome.semi[0];
             let dy = (y - dome.centre[1]) / dome.semi[1];
             dx * dx + dy * dy < 1.0
         });
-        y < self.base && !below && across < section.cage[0] * 0.93
+        let collapsed = self.collapse[usize::from(across > 0.0)];
+        y < self.base && !below && across.abs() < section.cage.semi[0] * 0.95 - collapsed
     }
 
-    /// Millimetres of soft tissue along the ray, lung counted by its density.
-    pub(crate) fn tissue(&self, ray: &Ray) -> f32 {
+    /// Millimetres of soft tissue along the ray, lung counted by its density. `clouding` is the
+    /// share of the lung's air that disease has displaced; negative for more air.
+    pub(crate) fn tissue(&self, ray: &Ray, clouding: f32) -> f32 {
         let y = ray.at[1];
         let section = self.section(y);
-        let trunk = torso(ray, [section.midline, 0.0], section.body);
+        let trunk = torso(ray, section.body.axis, section.body.semi);
         let arm = self
             .arms
             .iter()
@@ -337,29 +326,24 @@ impl Organs {
             return whole * ray.secant();
         }
         let mut air = 0.0;
-        if y < self.base && section.cage[0] > 1.0 && section.cage[1] > 1.0 {
-            let cage = cylinder(ray, [section.cage_midline, 0.0], section.cage);
+        if y < self.base && section.cage.semi[0] > 1.0 && section.cage.semi[1] > 1.0 {
+            let cage = section.cage.span(ray);
             let mut lung = Spans::new(cage);
             if cage.1 > cage.0 {
-                let [centre, half] = section.mediastinum;
-                lung.cut(cylinder(ray, [centre, 0.0], [half, section.cage[1] * 0.97]));
-                let [x, z, half] = section.spine;
-                lung.cut(cylinder(ray, [x, z - 8.0], [half, 34.0]));
-                if y > self.arch {
-                    lung.cut(cylinder(ray, section.aorta, [self.aorta, self.aorta]));
+                let [middle, vessels] = section.mediastinum;
+                for part in [middle, vessels, section.spine, section.aorta] {
+                    if part.semi[0] > 0.5 {
+                        lung.cut(part.span(ray));
+                    }
                 }
                 for solid in self.heart.iter().chain(&self.domes).chain([&self.knob]) {
                     lung.cut(solid.span(ray));
                 }
             }
-            air += lung.length() * (1.0 - self.lung_density);
+            air += lung.length() * (1.0 - self.lung_density) * (1.0 - clouding);
         }
         if y < self.carina {
-            let tube = cylinder(
-                ray,
-                [section.mediastinum[0], -4.0],
-                [self.trachea, self.trachea],
-            );
+            let tube = self.trachea.span(ray);
             // The tube narrows to nothing where it divides.
             let open = ((self.carina - y) / 8.0).min(1.0);
             air += (tube.1 - tube.0) * open;
@@ -372,4 +356,137 @@ impl Organs {
         }
         (whole - air).max(0.0) * ray.secant()
     }
+}
+
+/// Height of the aortic arch in an adult, in millimetres of y.
+const ARCH: f64 = 88.0;
+
+/// The body's cross-sections from [`TOP`] on, a millimetre apart.
+fn sections(
+    dice: &mut Dice,
+    patient: &Patient,
+    spine: &Spine,
+    findings: &Findings,
+) -> Vec<Section> {
+    let s = patient.scale;
+    let girth = patient.girth;
+    let cage_width = s * dice.normal(1.0, 0.05);
+    let barrel = 1.0 + 0.12 * findings.severity(Kind::Emphysema);
+    let cage_depth = s * dice.normal(1.0, 0.07) * barrel;
+    let shoulder = dice.normal(1.0, 0.05);
+    let follow = dice.between(0.25, 0.5);
+    let mediastinum_width = s * dice.normal(1.0, 0.12);
+    let mediastinum_shift = s * dice.normal(0.0, 3.0);
+    // The great vessels give the mediastinum's borders an outline of their own.
+    let outline: [[f64; 2]; 4] =
+        core::array::from_fn(|_| [dice.normal(0.0, 2.6), dice.normal(0.0, 2.6)]);
+    let aorta = s * dice.between(8.0, 9.5 + patient.age / 25.0);
+    let arch = (ARCH + dice.normal(0.0, 5.0)) * s;
+    let turned = libm::sin(patient.rotation) * 60.0 * s;
+    let centre = 150.0 * s;
+    (0..ROWS)
+        .map(|row| {
+            let y = f64::from(TOP) + row as f64;
+            let nominal = y / s;
+            let [width, depth] = profile(&BODY, nominal);
+            let wall = ((nominal - 60.0) / 120.0).clamp(0.0, 1.0);
+            let fat = 1.0 + (girth - 1.0) * (0.3 + 0.7 * wall);
+            let wide = 1.0 + (shoulder - 1.0) * (1.0 - wall);
+            let [inner, deep] = profile(&CAGE, nominal);
+            let (axis, back) = spine.axis_at(y);
+            let midline = libm::tan(patient.lean) * (y - centre);
+            let cage_midline = midline + follow * (axis - midline);
+            let bump =
+                |at: f64, width: f64| libm::exp(-0.5 * libm::pow((nominal - at) / width, 2.0));
+            let wave = |side: usize| {
+                let knots = outline.iter().zip([20.0, 60.0, 105.0, 150.0]);
+                knots.map(|(by, at)| by[side] * bump(at, 22.0)).sum::<f64>()
+            };
+            let right = 25.0 + 5.0 * bump(75.0, 30.0) + wave(0);
+            let left = 25.0 + 8.0 * bump(92.0, 22.0) + wave(1);
+            let swing = patient.unfolding * bump(135.0, 45.0);
+            let right = right + 7.0 * patient.unfolding * bump(80.0, 28.0);
+            Section {
+                body: Pillar {
+                    axis: [midline as f32, 0.0],
+                    semi: [(width * s * fat * wide) as f32, (depth * s * fat) as f32],
+                },
+                cage: Pillar {
+                    axis: [cage_midline as f32, 0.0],
+                    semi: [(inner * cage_width) as f32, (deep * cage_depth) as f32],
+                },
+                mediastinum: [(0.68, 0.97), (1.28, 0.5)].map(|(wide, thick)| Pillar {
+                    axis: [
+                        (cage_midline
+                            + mediastinum_shift
+                            + 0.4 * turned
+                            + (left - right) / 2.0 * mediastinum_width * wide)
+                            as f32,
+                        0.0,
+                    ],
+                    semi: [
+                        ((left + right) / 2.0 * mediastinum_width * wide) as f32,
+                        (deep * cage_depth * thick) as f32,
+                    ],
+                }),
+                spine: Pillar {
+                    axis: [axis as f32, back as f32 - 8.0],
+                    semi: [(13.0 * s + 0.018 * y.max(0.0)) as f32, 30.0],
+                },
+                aorta: Pillar {
+                    axis: [
+                        (midline + 0.6 * (axis - midline) + (19.0 + 20.0 * swing) * s) as f32,
+                        (back + 14.0 * s) as f32,
+                    ],
+                    semi: [if y > arch { aorta as f32 } else { 0.0 }; 2],
+                },
+            }
+        })
+        .collect()
+}
+
+/// Breasts, given the midline and the half-depth of the torso by height.
+fn breasts(dice: &mut Dice, patient: &Patient, at: impl Fn(f64) -> (f64, f64)) -> Vec<Ellipsoid> {
+    if patient.sex != Sex::Female || patient.age <= 12.0 {
+        return Vec::new();
+    }
+    let s = patient.scale;
+    let size = dice.between(0.55, 1.3) * s * (0.5 + 0.5 * patient.girth);
+    let height = dice.between(170.0, 225.0) * s;
+    [-1.0, 1.0]
+        .map(|side| {
+            let height = height + dice.normal(0.0, 4.0) * s;
+            let (middle, front) = at(height);
+            Ellipsoid::upright(
+                [middle + side * 78.0 * s, height, front - 20.0 * s],
+                [70.0 * size, 58.0 * size, 34.0 * size],
+            )
+        })
+        .to_vec()
+}
+
+/// Gas in the stomach, below the left dome, and in the bowel.
+fn gas(dice: &mut Dice, s: f64, midline: f64, left_dome: f64) -> Vec<Ellipsoid> {
+    let mut gas = Vec::new();
+    if dice.chance(0.6) {
+        let (width, height) = (dice.between(18.0, 42.0) * s, dice.between(10.0, 22.0) * s);
+        let x = midline + dice.between(48.0, 80.0) * s;
+        gas.push(Ellipsoid::upright(
+            [x, left_dome + height + 9.0 * s, 12.0 * s],
+            [width, height, 22.0 * s],
+        ));
+    }
+    for _ in 0..(dice.unit() * 9.0) as usize {
+        let y = dice.between(300.0, 430.0) * s;
+        gas.push(Ellipsoid::turned(
+            [dice.normal(0.0, 68.0) * s, y, 30.0 * s],
+            [
+                dice.between(7.0, 24.0) * s,
+                dice.between(6.0, 14.0) * s,
+                14.0 * s,
+            ],
+            dice.between(-1.0, 1.0),
+        ));
+    }
+    gas
 }

@@ -45,6 +45,8 @@ pub(crate) struct Posture {
     pub(crate) offset: f64,
     pub(crate) depth: f64,
     pub(crate) rotation: f64,
+    /// Kyphosis that age has added, in degrees.
+    pub(crate) stoop: f64,
 }
 
 /// Interpolates through (level, value) knots.
@@ -89,7 +91,7 @@ const DEPTH: [(f64, f64); 5] = [
 impl Spine {
     /// Stacks the vertebrae along the curve.
     pub(crate) fn draw(dice: &mut Dice, curve: &Curve, posture: &Posture) -> Self {
-        let kyphosis = dice.between(24.0, 48.0).to_radians();
+        let kyphosis = (dice.between(24.0, 48.0) + posture.stoop).to_radians();
         let lordosis = dice.between(30.0, 55.0).to_radians();
         let sagittal = |level: f64| match level {
             l if l < 0.0 => -kyphosis / 2.0 - 0.09 * l.max(-3.0),

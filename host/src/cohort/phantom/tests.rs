@@ -13,7 +13,20 @@ fn options(out: &Path, films: u64, seed: u64) -> PhantomOptions {
         out: out.to_owned(),
         format: Format::Png,
         side: 96,
+        square: false,
+        refused: 0,
     }
+}
+
+fn phantom(seed: u64, index: u64, degrees: f64, side: usize) -> Phantom {
+    Phantom::draw(&Order {
+        seed,
+        index,
+        degrees,
+        refusal: None,
+        side,
+        square: true,
+    })
 }
 
 /// Every file of a folder by its relative path.
@@ -93,7 +106,7 @@ fn quotas_are_exact_and_splits_stratified() {
 fn the_cobb_angle_is_that_of_the_drawn_endplates() {
     for index in 0..120 {
         let degrees = 0.6 * index as f64;
-        let phantom = Phantom::draw(5, index, degrees, 64);
+        let phantom = phantom(5, index, degrees, 64);
         let mut largest = 0.0f64;
         let vertebrae = phantom.spine().vertebrae();
         for (i, upper) in vertebrae.iter().enumerate() {
@@ -113,7 +126,7 @@ fn the_cobb_angle_is_that_of_the_drawn_endplates() {
 #[test]
 fn the_apex_is_farthest_to_the_convex_side() {
     for index in 0..60 {
-        let phantom = Phantom::draw(6, index, 45.0, 64);
+        let phantom = phantom(6, index, 45.0, 64);
         let cobb = phantom.cobb();
         let vertebrae = phantom.spine().vertebrae();
         let x = |i: usize| vertebrae[i].centre[0];
@@ -131,8 +144,8 @@ fn the_apex_is_farthest_to_the_convex_side() {
 #[test]
 fn only_the_curve_tells_the_classes_apart() {
     for index in 0..20 {
-        let straight = Phantom::draw(7, index, 2.0, 64);
-        let curved = Phantom::draw(7, index, 35.0, 64);
+        let straight = phantom(7, index, 2.0, 64);
+        let curved = phantom(7, index, 35.0, 64);
         assert_eq!(straight.surroundings(), curved.surroundings());
     }
 }
@@ -141,8 +154,9 @@ fn only_the_curve_tells_the_classes_apart() {
 fn the_mask_follows_the_tilt() {
     let side = 512;
     for (index, degrees) in [(0, 0.0), (1, 10.0), (2, 25.0), (3, 40.0), (4, 60.0)] {
-        let mut phantom = Phantom::draw(8, index, degrees, side);
+        let mut phantom = phantom(8, index, degrees, side);
         let (_, mask) = phantom.expose();
+        let mask = mask.unwrap();
         let centre_of_row = |row: usize| {
             let line = &mask[row * side..][..side];
             let columns: Vec<usize> = (0..side).filter(|&c| line[c] > 0).collect();
@@ -157,7 +171,7 @@ fn the_mask_follows_the_tilt() {
         for i in 2..12 {
             // Slope of the mask's middle line over three vertebrae, the film turned upright.
             let [above, below] =
-                [i - 1, i + 1].map(|k| phantom.row_of(vertebrae[k].centre).round() as usize);
+                [i - 1, i + 1].map(|k| phantom.place_of(vertebrae[k].centre)[1].round() as usize);
             let run = centre_of_row(below) - centre_of_row(above);
             let seen = run.atan2((below - above) as f64) + phantom.in_plane_rotation();
             let tilts = [i - 1, i, i + 1].map(|k| vertebrae[k].superior + vertebrae[k].inferior);
@@ -181,6 +195,7 @@ fn dicom_holds_the_same_pixels() {
     let picture = image::open(png.join("films/000001.png"))
         .unwrap()
         .into_luma16();
+    let (width, height) = picture.dimensions();
     let object = dicom_object::open_file(dcm.join("films/000001.dcm")).unwrap();
     let text = |name: &str| {
         object
@@ -195,12 +210,175 @@ fn dicom_holds_the_same_pixels() {
         .unwrap()
         .to_multi_int::<u16>()
         .unwrap();
-    assert_eq!(pixels, picture.into_raw());
+    let bits: u32 = text("BitsStored").parse().unwrap();
+    let white = u16::MAX >> (16 - bits);
+    let inverted = text("PhotometricInterpretation") == "MONOCHROME1";
+    let shown = |code: u16| if inverted { white - code } else { code } << (16 - bits);
+    let shown: Vec<u16> = pixels.into_iter().map(shown).collect();
+    assert_eq!(shown, picture.into_raw());
     assert_eq!(text("PatientID"), "phantom-9-000001");
-    assert_eq!(text("PhotometricInterpretation"), "MONOCHROME2");
-    assert_eq!(text("Rows"), "96");
+    assert_eq!(text("Rows"), height.to_string());
+    assert_eq!(text("Columns"), width.to_string());
     assert!(text("SOPInstanceUID").starts_with("2.25."));
     assert_ne!(text("SOPInstanceUID"), text("StudyInstanceUID"));
+}
+
+#[test]
+fn units_differ_in_their_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    let dicom = PhantomOptions {
+        format: Format::Dicom,
+        side: 64,
+        ..options(folder.path(), 24, 13)
+    };
+    generate(&dicom, |_| {}).unwrap();
+    let mut seen = BTreeMap::<String, usize>::new();
+    for entry in Cohort::open(folder.path()).unwrap().entries() {
+        let object = dicom_object::open_file(&entry.film).unwrap();
+        for name in [
+            "PhotometricInterpretation",
+            "BitsStored",
+            "WindowWidth",
+            "Rows",
+        ] {
+            let text = object.element_by_name(name).unwrap().to_str().unwrap();
+            *seen.entry(format!("{name} {text}")).or_default() += 1;
+        }
+        let film = plumbline_shared::decode::decode(&fs::read(&entry.film).unwrap()).unwrap();
+        let least = film.pixels().iter().min().unwrap();
+        let greatest = film.pixels().iter().max().unwrap();
+        assert!(greatest - least > 30_000, "{}", entry.film.display());
+    }
+    let kinds = |name: &str| seen.keys().filter(|key| key.starts_with(name)).count();
+    assert_eq!(kinds("PhotometricInterpretation"), 2);
+    assert!(kinds("BitsStored") >= 3 && kinds("WindowWidth") >= 8 && kinds("Rows") == 2);
+}
+
+#[test]
+fn refused_films_say_why_and_carry_no_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let some = PhantomOptions {
+        refused: 10,
+        ..options(folder.path(), 6, 14)
+    };
+    generate(&some, |_| {}).unwrap();
+    let cohort = Cohort::open(folder.path()).unwrap();
+    assert_eq!(cohort.entries().len(), 16);
+    assert_eq!(cohort.labelled(None).0.len(), 6);
+    for reason in Refusal::ALL {
+        let films: Vec<_> = cohort
+            .entries()
+            .iter()
+            .filter(|e| e.refusal == Some(reason))
+            .collect();
+        assert_eq!(films.len(), 2, "{reason:?}");
+        for entry in films {
+            assert_eq!(
+                (entry.label, &entry.mask, entry.cobb_degrees),
+                (None, &None, None)
+            );
+            plumbline_shared::decode::decode(&fs::read(&entry.film).unwrap()).unwrap();
+        }
+    }
+    let plain = tempfile::tempdir().unwrap();
+    generate(&options(plain.path(), 6, 14), |_| {}).unwrap();
+    let film = |folder: &Path| fs::read(folder.join("films/000005.png")).unwrap();
+    assert!(
+        film(folder.path()) == film(plain.path()),
+        "refused films change the others"
+    );
+}
+
+#[test]
+fn over_exposure_and_inversion_are_to_be_seen() {
+    let grey = |refusal| {
+        let mut phantom = Phantom::draw(&Order {
+            seed: 15,
+            index: 2,
+            degrees: 3.0,
+            refusal,
+            side: 128,
+            square: true,
+        });
+        phantom.expose().0.greys()
+    };
+    let middle = |pixels: &[u16]| {
+        let mut sorted = pixels.to_vec();
+        sorted.sort_unstable();
+        sorted[sorted.len() / 2]
+    };
+    let good = grey(None);
+    let dark = grey(Some(Refusal::OverExposed));
+    assert!(middle(&dark) < middle(&good) / 2);
+    let inverted = grey(Some(Refusal::Inverted));
+    let sums: Vec<u32> = good
+        .iter()
+        .zip(&inverted)
+        .map(|(a, b)| u32::from(*a) + u32::from(*b))
+        .collect();
+    assert!(sums.iter().all(|sum| *sum == sums[0]));
+}
+
+#[test]
+fn every_curve_is_told_and_neighbours_bend_to_opposite_sides() {
+    for index in 0..60 {
+        let phantom = phantom(16, index, 30.0, 64);
+        let curves = phantom.curves();
+        let major = phantom.cobb();
+        assert!(curves.contains(&major));
+        assert!(
+            curves
+                .iter()
+                .all(|c| c.degrees >= 5.0 && c.degrees <= major.degrees)
+        );
+        for pair in curves.windows(2) {
+            assert_eq!(pair[0].lower, pair[1].upper);
+            assert_ne!(pair[0].convexity, pair[1].convexity);
+        }
+    }
+    let texts: Vec<String> = phantom(16, 0, 30.0, 64)
+        .curves()
+        .iter()
+        .map(Cobb::to_string)
+        .collect();
+    assert!(
+        texts.iter().any(|text| text.ends_with(" 30.00")),
+        "{texts:?}"
+    );
+}
+
+#[test]
+fn the_mask_tells_the_vertebrae_apart() {
+    for index in 0..8 {
+        let mut phantom = phantom(17, index, 25.0, 384);
+        let width = phantom.size().width;
+        let mask = phantom.expose().1.unwrap();
+        for (k, vertebra) in phantom.spine().vertebrae().iter().enumerate() {
+            let [column, row] = phantom.place_of(vertebra.centre);
+            if [column, row].iter().all(|at| (0.0..384.0).contains(at)) {
+                let value = mask[row as usize * width + column as usize];
+                assert_eq!(usize::from(value), 10 * (k + 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn diseases_are_as_common_in_both_classes() {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    let films = 2000;
+    for index in 0..films {
+        let (straight, curved) = (phantom(18, index, 2.0, 64), phantom(18, index, 40.0, 64));
+        assert_eq!(straight.findings(), curved.findings());
+        for name in straight.findings() {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    assert_eq!(counts.len(), 14);
+    assert!(
+        counts.values().all(|count| *count > films as usize / 100),
+        "{counts:?}"
+    );
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use super::bones::CORTICAL;
 use super::camera::Camera;
-use super::layer::{Bounds, Layer};
+use super::layer::{Bounds, Layer, Size};
 use super::spine::{CERVICAL, Spine, Vertebra};
 
 /// What cancellous bone attenuates more than the soft tissue that it displaces, in 1/mm.
 const CANCELLOUS: f32 = 0.0115;
 /// The same for disc: cartilage is a little denser than muscle.
 const DISC: f32 = 0.0006;
+/// Value of the body of T1 in a mask, and the step from each body to the next below.
+const BODY_STEP: u8 = 10;
 /// Thickness of endplates and side walls, in millimetres.
 const SHELL: f32 = 1.1;
 
@@ -36,8 +38,8 @@ impl Frame {
 
     /// Calls `paint` with (s, h) in millimetres and the index of every pixel within `reach`
     /// millimetres of the centre.
-    fn each(&self, reach: f32, side: usize, mut paint: impl FnMut(f32, f32, usize)) {
-        let bounds = Bounds::around(self.centre, self.centre, reach / self.millimetres, side);
+    fn each(&self, reach: f32, size: Size, mut paint: impl FnMut(f32, f32, usize)) {
+        let bounds = Bounds::around(self.centre, self.centre, reach / self.millimetres, size);
         for row in bounds.top..bounds.bottom {
             let dy = (row as f32 + 0.5 - self.centre[1]) * self.millimetres;
             for column in bounds.left..bounds.right {
@@ -45,7 +47,7 @@ impl Frame {
                 paint(
                     dx * self.across[0] + dy * self.across[1],
                     dx * self.down[0] + dy * self.down[1],
-                    row * side + column,
+                    row * size.width + column,
                 );
             }
         }
@@ -124,6 +126,11 @@ pub(crate) fn add_spine(
     grain: &Layer,
 ) {
     for (index, vertebra) in spine.column().iter().enumerate() {
+        let vertebra = &if camera.lateral {
+            sideways(vertebra)
+        } else {
+            *vertebra
+        };
         let frame = Frame::new(camera, vertebra);
         let body = Body::new(vertebra);
         let depth = (vertebra.depth / 2.0) as f32;
@@ -136,10 +143,14 @@ pub(crate) fn add_spine(
             .max(0.02);
         let cortical = (CORTICAL * bone) as f32;
         let cancellous = CANCELLOUS * bone as f32;
-        let studs = studs(vertebra, index < CERVICAL, cortical);
+        let studs = if camera.lateral {
+            arch_from_the_side(vertebra, cortical)
+        } else {
+            studs(vertebra, index < CERVICAL, cortical)
+        };
         let disc = vertebra.disc as f32;
-        let reach = body.half * 1.55 + disc;
-        frame.each(reach, layer.side, |s, h, pixel| {
+        let reach = body.half * if camera.lateral { 3.6 } else { 1.55 } + disc;
+        frame.each(reach, layer.size, |s, h, pixel| {
             let mut sum = 0.0;
             let (top, bottom) = body.ends(s);
             let half = body.half_at(h);
@@ -211,10 +222,40 @@ fn studs(vertebra: &Vertebra, cervical: bool, cortical: f32) -> Vec<Stud> {
     studs
 }
 
-/// 255 where the bodies and discs from T1 to L5 project, 0 elsewhere.
+/// The vertebra as it is seen from the right: its depth is across the film, its front to the left.
+fn sideways(vertebra: &Vertebra) -> Vertebra {
+    Vertebra {
+        superior: -vertebra.sagittal,
+        inferior: -vertebra.sagittal,
+        sagittal: (vertebra.superior + vertebra.inferior) / 2.0,
+        rotation: 0.0,
+        width: vertebra.depth,
+        depth: vertebra.width,
+        ..*vertebra
+    }
+}
+
+/// Pedicle, joints and spinous process, seen from the side.
+fn arch_from_the_side(vertebra: &Vertebra, cortical: f32) -> Vec<Stud> {
+    let (deep, height) = (vertebra.width as f32, vertebra.height as f32);
+    [
+        ([0.62, -0.18], [0.16, 0.16], 3.0),
+        ([0.88, 0.1], [0.13, 0.62], 3.6),
+        ([1.35, 0.38], [0.42, 0.22], 3.0),
+    ]
+    .map(|(centre, semi, wall): ([f32; 2], [f32; 2], f32)| Stud {
+        centre: [centre[0] * deep, centre[1] * height],
+        semi: [semi[0] * deep, semi[1] * height],
+        wall: wall * cortical,
+        core: 0.7 * wall * cortical,
+    })
+    .into()
+}
+
+/// What the mask holds: 10, 20 ... 170 where the bodies of T1, T2 ... L5 project, 255 in the discs
+/// between and below, 0 elsewhere.
 pub(crate) fn mask(camera: &Camera, spine: &Spine) -> Vec<u8> {
-    let side = camera.side;
-    let mut mask = vec![0; side * side];
+    let mut mask = vec![0; camera.size.pixels()];
     for (index, vertebra) in spine.vertebrae().iter().enumerate() {
         let body = Body::new(vertebra);
         let above = spine.column()[CERVICAL + index - 1].disc as f32 / 2.0;
@@ -222,11 +263,16 @@ pub(crate) fn mask(camera: &Camera, spine: &Spine) -> Vec<u8> {
         let above = if index == 0 { 0.0 } else { above };
         let reach = body.half * 1.5 + body.half_height + below;
         let shorten = libm::cos(vertebra.sagittal) as f32;
-        Frame::new(camera, vertebra).each(reach, side, |s, h, pixel| {
+        Frame::new(camera, vertebra).each(reach, camera.size, |s, h, pixel| {
             let (top, bottom) = body.ends(s);
             let h = h / shorten;
-            // A little over half the disc, so that no seam stays open on a convex side.
-            if s.abs() < body.half_at(h) && h > top - above * 1.3 && h < bottom + below * 1.3 {
+            if s.abs() >= body.half_at(h) {
+                return;
+            }
+            if h > top && h < bottom {
+                mask[pixel] = BODY_STEP * (index as u8 + 1);
+            } else if h > top - above * 1.3 && h < bottom + below * 1.3 && mask[pixel] == 0 {
+                // A little over half the disc, so that no seam stays open on a convex side.
                 mask[pixel] = 255;
             }
         });

@@ -2,6 +2,7 @@
 
 use super::camera::Camera;
 use super::dice::Dice;
+use super::findings::{Findings, Kind};
 use super::layer::{Joint, Layer, Scratch};
 use super::organs::Organs;
 use super::patient::Patient;
@@ -17,67 +18,76 @@ struct Branch {
     order: u8,
 }
 
-/// Adds the vessels of both lungs.
-pub(crate) fn add_vessels(
-    layer: &mut Layer,
-    scratch: &mut Scratch,
-    dice: &mut Dice,
-    camera: &Camera,
-    patient: &Patient,
-    organs: &Organs,
-) {
-    let s = patient.scale;
-    let y = 128.0 * s;
-    let midline = f64::from(organs.section(y as f32).cage_midline);
-    let marked = dice.normal(1.0, 0.15);
-    let strength = VESSEL * dice.between(0.85, 1.3);
-    for side in [-1.0f64, 1.0] {
-        let hilum = [midline + side * 34.0 * s, y - side * 4.0 * s];
-        let mut open: Vec<Branch> = [-75.0f64, -42.0, -8.0, 25.0, 52.0, 78.0]
-            .into_iter()
-            .map(|angle| Branch {
-                at: [
-                    hilum[0] + side * dice.between(-4.0, 9.0) * s,
-                    hilum[1] + angle * 0.22 * s,
-                ],
-                heading: (angle + dice.normal(0.0, 8.0)).to_radians(),
-                radius: 4.6 * s * marked * dice.between(0.75, 1.1),
-                depth: dice.normal(0.0, 25.0) * s,
-                order: 0,
-            })
-            .collect();
-        while let Some(branch) = open.pop() {
-            let length = s * dice.between(15.0, 27.0) * if branch.order == 0 { 1.3 } else { 1.0 };
-            let mut at = branch.at;
-            let mut heading = branch.heading;
-            let mut joints = Vec::with_capacity(4);
-            let end = branch.radius * 0.8;
-            for step in 0..4 {
-                let radius = branch.radius + f64::from(step) / 3.0 * (end - branch.radius);
-                let shadow = camera.shadow([at[0], at[1], branch.depth]);
-                joints.push(Joint {
-                    at: shadow.at,
-                    radius: (radius as f32 * shadow.scale).max(0.7),
-                    strength: (2.0 * radius * strength) as f32,
-                });
-                heading += dice.normal(0.0, 0.12);
-                at[0] += side * libm::cos(heading) * length / 3.0;
-                at[1] += libm::sin(heading) * length / 3.0;
-            }
-            if !organs.in_lung(at[0] as f32, at[1] as f32) {
-                continue;
-            }
-            layer.add_chain(scratch, &joints, 1.0, 1.0);
-            if branch.order < 6 && end > 0.35 * s {
-                let fork = dice.between(0.25, 0.65);
-                for turn in [fork, -fork * dice.between(0.5, 1.2)] {
-                    open.push(Branch {
-                        at,
-                        heading: heading + turn,
-                        radius: end * dice.between(0.62, 0.88),
-                        depth: branch.depth + dice.normal(0.0, 6.0) * s,
-                        order: branch.order + 1,
+/// What the vessels grow in.
+pub(crate) struct Lung<'a> {
+    pub(crate) camera: &'a Camera,
+    pub(crate) patient: &'a Patient,
+    pub(crate) organs: &'a Organs,
+    pub(crate) findings: &'a Findings,
+}
+
+impl Lung<'_> {
+    /// Adds the vessels of both lungs.
+    pub(crate) fn add_vessels(&self, layer: &mut Layer, scratch: &mut Scratch, dice: &mut Dice) {
+        let (camera, organs) = (self.camera, self.organs);
+        let s = self.patient.scale;
+        let y = 128.0 * s;
+        let midline = f64::from(organs.section(y as f32).midline());
+        // Blood that is held up widens the vessels; lung that is lost has fewer.
+        let full = 1.0 + 0.3 * self.findings.severity(Kind::Edema)
+            - 0.35 * self.findings.severity(Kind::Emphysema);
+        let marked = full * dice.normal(1.0, 0.15);
+        let strength = VESSEL * dice.between(1.1, 1.7);
+        for side in [-1.0f64, 1.0] {
+            let hilum = [midline + side * 34.0 * s, y - side * 4.0 * s];
+            let mut open: Vec<Branch> = [-75.0f64, -42.0, -8.0, 25.0, 52.0, 78.0]
+                .into_iter()
+                .map(|angle| Branch {
+                    at: [
+                        hilum[0] + side * dice.between(-4.0, 9.0) * s,
+                        hilum[1] + angle * 0.22 * s,
+                    ],
+                    heading: (angle + dice.normal(0.0, 8.0)).to_radians(),
+                    radius: 4.7 * s * marked * dice.between(0.75, 1.1),
+                    depth: dice.normal(0.0, 25.0) * s,
+                    order: 0,
+                })
+                .collect();
+            while let Some(branch) = open.pop() {
+                let length =
+                    s * dice.between(15.0, 27.0) * if branch.order == 0 { 1.3 } else { 1.0 };
+                let mut at = branch.at;
+                let mut heading = branch.heading;
+                let mut joints = Vec::with_capacity(4);
+                let end = branch.radius * 0.8;
+                for step in 0..4 {
+                    let radius = branch.radius + f64::from(step) / 3.0 * (end - branch.radius);
+                    let shadow = camera.shadow([at[0], at[1], branch.depth]);
+                    joints.push(Joint {
+                        at: shadow.at,
+                        radius: (radius as f32 * shadow.scale).max(0.7),
+                        strength: (2.0 * radius * strength) as f32,
                     });
+                    heading += dice.normal(0.0, 0.16);
+                    at[0] += side * libm::cos(heading) * length / 3.0;
+                    at[1] += libm::sin(heading) * length / 3.0;
+                }
+                if !organs.in_lung(at[0] as f32, at[1] as f32) {
+                    continue;
+                }
+                // A branch begins where its parent's round end is.
+                layer.add_chain(scratch, &joints, [branch.order > 0, false], 1.0, 1.0);
+                if branch.order < 8 && end > 0.3 * s {
+                    let fork = dice.between(0.25, 0.65);
+                    for turn in [fork, -fork * dice.between(0.5, 1.2)] {
+                        open.push(Branch {
+                            at,
+                            heading: heading + turn,
+                            radius: end * dice.between(0.66, 0.9),
+                            depth: branch.depth + dice.normal(0.0, 6.0) * s,
+                            order: branch.order + 1,
+                        });
+                    }
                 }
             }
         }
