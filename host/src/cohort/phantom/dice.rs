@@ -17,6 +17,13 @@ impl Dice {
         Self(generator)
     }
 
+    /// A stream of its own, so that what is drawn from it, however much, leaves this one alone.
+    pub(crate) fn branch(&mut self) -> Self {
+        let mut key = [0; 32];
+        self.fill(&mut key);
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
     /// Uniform in [0, 1).
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::develop::Film;
 use super::film::Phantom;
 use super::layer::Size;
-use crate::cohort::manifest::{Projection, Sex};
+use crate::cohort::manifest::Projection;
 
 /// A 16-bit grey PNG.
 pub(crate) fn png16(size: Size, pixels: &[u16]) -> Result<Vec<u8>, ImageError> {
@@ -63,10 +63,7 @@ pub(crate) fn dicom(
     phantom: &Phantom,
     film: &Film,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    let sex = match phantom.patient.sex {
-        Sex::Female => "F",
-        Sex::Male => "M",
-    };
+    let sex = phantom.patient.sex.name();
     let (rows, columns) = (
         u16::try_from(film.size.height)?,
         u16::try_from(film.size.width)?,

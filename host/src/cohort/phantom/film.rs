@@ -11,7 +11,8 @@ use super::layer::{Layer, Scratch, Size};
 use super::organs::Organs;
 use super::patient::Patient;
 use super::spine::{Posture, Spine};
-use super::{elsewhere, objects, vertebrae, vessels};
+use super::vessels::Lung;
+use super::{elsewhere, objects, vertebrae};
 use crate::cohort::manifest::{Projection, Refusal};
 
 /// Attenuation of soft tissue at the effective energy of a chest film, in 1/mm.
@@ -175,17 +176,19 @@ impl Phantom {
         let size = soft.size;
         *soft = self.tissue();
         let dice = &mut self.dice;
+        // How many numbers a lung's vessels take depends on the spine beside it.
+        let mut vessels = dice.branch();
         let dots = size.width.max(size.height) as f32 / 1024.0;
         let mut grain = Layer::new(size);
         let mut scratch = Scratch::new(size);
         grain.add_mottle(dice, 3.0 * dots.max(0.6), 0.22);
-        let lung = vessels::Lung {
+        let lung = Lung {
             camera: &self.camera,
             patient: &self.patient,
             organs: &self.organs,
             findings: &self.findings,
         };
-        lung.add_vessels(soft, &mut scratch, dice);
+        lung.add_vessels(soft, &mut scratch, &mut vessels);
         self.findings.add_marks(
             soft,
             &mut scratch,
@@ -321,6 +324,11 @@ impl Phantom {
             "{:?} {:?} {:?} {:?} {:?}",
             self.patient, self.camera, self.beam, self.look, self.findings
         )
+    }
+
+    /// The next random number of the film's stream.
+    pub(crate) fn next_number(&mut self) -> f64 {
+        self.dice.unit()
     }
 
     /// Column and row of the film that a point falls on.

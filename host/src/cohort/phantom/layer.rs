@@ -58,7 +58,7 @@ impl Bounds {
         }
     }
 
-    fn join(&self, other: &Self) -> Self {
+    pub(crate) fn join(&self, other: &Self) -> Self {
         Self {
             left: self.left.min(other.left),
             top: self.top.min(other.top),
@@ -77,13 +77,55 @@ pub(crate) struct Joint {
     pub(crate) strength: f32,
 }
 
-/// What [`Layer::add_chain`] works in, kept between calls: by pixel, one less the squared distance
-/// to the nearest axis in radii, and the strength there. All zero between calls.
+/// What chains of tubes are traced in before they are added to a layer, kept between them: by pixel, one less the squared distance
+/// to the nearest axis in radii, and the strength there. All zero when all are settled.
 pub(crate) struct Scratch(Vec<[f32; 2]>);
 
 impl Scratch {
     pub(crate) fn new(size: Size) -> Self {
         Self(vec![[0.0; 2]; size.pixels()])
+    }
+
+    /// Notes a chain of tubes on a film of `size` for [`Layer::settle`], and says where it lies.
+    /// Of chains that are traced before they are settled, too, the nearest axis counts.
+    pub(crate) fn trace(
+        &mut self,
+        size: Size,
+        joints: &[Joint],
+        flush: [bool; 2],
+    ) -> Option<Bounds> {
+        let mut touched: Option<Bounds> = None;
+        let links = joints.len().saturating_sub(1);
+        for (index, link) in joints.windows(2).enumerate() {
+            let (a, b) = (&link[0], &link[1]);
+            let bounds = Bounds::around(a.at, b.at, a.radius.max(b.radius), size);
+            if bounds.left >= bounds.right || bounds.top >= bounds.bottom {
+                continue;
+            }
+            touched = Some(touched.map_or(bounds, |t| t.join(&bounds)));
+            let (dx, dy) = (b.at[0] - a.at[0], b.at[1] - a.at[1]);
+            let inverse = 1.0 / (dx * dx + dy * dy).max(1e-6);
+            // How far beyond its joints a link reaches, in its own length.
+            let cut = |flush: bool, at: f32, open: f32| if flush { at } else { open };
+            let from = cut(flush[0] && index == 0, 0.0, f32::MIN);
+            let to = cut(flush[1] && index + 1 == links, 1.0, f32::MAX);
+            for row in bounds.top..bounds.bottom {
+                let py = row as f32 + 0.5 - a.at[1];
+                let line = &mut self.0[row * size.width..][bounds.left..bounds.right];
+                for (column, nearest) in line.iter_mut().enumerate() {
+                    let px = (bounds.left + column) as f32 + 0.5 - a.at[0];
+                    let along = (px * dx + py * dy) * inverse;
+                    let t = along.clamp(0.0, 1.0);
+                    let (ex, ey) = (px - t * dx, py - t * dy);
+                    let radius = a.radius + t * (b.radius - a.radius);
+                    let inside = 1.0 - (ex * ex + ey * ey) / (radius * radius);
+                    if inside > nearest[0] && along >= from && along <= to {
+                        *nearest = [inside, a.strength + t * (b.strength - a.strength)];
+                    }
+                }
+            }
+        }
+        touched
     }
 }
 
@@ -118,50 +160,18 @@ impl Layer {
         wall: f32,
         core: f32,
     ) {
-        let width = self.size.width;
-        let mut touched: Option<Bounds> = None;
-        let links = joints.len().saturating_sub(1);
-        for (index, link) in joints.windows(2).enumerate() {
-            let (a, b) = (&link[0], &link[1]);
-            let bounds = Bounds::around(a.at, b.at, a.radius.max(b.radius), self.size);
-            if bounds.left >= bounds.right || bounds.top >= bounds.bottom {
-                continue;
-            }
-            touched = Some(touched.map_or(bounds, |t| t.join(&bounds)));
-            let (dx, dy) = (b.at[0] - a.at[0], b.at[1] - a.at[1]);
-            let inverse = 1.0 / (dx * dx + dy * dy).max(1e-6);
-            // How far beyond its joints a link reaches, in its own length.
-            let from = if flush[0] && index == 0 {
-                0.0
-            } else {
-                f32::MIN
-            };
-            let to = if flush[1] && index + 1 == links {
-                1.0
-            } else {
-                f32::MAX
-            };
-            for row in bounds.top..bounds.bottom {
-                let py = row as f32 + 0.5 - a.at[1];
-                let line = &mut scratch.0[row * width..][bounds.left..bounds.right];
-                for (column, nearest) in line.iter_mut().enumerate() {
-                    let px = (bounds.left + column) as f32 + 0.5 - a.at[0];
-                    let along = (px * dx + py * dy) * inverse;
-                    let t = along.clamp(0.0, 1.0);
-                    let (ex, ey) = (px - t * dx, py - t * dy);
-                    let radius = a.radius + t * (b.radius - a.radius);
-                    let inside = 1.0 - (ex * ex + ey * ey) / (radius * radius);
-                    if inside > nearest[0] && along >= from && along <= to {
-                        *nearest = [inside, a.strength + t * (b.strength - a.strength)];
-                    }
-                }
-            }
+        if let Some(touched) = scratch.trace(self.size, joints, flush) {
+            self.settle(scratch, touched, wall, core);
         }
-        let Some(t) = touched else { return };
+    }
+
+    /// Adds the tubes that were traced within `touched`, and forgets them.
+    pub(crate) fn settle(&mut self, scratch: &mut Scratch, touched: Bounds, wall: f32, core: f32) {
+        let width = self.size.width;
         let bore = (1.0 - wall) * (1.0 - wall);
-        for row in t.top..t.bottom {
-            let from = &mut scratch.0[row * width..][t.left..t.right];
-            let to = &mut self.values[row * width..][t.left..t.right];
+        for row in touched.top..touched.bottom {
+            let from = &mut scratch.0[row * width..][touched.left..touched.right];
+            let to = &mut self.values[row * width..][touched.left..touched.right];
             for (value, nearest) in to.iter_mut().zip(from) {
                 let [inside, strength] = *nearest;
                 if inside > 0.0 {

@@ -6,7 +6,7 @@ use super::layer::{Bounds, Layer, Size};
 use super::spine::{CERVICAL, Spine, Vertebra};
 
 /// What cancellous bone attenuates more than the soft tissue that it displaces, in 1/mm.
-const CANCELLOUS: f32 = 0.0115;
+const CANCELLOUS: f32 = 0.0092;
 /// The same for disc: cartilage is a little denser than muscle.
 const DISC: f32 = 0.0006;
 /// Value of the body of T1 in a mask, and the step from each body to the next below.
@@ -167,7 +167,7 @@ pub(crate) fn add_spine(
                 let bore = s / (half - SHELL);
                 let walls = 1.0 - ((1.0 - bore * bore).max(0.0) / (1.0 - q * q)).sqrt();
                 let shell = (whole * walls + plates * 0.55).min(whole * 0.8);
-                sum += cortical * 0.85 * shell
+                sum += cortical * 0.75 * shell
                     + cancellous * (whole - shell) * (1.0 + grain.values[pixel]);
                 sum += DISC * (between(bottom, bottom + disc));
             }

@@ -3,7 +3,7 @@
 use super::camera::Camera;
 use super::dice::Dice;
 use super::findings::{Findings, Kind};
-use super::layer::{Joint, Layer, Scratch};
+use super::layer::{Bounds, Joint, Layer, Scratch};
 use super::organs::Organs;
 use super::patient::Patient;
 
@@ -37,7 +37,7 @@ impl Lung<'_> {
         let full = 1.0 + 0.3 * self.findings.severity(Kind::Edema)
             - 0.35 * self.findings.severity(Kind::Emphysema);
         let marked = full * dice.normal(1.0, 0.15);
-        let strength = VESSEL * dice.between(1.1, 1.7);
+        let strength = VESSEL * dice.between(1.2, 1.8);
         for side in [-1.0f64, 1.0] {
             let hilum = [midline + side * 34.0 * s, y - side * 4.0 * s];
             let mut open: Vec<Branch> = [-75.0f64, -42.0, -8.0, 25.0, 52.0, 78.0]
@@ -48,11 +48,12 @@ impl Lung<'_> {
                         hilum[1] + angle * 0.22 * s,
                     ],
                     heading: (angle + dice.normal(0.0, 8.0)).to_radians(),
-                    radius: 4.7 * s * marked * dice.between(0.75, 1.1),
+                    radius: 4.3 * s * marked * dice.between(0.75, 1.1),
                     depth: dice.normal(0.0, 25.0) * s,
                     order: 0,
                 })
                 .collect();
+            let mut tree: Option<Bounds> = None;
             while let Some(branch) = open.pop() {
                 let length =
                     s * dice.between(15.0, 27.0) * if branch.order == 0 { 1.3 } else { 1.0 };
@@ -68,15 +69,18 @@ impl Lung<'_> {
                         radius: (radius as f32 * shadow.scale).max(0.7),
                         strength: (2.0 * radius * strength) as f32,
                     });
-                    heading += dice.normal(0.0, 0.16);
+                    heading += dice.normal(0.0, 0.2);
                     at[0] += side * libm::cos(heading) * length / 3.0;
                     at[1] += libm::sin(heading) * length / 3.0;
                 }
                 if !organs.in_lung(at[0] as f32, at[1] as f32) {
                     continue;
                 }
-                // A branch begins where its parent's round end is.
-                layer.add_chain(scratch, &joints, [branch.order > 0, false], 1.0, 1.0);
+                let traced = scratch.trace(layer.size, &joints, [false; 2]);
+                tree = [tree, traced]
+                    .into_iter()
+                    .flatten()
+                    .reduce(|a, b| a.join(&b));
                 if branch.order < 8 && end > 0.3 * s {
                     let fork = dice.between(0.25, 0.65);
                     for turn in [fork, -fork * dice.between(0.5, 1.2)] {
@@ -89,6 +93,10 @@ impl Lung<'_> {
                         });
                     }
                 }
+            }
+            // Where vessels leave one another their shadows must not add.
+            if let Some(tree) = tree {
+                layer.settle(scratch, tree, 1.0, 1.0);
             }
         }
     }
