@@ -2,12 +2,12 @@
 //! model bundles.
 //!
 //! The crate needs no operating system (`no_std` and an allocator) unless one of its features is
-//! on: `decode` reads film files, `bundle` opens and runs model bundles.
+//! on: `decode` reads film files, `bundle` opens and runs model bundles, `text` writes on pictures.
 
 #![no_std]
 
 extern crate alloc;
-#[cfg(any(feature = "decode", feature = "bundle"))]
+#[cfg(any(feature = "decode", feature = "bundle", feature = "text"))]
 extern crate std;
 
 #[cfg(feature = "bundle")]
@@ -20,3 +20,5 @@ pub mod gradcam;
 pub mod grey;
 pub mod manifest;
 pub mod preprocess;
+#[cfg(feature = "text")]
+pub mod text;

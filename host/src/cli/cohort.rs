@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::progress::bar;
 use crate::cohort::Cohort;
 use crate::cohort::phantom::{self, Format, PhantomOptions};
+use crate::train::replace_file;
 
 /// Arguments of `plumbline cohort`.
 #[derive(Debug, Args)]
@@ -50,6 +52,17 @@ enum Command {
     Show {
         /// The cohort's folder
         folder: PathBuf,
+    },
+    /// Draw example films of every kind in one picture
+    Sheet {
+        /// The cohort's folder
+        folder: PathBuf,
+        /// The picture to write, a PNG
+        #[arg(long, value_name = "PNG")]
+        out: PathBuf,
+        /// Films of each kind
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=40))]
+        columns: u32,
     },
 }
 
@@ -95,6 +108,19 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
         Command::Show { folder } => {
             let summary = Cohort::open(&folder)?.summary();
             write!(std::io::stdout().lock(), "{summary}")?;
+        }
+        Command::Sheet {
+            folder,
+            out,
+            columns,
+        } => {
+            let sheet = Cohort::open(&folder)?.sheet(columns)?;
+            replace_file(&out, |temporary| {
+                sheet
+                    .save_with_format(temporary, image::ImageFormat::Png)
+                    .map_err(std::io::Error::other)
+            })
+            .with_context(|| format!("cannot write {}", out.display()))?;
         }
     }
     Ok(())

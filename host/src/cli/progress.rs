@@ -1,21 +1,114 @@
 //! Progress on a terminal as a bar, elsewhere as plain lines.
 
-use std::io::IsTerminal;
-use std::time::Duration;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-/// A bar of `length` steps of `unit`, drawn on standard error where that is a terminal.
+/// The least time between two plain lines.
+const BETWEEN_LINES: Duration = Duration::from_secs(15);
+
+/// A bar of `length` steps of `unit` on standard error: drawn in place on a terminal, a plain line
+/// now and then in a file or a pipe.
 pub fn bar(length: u64, unit: &str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
+    let terminal = io::stderr().is_terminal();
+    let target = if terminal {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::term_like_with_hz(Box::new(PlainLines::new()), 1)
+    };
+    let drawn = if terminal { "{wide_bar} " } else { "" };
     let template =
-        format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}");
-    let bar = ProgressBar::new(length);
+        format!("{drawn}{{pos}}/{{len}} {unit}, {{rate}} a second, {{eta}} left {{msg}}");
+    let bar = ProgressBar::with_draw_target(Some(length), target);
     if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
+        let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
+            // A bar that cannot be drawn is no failure of the work.
+            let _ = write!(to, "{:.1}", state.per_sec());
+        };
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
+}
+
+/// Writes what a bar draws as lines, and not each of them.
+#[derive(Debug)]
+struct PlainLines(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    line: String,
+    written: Instant,
+}
+
+impl PlainLines {
+    fn new() -> Self {
+        Self(Mutex::new(State {
+            line: String::new(),
+            written: Instant::now(),
+        }))
+    }
+
+    fn with(&self, change: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
+        let mut state = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        change(&mut state)
+    }
+}
+
+impl TermLike for PlainLines {
+    fn width(&self) -> u16 {
+        120
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.with(|state| {
+            state.line.push_str(text);
+            Ok(())
+        })
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.with(|state| {
+            state.line.clear();
+            Ok(())
+        })
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.with(|state| {
+            let line = std::mem::take(&mut state.line);
+            let line = line.trim();
+            if line.is_empty() || state.written.elapsed() < BETWEEN_LINES {
+                return Ok(());
+            }
+            state.written = Instant::now();
+            writeln!(io::stderr().lock(), "{line}")
+        })
+    }
 }

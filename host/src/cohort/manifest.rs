@@ -96,6 +96,16 @@ pub enum Sex {
     Male,
 }
 
+impl Sex {
+    /// The letter in the manifest, as in DICOM.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Female => "F",
+            Self::Male => "M",
+        }
+    }
+}
+
 /// Direction of the rays through the patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

@@ -2,6 +2,7 @@
 
 pub mod manifest;
 pub mod phantom;
+mod sheet;
 mod split;
 mod summary;
 

@@ -3,8 +3,7 @@
 use image::{Rgb, RgbImage};
 use plumbline_shared::gradcam::Cam;
 use plumbline_shared::preprocess::{Rect, SIDE};
-
-use super::blend;
+use plumbline_shared::text::blend;
 
 /// How much of the film the map's peak covers.
 const STRONGEST: f32 = 0.62;

@@ -2,7 +2,6 @@
 
 mod heat;
 mod panel;
-mod text;
 
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, Rgb, RgbImage};
@@ -70,15 +69,6 @@ fn readable(film: &Film) -> RgbImage {
         let grey = (u32::from(scaled.get_pixel(x, y).0[0]) * 255 + 32767) / 65535;
         Rgb([grey as u8; 3])
     })
-}
-
-/// `over` upon `under`, by `alpha` from 0 to 1.
-fn blend(under: Rgb<u8>, over: Rgb<u8>, alpha: f32) -> Rgb<u8> {
-    let mix = |i: usize| {
-        let (under, over) = (f32::from(under.0[i]), f32::from(over.0[i]));
-        (under + (over - under) * alpha).round() as u8
-    };
-    Rgb([mix(0), mix(1), mix(2)])
 }
 
 #[cfg(test)]

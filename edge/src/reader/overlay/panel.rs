@@ -2,9 +2,9 @@
 
 use image::{Rgb, RgbImage};
 use plumbline_shared::decision::Decision;
+use plumbline_shared::text::{Pen, blend};
 
-use super::text::Pen;
-use super::{Findings, blend, heat};
+use super::{Findings, heat};
 
 /// The panel's width.
 pub(super) const WIDTH: u32 = 380;

@@ -1,19 +1,27 @@
-//! Anti-aliased text in any language the font has.
+//! Anti-aliased text on pictures, in any language the font has.
+
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
 use image::{Rgb, RgbImage};
 
-use super::blend;
-
 /// DejaVu Sans; its licence is beside it.
-const FONT: &[u8] = include_bytes!("../../../fonts/DejaVuSans.ttf");
+const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
 
 /// A pen that writes with the built-in font.
-pub(super) struct Pen {
+pub struct Pen {
     font: FontRef<'static>,
 }
 
+impl Default for Pen {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Pen {
+    /// A pen with the built-in font.
     pub fn new() -> Self {
         match FontRef::try_from_slice(FONT) {
             Ok(font) => Self { font },
@@ -92,6 +100,15 @@ impl Pen {
     }
 }
 
+/// `over` upon `under`, by `alpha` from 0 to 1.
+pub fn blend(under: Rgb<u8>, over: Rgb<u8>, alpha: f32) -> Rgb<u8> {
+    let mix = |i: usize| {
+        let (under, over) = (f32::from(under.0[i]), f32::from(over.0[i]));
+        libm::roundf(under + (over - under) * alpha) as u8
+    };
+    Rgb([mix(0), mix(1), mix(2)])
+}
+
 /// Control characters have no glyph of their own.
 fn visible(c: char) -> char {
     if c.is_control() { '\u{fffd}' } else { c }
@@ -121,7 +138,7 @@ mod tests {
         let pen = Pen::new();
         let mut canvas = RgbImage::new(100, 40);
         pen.write(&mut canvas, "Hg", 10.0, 25.0, 20.0, Rgb([255; 3]));
-        let inked = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
+        let inked = |x: core::ops::Range<u32>, y: core::ops::Range<u32>| {
             x.flat_map(|x| y.clone().map(move |y| (x, y)))
                 .any(|(x, y)| canvas.get_pixel(x, y).0[0] > 128)
         };
