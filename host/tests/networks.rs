@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
 use plumbline_host::model::head_of;
 use plumbline_host::nets::{Mode, Network, Parameters};
-use plumbline_host::train::binary_cross_entropy;
+use plumbline_host::train::Loss;
 use plumbline_shared::gradcam::grad_cam;
 use plumbline_shared::manifest::Architecture;
 
@@ -68,7 +68,9 @@ fn gradients_are_pytorch_s(architecture: Architecture) {
     let x = inputs(&expected);
     let output = network.forward(&x, &mut Mode::Training(None)).unwrap();
     let label = Tensor::new(&[1f32, 0.0], &Device::Cpu).unwrap();
-    let loss = binary_cross_entropy(&output.logit().unwrap(), &label).unwrap();
+    let loss = Loss::default()
+        .of(&output.logit().unwrap(), &label)
+        .unwrap();
     assert_near(
         f64::from(loss.to_scalar::<f32>().unwrap()),
         expected.training.loss,

@@ -22,10 +22,12 @@ fn path(folder: &Path, name: &str) -> String {
 fn recipe(architecture: &str, batch: usize) -> String {
     format!(
         "architecture = \"{architecture}\"\nseed = 5\n[augmentation]\nrotation_degrees = 5.0\n\
+         contrast = 0.1\nnoise = 0.02\n\
          [[round]]\ntrain = \"last-layer\"\noptimiser = \"adagrad\"\nlearning_rate = 0.01\n\
-         batch = {batch}\nepochs = 1\nside = 64\n\
+         batch = {batch}\nepochs = 1\nside = 64\nplacements = 2\n\
          [[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
-         batch = {batch}\nepochs = 2\nside = 64\n"
+         batch = {batch}\nepochs = 2\nside = 64\naverage = 0.6\nweight_decay = 0.01\n\
+         patience = 2\nsampling = \"shuffled\"\nloss = {{ positive_weight = 2.0 }}\n"
     )
 }
 

@@ -9,7 +9,7 @@ use plumbline_shared::preprocess::FINGERPRINT;
 
 use super::progress::bar;
 use crate::cohort::{Cohort, Split};
-use crate::train::{Epoch, PreparedFilms, Recipe, Record, Run, train};
+use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Trained, train};
 
 /// Arguments of `plumbline train`.
 #[derive(clap::Args)]
@@ -72,37 +72,50 @@ fn work(
     validation: &PreparedFilms,
     init: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let bar = bar(films_in_all(&run.recipe, training.len()), "films");
-    let step = |films: usize, loss: f32| {
-        bar.inc(films as u64);
-        bar.set_message(format!("loss {loss:.3}"));
+    let in_all = films_in_all(&run.recipe, training.len(), validation.len());
+    let bar = bar(in_all, "films");
+    let mut best = String::new();
+    let watch = |event: Event| match event {
+        Event::Frozen { films } => {
+            bar.inc(films as u64);
+            bar.set_message("frozen features");
+        }
+        Event::Step { films, loss } => {
+            bar.inc(films as u64);
+            bar.set_message(format!("loss {loss:.3}{best}"));
+        }
+        Event::Epoch(epoch) => {
+            best = format!(", ROC-AUC {:.4}", epoch.validation_roc_auc);
+            bar.suspend(|| {
+                println!(
+                    "round {} epoch {}: loss {:.4}, validation loss {:.4}, ROC-AUC {:.4}{}, {:.0} s",
+                    epoch.round,
+                    epoch.epoch,
+                    epoch.loss,
+                    epoch.validation_loss,
+                    epoch.validation_roc_auc,
+                    if epoch.best { " (best)" } else { "" },
+                    epoch.seconds
+                );
+            });
+        }
     };
-    let done = |epoch: &Epoch| {
-        bar.suspend(|| {
-            println!(
-                "round {} epoch {}: loss {:.4}, validation loss {:.4}, ROC-AUC {:.4}{}, {:.0} s",
-                epoch.round,
-                epoch.epoch,
-                epoch.loss,
-                epoch.validation_loss,
-                epoch.validation_roc_auc,
-                if epoch.best { " (best)" } else { "" },
-                epoch.seconds
-            );
-        });
-    };
-    train(run, training, validation, init, step, done)?;
+    train(run, training, validation, init, watch)?;
     bar.finish_and_clear();
     println!("the best weights are {}", run.best_weights().display());
     Ok(())
 }
 
-/// Films drawn over all rounds.
-fn films_in_all(recipe: &Recipe, training: usize) -> u64 {
-    let rounds = recipe.rounds.iter();
-    rounds
-        .map(|round| (round.epochs * round.films.unwrap_or(training)) as u64)
-        .sum()
+/// Films drawn over all rounds, and those whose frozen features are computed.
+fn films_in_all(recipe: &Recipe, training: usize, validation: usize) -> u64 {
+    let films = recipe.rounds.iter().map(|round| {
+        let drawn = round.epochs * round.films.unwrap_or(training);
+        match round.train {
+            Trained::All => drawn,
+            Trained::LastLayer => drawn + training * round.placements + validation,
+        }
+    });
+    films.sum::<usize>() as u64
 }
 
 /// The prepared films of one split.

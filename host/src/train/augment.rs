@@ -1,8 +1,9 @@
 //! Films varied anew each time they are drawn.
 
 use plumbline_shared::preprocess::SIDE;
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 /// How far films are varied; nothing by default.
@@ -17,6 +18,12 @@ pub struct Augmentation {
     pub scale: f32,
     /// Mirrored half of the time. Off unless asked for: sides matter.
     pub mirror: bool,
+    /// Differences from the middle grey stretched or shrunk by up to this share.
+    pub contrast: f32,
+    /// Brightened or darkened by up to this share of the range from black to white.
+    pub brightness: f32,
+    /// Normal noise added to each pixel, with a deviation of up to this share of that range.
+    pub noise: f32,
 }
 
 impl Augmentation {
@@ -32,13 +39,32 @@ impl Augmentation {
                 "a shift of {} and a scale of {}: give 0 to 0.5",
                 self.shift, self.scale
             ))
+        } else if [self.contrast, self.brightness, self.noise]
+            .iter()
+            .any(|share| !(0.0..=0.5).contains(share))
+        {
+            Some("a contrast, a brightness or a noise that is not 0 to 0.5".into())
         } else {
             None
         }
     }
 
-    /// A placement drawn within these bounds.
-    pub(super) fn draw(&self, rng: &mut ChaCha8Rng) -> Placement {
+    /// A variation drawn within these bounds.
+    pub(super) fn draw(&self, rng: &mut ChaCha8Rng) -> Variation {
+        let placement = self.placement(rng);
+        let contrast = 1.0 + rng.random_range(-1.0f32..=1.0) * self.contrast;
+        let brightness = rng.random_range(-1.0f32..=1.0) * self.brightness;
+        let noise = rng.random_range(0.0f32..=1.0) * self.noise;
+        Variation {
+            placement,
+            contrast,
+            brightness: brightness * WHITE,
+            noise: noise * WHITE,
+            seed: rng.random(),
+        }
+    }
+
+    fn placement(&self, rng: &mut ChaCha8Rng) -> Placement {
         let mut between = |bound: f32| rng.random_range(-1.0f32..=1.0) * bound;
         let angle = between(self.rotation_degrees).to_radians();
         let (right, down) = (between(self.shift), between(self.shift));
@@ -54,9 +80,60 @@ impl Augmentation {
     }
 }
 
+/// The brightest grey.
+const WHITE: f32 = 65_535.0;
+
+/// One way to vary a film.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Variation {
+    placement: Placement,
+    /// Factor of the differences from the middle grey.
+    contrast: f32,
+    /// Grey added.
+    brightness: f32,
+    /// Deviation of the noise, in grey, and the seed that draws it.
+    noise: f32,
+    seed: u64,
+}
+
+impl Variation {
+    /// The film as it is.
+    pub(super) const AS_IS: Self = Self {
+        placement: Placement::AS_IS,
+        contrast: 1.0,
+        brightness: 0.0,
+        noise: 0.0,
+        seed: 0,
+    };
+
+    /// `grey` (`SIDE x SIDE`) varied and reduced to `side x side`, from 0 to 65535.
+    pub(super) fn apply(&self, grey: &[u16], side: usize) -> Vec<f32> {
+        let mut varied = self.placement.place(grey, side);
+        if self.contrast != 1.0 || self.brightness != 0.0 {
+            let middle = WHITE / 2.0;
+            for value in &mut varied {
+                *value = (*value - middle) * self.contrast + middle + self.brightness;
+            }
+        }
+        if self.noise > 0.0 {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            for value in &mut varied {
+                let normal: f32 = StandardNormal.sample(&mut rng);
+                *value += normal * self.noise;
+            }
+        }
+        if *self != Self::AS_IS {
+            for value in &mut varied {
+                *value = value.clamp(0.0, WHITE);
+            }
+        }
+        varied
+    }
+}
+
 /// Where each place of the varied film is read from.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Placement {
+struct Placement {
     cosine: f32,
     sine: f32,
     right: f32,
@@ -66,7 +143,7 @@ pub(super) struct Placement {
 
 impl Placement {
     /// The film as it is.
-    pub(super) const AS_IS: Self = Self {
+    const AS_IS: Self = Self {
         cosine: 1.0,
         sine: 0.0,
         right: 0.0,
@@ -76,7 +153,7 @@ impl Placement {
 
     /// `grey` (`SIDE x SIDE`) placed anew and reduced to `side x side` by averaging, from 0 to
     /// 65535. What comes from outside the film has the level of the film's border.
-    pub(super) fn place(&self, grey: &[u16], side: usize) -> Vec<f32> {
+    fn place(&self, grey: &[u16], side: usize) -> Vec<f32> {
         let step = SIDE / side;
         let mut out = vec![0.0; side * side];
         if *self == Self::AS_IS {
@@ -135,8 +212,6 @@ fn sample(grey: &[u16], x: f32, y: f32, outside: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-
     use super::*;
 
     fn gradient() -> Vec<u16> {
@@ -181,8 +256,8 @@ mod tests {
             ..Default::default()
         };
         for seed in 0..8 {
-            let placement = bounds.draw(&mut ChaCha8Rng::seed_from_u64(seed));
-            let placed = placement.place(&film, SIDE);
+            let variation = bounds.draw(&mut ChaCha8Rng::seed_from_u64(seed));
+            let placed = variation.apply(&film, SIDE);
             assert!(placed.iter().all(|v| (29_999.0..=60_000.0).contains(v)));
         }
     }
@@ -197,7 +272,38 @@ mod tests {
         let draw = |seed| bounds.draw(&mut ChaCha8Rng::seed_from_u64(seed));
         assert_eq!(draw(5), draw(5));
         let limit = 10f32.to_radians().sin() + 1e-6;
-        assert!((0..200).all(|seed| draw(seed).sine.abs() <= limit));
-        assert!((0..200).any(|seed| draw(seed).mirrored) && (0..200).any(|s| !draw(s).mirrored));
+        assert!((0..200).all(|seed| draw(seed).placement.sine.abs() <= limit));
+        assert!(
+            (0..200).any(|seed| draw(seed).placement.mirrored)
+                && (0..200).any(|s| !draw(s).placement.mirrored)
+        );
+    }
+
+    #[test]
+    fn greys_vary_as_far_as_asked() {
+        let film = vec![40_000; SIDE * SIDE];
+        let bounds = Augmentation {
+            contrast: 0.2,
+            brightness: 0.1,
+            noise: 0.05,
+            ..Default::default()
+        };
+        let mut means = Vec::new();
+        for seed in 0..40 {
+            let variation = bounds.draw(&mut ChaCha8Rng::seed_from_u64(seed));
+            let varied = variation.apply(&film, SIDE);
+            assert_eq!(varied, variation.apply(&film, SIDE));
+            let count = varied.len() as f32;
+            let mean = varied.iter().sum::<f32>() / count;
+            let middle = (40_000.0 - WHITE / 2.0) * variation.contrast + WHITE / 2.0;
+            assert!((mean - middle - variation.brightness).abs() < 60.0);
+            let square = varied.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / count;
+            assert!((square.sqrt() - variation.noise).abs() < 0.02 * WHITE * bounds.noise + 1.0);
+            assert!(varied.iter().all(|v| (0.0..=WHITE).contains(v)));
+            means.push(mean);
+        }
+        let least = means.iter().copied().fold(f32::MAX, f32::min);
+        let greatest = means.iter().copied().fold(f32::MIN, f32::max);
+        assert!(greatest - least > 0.12 * WHITE && greatest - least < 0.25 * WHITE);
     }
 }

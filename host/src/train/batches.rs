@@ -5,8 +5,9 @@ use plumbline_shared::preprocess::{DEVIATION, MEAN};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::augment::{Augmentation, Placement};
+use super::augment::{Augmentation, Variation};
 use super::films::PreparedFilms;
 
 /// A batch on its way to the network.
@@ -31,30 +32,48 @@ impl Batch {
     }
 }
 
-/// At least `films` of `among` drawn for one epoch: batches of which one half is positive, the
-/// other negative. The rarer class is gone through again and again, each time in a new order.
-/// `among` must hold both classes.
-pub fn balanced_epoch(
-    labels: &[bool],
-    among: &[usize],
-    films: usize,
-    batch: usize,
-    rng: &mut ChaCha8Rng,
-) -> Vec<Vec<usize>> {
-    let of = |label: bool| {
-        let of_label = |index: &usize| labels[*index] == label;
-        among.iter().copied().filter(of_label).collect::<Vec<_>>()
-    };
-    let mut halves = [of(true), of(false)].map(|films| Deck { films, next: 0 });
-    (0..films.div_ceil(batch))
-        .map(|_| {
-            let mut drawn = Vec::with_capacity(batch);
-            for half in &mut halves {
-                drawn.extend((0..batch / 2).map(|_| half.draw(rng)));
-            }
-            drawn
-        })
-        .collect()
+/// How the films of a batch are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// One half positive, the other negative. The rarer class is gone through again and again, each
+    /// time in a new order.
+    #[default]
+    Balanced,
+    /// All films in a random order.
+    Shuffled,
+}
+
+impl Sampling {
+    /// At least `films` of `among` drawn for one epoch, in batches. `among` must hold both classes.
+    pub fn epoch(
+        self,
+        labels: &[bool],
+        among: &[usize],
+        films: usize,
+        batch: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Vec<usize>> {
+        let mut decks: Vec<Deck> = match self {
+            Self::Balanced => [true, false]
+                .map(|label| {
+                    let of_label = among.iter().filter(|index| labels[**index] == label);
+                    Deck::new(of_label.copied().collect())
+                })
+                .into(),
+            Self::Shuffled => vec![Deck::new(among.to_vec())],
+        };
+        let share = batch / decks.len();
+        (0..films.div_ceil(batch))
+            .map(|_| {
+                let mut drawn = Vec::with_capacity(batch);
+                for deck in &mut decks {
+                    drawn.extend((0..share).map(|_| deck.draw(rng)));
+                }
+                drawn
+            })
+            .collect()
+    }
 }
 
 /// Films dealt in a random order, shuffled again when all are dealt.
@@ -64,6 +83,10 @@ struct Deck {
 }
 
 impl Deck {
+    fn new(films: Vec<usize>) -> Self {
+        Self { films, next: 0 }
+    }
+
     fn draw(&mut self, rng: &mut ChaCha8Rng) -> usize {
         if self.next == 0 {
             self.films.shuffle(rng);
@@ -82,37 +105,38 @@ pub fn augmented(
     augmentation: &Augmentation,
     rng: &mut ChaCha8Rng,
 ) -> Batch {
-    let placed: Vec<_> = indices
+    let varied: Vec<_> = indices
         .iter()
         .map(|index| (*index, augmentation.draw(rng)))
         .collect();
-    assemble(films, &placed, side)
+    assemble(films, &varied, side)
 }
 
 /// The films of `indices` as they are.
 pub fn as_is(films: &PreparedFilms, indices: impl Iterator<Item = usize>, side: usize) -> Batch {
-    let placed: Vec<_> = indices.map(|index| (index, Placement::AS_IS)).collect();
-    assemble(films, &placed, side)
+    let varied: Vec<_> = indices.map(|index| (index, Variation::AS_IS)).collect();
+    assemble(films, &varied, side)
 }
 
-fn assemble(films: &PreparedFilms, placed: &[(usize, Placement)], side: usize) -> Batch {
+/// Films, each varied in its way.
+pub(super) fn assemble(films: &PreparedFilms, varied: &[(usize, Variation)], side: usize) -> Batch {
     let map = side * side;
-    let mut pixels = vec![0.0; placed.len() * 3 * map];
+    let mut pixels = vec![0.0; varied.len() * 3 * map];
     pixels
         .par_chunks_mut(3 * map)
-        .zip(placed)
-        .for_each(|(pixels, (index, placement))| {
-            let grey = placement.place(films.grey(*index), side);
+        .zip(varied)
+        .for_each(|(pixels, (index, variation))| {
+            let grey = variation.apply(films.grey(*index), side);
             for (channel, plane) in pixels.chunks_exact_mut(map).enumerate() {
                 for (value, grey) in plane.iter_mut().zip(&grey) {
                     *value = (grey / 65535.0 - MEAN[channel]) / DEVIATION[channel];
                 }
             }
         });
-    let label = |(index, _): &(usize, Placement)| f32::from(u8::from(films.labels()[*index]));
+    let label = |(index, _): &(usize, Variation)| f32::from(u8::from(films.labels()[*index]));
     Batch {
         pixels,
-        labels: placed.iter().map(label).collect(),
+        labels: varied.iter().map(label).collect(),
         side,
     }
 }
@@ -127,8 +151,10 @@ mod tests {
     fn every_batch_is_half_positive_and_every_positive_is_used() {
         let labels: Vec<bool> = (0..103).map(|i| i % 10 == 0).collect();
         let all: Vec<usize> = (0..labels.len()).collect();
-        let draw = || balanced_epoch(&labels, &all, 103, 20, &mut ChaCha8Rng::seed_from_u64(3));
-        let epoch = draw();
+        let draw = |sampling: Sampling| {
+            sampling.epoch(&labels, &all, 103, 20, &mut ChaCha8Rng::seed_from_u64(3))
+        };
+        let epoch = draw(Sampling::Balanced);
         assert_eq!(epoch.len(), 6);
         let mut drawn = vec![0; labels.len()];
         for batch in &epoch {
@@ -142,6 +168,12 @@ mod tests {
                 .map(|(count, _)| *count)
                 .all(|count| matches!(count, 5 | 6))
         );
-        assert_eq!(epoch, draw());
+        assert_eq!(epoch, draw(Sampling::Balanced));
+
+        let mut shuffled: Vec<usize> = draw(Sampling::Shuffled).concat();
+        assert_ne!(shuffled[..103], all[..]);
+        shuffled.truncate(103);
+        shuffled.sort_unstable();
+        assert_eq!(shuffled, all);
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use candle_core::{Device, Result, Tensor};
 
-use super::optimiser::Optimiser;
+use super::recipe::Round;
+use super::rounds::Moving;
 use crate::nets::Parameters;
 
 /// Writes a file so that `path` holds either its old content or the whole new one: `write` fills a
@@ -30,7 +31,7 @@ pub fn replace_file<E: From<io::Error>>(
 }
 
 /// How far a run has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// The round of the next epoch, from 0.
     pub round: usize,
@@ -38,24 +39,40 @@ pub struct Progress {
     pub epoch: usize,
     /// The best validation ROC-AUC of that round so far.
     pub best: Option<f64>,
+    /// Epochs since.
+    pub since_best: usize,
+}
+
+impl Progress {
+    /// Whether the round's patience is at an end.
+    pub fn exhausted(&self, round: &Round) -> bool {
+        round.patience.is_some_and(|most| self.since_best >= most)
+    }
 }
 
 /// Saves everything that the next epoch depends on.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn save(
+pub(super) fn save(
     path: &Path,
     parameters: &Parameters,
-    optimiser: &Optimiser,
+    moving: &Moving,
     progress: Progress,
 ) -> Result<()> {
     let mut tensors = HashMap::new();
     for (name, tensor) in parameters.tensors() {
         tensors.insert(format!("weight:{name}"), tensor);
     }
-    tensors.extend(optimiser.state());
-    let counts = [progress.round, progress.epoch, optimiser.steps()].map(|count| count as i64);
+    tensors.extend(moving.optimiser.state());
+    tensors.extend(moving.average.iter().flat_map(|average| average.state()));
+    let counts = [
+        progress.round,
+        progress.epoch,
+        progress.since_best,
+        moving.optimiser.steps(),
+    ]
+    .map(|count| count as i64);
     tensors.insert("progress".into(), Tensor::new(&counts, &Device::Cpu)?);
     let best = [progress.best.unwrap_or(f64::NAN)];
     tensors.insert("best".into(), Tensor::new(&best, &Device::Cpu)?);
@@ -85,7 +102,7 @@ impl Checkpoint {
         };
         let counts: Vec<i64> = get("progress")?.to_vec1()?;
         let best: Vec<f64> = get("best")?.to_vec1()?;
-        let (&[round, epoch, steps], &[best]) = (&counts[..], &best[..]) else {
+        let (&[round, epoch, since_best, steps], &[best]) = (&counts[..], &best[..]) else {
             candle_core::bail!("{} is not a checkpoint", path.display());
         };
         Ok(Self {
@@ -94,18 +111,22 @@ impl Checkpoint {
                 round: round as usize,
                 epoch: epoch as usize,
                 best: (!best.is_nan()).then_some(best),
+                since_best: since_best as usize,
             },
             tensors,
         })
     }
 
-    /// Sets the parameters and the optimiser.
+    /// Sets the parameters, the optimiser and the average.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
-    pub fn apply(mut self, parameters: &Parameters, optimiser: &mut Optimiser) -> Result<()> {
+    pub(super) fn apply(mut self, parameters: &Parameters, moving: &mut Moving) -> Result<()> {
         let mut take = |name: &str| self.tensors.remove(name);
         parameters.restore(&mut |name| take(&format!("weight:{name}")))?;
-        optimiser.restore(self.steps, &mut take)
+        if let Some(average) = &mut moving.average {
+            average.restore(&mut take)?;
+        }
+        moving.optimiser.restore(self.steps, &mut take)
     }
 }

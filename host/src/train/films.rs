@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::{Device, Tensor};
 use plumbline_shared::decode::{DecodeError, decode};
 use plumbline_shared::preprocess::{Prepared, prepare};
 use rayon::prelude::*;
@@ -96,6 +97,15 @@ impl PreparedFilms {
     /// The labels in order.
     pub fn labels(&self) -> &[bool] {
         &self.labels
+    }
+
+    /// The labels of some films, 0 or 1, on the CPU.
+    ///
+    /// # Errors
+    /// Candle's.
+    pub fn label_tensor(&self, films: &[usize]) -> candle_core::Result<Tensor> {
+        let label = |film: &usize| f32::from(u8::from(self.labels[*film]));
+        Tensor::from_vec(films.iter().map(label).collect(), films.len(), &Device::Cpu)
     }
 
     /// The films whose Cobb angle is not known to be nearer than `margin` degrees to the one that

@@ -1,26 +1,82 @@
-//! The loss of both networks.
+//! The losses of both networks.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
+use serde::{Deserialize, Serialize};
 
-/// The mean binary cross entropy of `logit` (`N`) against `label` (`N`, 0 or 1), computed without
-/// overflow; a scalar.
-///
-/// For the two-output head the logit is the positive output minus the negative one, and this is
-/// exactly the cross entropy of the two outputs' softmax.
-///
-/// # Errors
-/// If the shapes differ.
-pub fn binary_cross_entropy(logit: &Tensor, label: &Tensor) -> Result<Tensor> {
-    logit
-        .contiguous()?
-        .apply_op2(&label.contiguous()?, BinaryCrossEntropy)
+use crate::nets::ops::elements;
+
+/// What a training makes small.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Loss {
+    /// Exponent of the focal loss (Lin et al., 2017), which counts what is told well already less;
+    /// 0 is the cross entropy.
+    pub focal: f64,
+    /// How much a positive weighs against a negative.
+    pub positive_weight: f64,
 }
 
-struct BinaryCrossEntropy;
+impl Default for Loss {
+    fn default() -> Self {
+        Self {
+            focal: 0.0,
+            positive_weight: 1.0,
+        }
+    }
+}
 
-impl CustomOp2 for BinaryCrossEntropy {
+impl Loss {
+    /// What is out of range, if anything.
+    pub(super) fn fault(&self) -> Option<String> {
+        if !(0.0..=10.0).contains(&self.focal) {
+            Some(format!("a focal exponent of {}: give 0 to 10", self.focal))
+        } else if !(self.positive_weight > 0.0 && self.positive_weight <= 1e4) {
+            Some(format!(
+                "a weight of positives of {}: give more than 0, at most 10000",
+                self.positive_weight
+            ))
+        } else {
+            None
+        }
+    }
+
+    /// The mean loss of `logit` against `label` (of one shape; 0 or 1, not a number where it is not
+    /// known, which does not count), computed on the CPU without overflow; a scalar.
+    ///
+    /// For the two-output head the logit is the positive output minus the negative one, and this
+    /// is exactly the cross entropy of the two outputs' softmax.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn of(&self, logit: &Tensor, label: &Tensor) -> Result<Tensor> {
+        let here = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.contiguous();
+        here(logit)?.apply_op2(&here(label)?, *self)
+    }
+
+    /// The loss of one logit, and its derivative.
+    fn term(&self, logit: f32, label: f32) -> (f64, f64) {
+        let positive = label > 0.5;
+        let weight = if positive { self.positive_weight } else { 1.0 };
+        // The logit of the truth, its probability and its cross entropy.
+        let sign = if positive { 1.0 } else { -1.0 };
+        let z = sign * f64::from(logit);
+        let entropy = (-z).max(0.0) + (-z.abs()).exp().ln_1p();
+        let wrong = (-entropy).exp_m1().abs();
+        let right = 1.0 - wrong;
+        let focus = if self.focal == 0.0 {
+            1.0
+        } else {
+            wrong.powf(self.focal)
+        };
+        // d entropy / dz = -wrong, and d wrong / dz = -wrong right.
+        let slope = -focus * (wrong + self.focal * right * entropy);
+        (weight * focus * entropy, weight * sign * slope)
+    }
+}
+
+impl CustomOp2 for Loss {
     fn name(&self) -> &'static str {
-        "binary cross entropy"
+        "loss"
     }
 
     fn cpu_fwd(
@@ -30,19 +86,18 @@ impl CustomOp2 for BinaryCrossEntropy {
         label: &CpuStorage,
         label_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        if logit_layout.dims() != label_layout.dims() || logit_layout.dims().len() != 1 {
-            bail!("a loss needs one logit and one label a film");
+        if logit_layout.dims() != label_layout.dims() {
+            bail!("a loss needs a label for each logit");
         }
-        let (logits, labels) = (logit.as_slice::<f32>()?, label.as_slice::<f32>()?);
-        let logits = &logits[logit_layout.start_offset()..];
-        let labels = &labels[label_layout.start_offset()..];
-        let count = logit_layout.dims()[0];
-        let sum: f64 = logits[..count]
-            .iter()
-            .zip(labels)
-            .map(|(z, y)| f64::from(z.max(0.0) - z * y + (-z.abs()).exp().ln_1p()))
-            .sum();
-        let mean = (sum / count as f64) as f32;
+        let (mut sum, mut known) = (0.0, 0usize);
+        let logits = elements(logit, logit_layout)?.iter();
+        for (z, y) in logits.zip(elements(label, label_layout)?) {
+            if !y.is_nan() {
+                sum += self.term(*z, *y).0;
+                known += 1;
+            }
+        }
+        let mean = (sum / known.max(1) as f64) as f32;
         Ok((CpuStorage::F32(vec![mean]), Shape::from(())))
     }
 
@@ -53,33 +108,56 @@ impl CustomOp2 for BinaryCrossEntropy {
         _loss: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let probability = (logit.detach().neg()?.exp()? + 1.0)?.recip()?;
-        let difference = (probability.sub(label)? / logit.dim(0)? as f64)?;
-        Ok((Some(difference.broadcast_mul(gradient)?), None))
+        let flat = |tensor: &Tensor| tensor.detach().flatten_all()?.to_vec1::<f32>();
+        let labels = flat(label)?;
+        let known = labels.iter().filter(|y| !y.is_nan()).count().max(1) as f64;
+        let slope = |(z, y): (f32, f32)| match y.is_nan() {
+            true => 0.0,
+            false => (self.term(z, y).1 / known) as f32,
+        };
+        let slopes: Vec<f32> = flat(logit)?.into_iter().zip(labels).map(slope).collect();
+        let slopes = Tensor::from_vec(slopes, logit.shape(), &Device::Cpu)?;
+        Ok((Some(slopes.broadcast_mul(gradient)?), None))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
+    use candle_core::Var;
 
     use super::*;
 
     #[test]
-    fn agrees_with_pytorch() {
-        // torch.nn.functional.binary_cross_entropy_with_logits and its gradient.
-        let logit = Var::new(&[-3.0f32, 0.5, 90.0, -90.0], &Device::Cpu).unwrap();
-        let label = Tensor::new(&[0.0f32, 1.0, 1.0, 1.0], &Device::Cpu).unwrap();
-        let loss = binary_cross_entropy(&logit, &label).unwrap();
-        let value: f32 = loss.to_scalar().unwrap();
-        assert!((value - 22.630_666).abs() < 1e-4, "{value}");
-        let gradients = loss.backward().unwrap();
+    fn what_is_not_known_does_not_count() {
+        let label = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        let logit = Var::new(&[0.3f32, -1.0, 2.0], &Device::Cpu).unwrap();
+        let two = logit.narrow(0, 0, 2).unwrap();
+        let loss = Loss::default();
+        let known = loss.of(&two, &label(&[1.0, 0.0])).unwrap();
+        let all = loss.of(&logit, &label(&[1.0, 0.0, f32::NAN])).unwrap();
+        assert_eq!(
+            known.to_scalar::<f32>().unwrap(),
+            all.to_scalar::<f32>().unwrap()
+        );
+        let gradients = all.backward().unwrap();
         let gradient: Vec<f32> = gradients.get(&logit).unwrap().to_vec1().unwrap();
-        for (got, expected) in gradient
-            .iter()
-            .zip([0.011_856_47, -0.094_385_17, 0.0, -0.25])
-        {
-            assert!((got - expected).abs() < 1e-6, "{gradient:?}");
+        assert!(gradient[0] < 0.0 && gradient[1] > 0.0 && gradient[2] == 0.0);
+    }
+
+    #[test]
+    fn the_derivative_is_the_difference_quotient() {
+        for focal in [0.0, 0.5, 2.0] {
+            let loss = Loss {
+                focal,
+                positive_weight: 3.0,
+            };
+            for (logit, label) in [(0.4f32, 1.0), (-2.0, 1.0), (0.7, 0.0), (-6.0, 0.0)] {
+                let h = 1e-2f32;
+                let up = loss.term(logit + h, label).0;
+                let down = loss.term(logit - h, label).0;
+                let quotient = (up - down) / (f64::from(logit + h) - f64::from(logit - h));
+                assert!((quotient - loss.term(logit, label).1).abs() < 1e-4);
+            }
         }
     }
 }

@@ -6,9 +6,11 @@
 //! epoch).
 
 mod augment;
+mod average;
 mod batches;
 mod checkpoint;
 mod films;
+mod frozen;
 mod loss;
 mod optimiser;
 mod recipe;
@@ -16,10 +18,11 @@ mod rounds;
 mod run;
 
 pub use augment::Augmentation;
+pub use batches::Sampling;
 pub use checkpoint::replace_file;
 pub use films::{FilmsError, PreparedFilms, prepare_file};
-pub use loss::binary_cross_entropy;
-pub use optimiser::{Algorithm, Optimiser};
+pub use loss::Loss;
+pub use optimiser::{Algorithm, Optimiser, Rule};
 pub use recipe::{Recipe, RecipeError, Round, Schedule, Trained};
-pub use rounds::{Epoch, TrainError, train};
+pub use rounds::{Epoch, Event, TrainError, train};
 pub use run::{Record, Run, RunError};

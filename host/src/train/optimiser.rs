@@ -1,13 +1,15 @@
-//! AdaGrad (Duchi et al., 2011) and Adam (Kingma and Ba, 2015), with PyTorch's formulas and
-//! constants.
+//! AdaGrad (Duchi et al., 2011), Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019)
+//! and stochastic gradient descent with momentum, with PyTorch's formulas and constants.
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
+use candle_core::{
+    CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::nets::ops::elements;
 
-/// An update rule.
+/// An update rule. `g` is the gradient, to which all but AdamW add the weight decay times `w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
@@ -16,11 +18,26 @@ pub enum Algorithm {
     /// `w -= rate m / (sqrt(v) + 1e-8)` with the running means of `g` and `g^2`, decays 0.9 and
     /// 0.999, both corrected for their start at zero.
     Adam,
+    /// Adam after `w -= rate decay w`.
+    Adamw,
+    /// `w -= rate m`, with `m = momentum m + g`.
+    Sgd,
+}
+
+/// An update rule with its constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// The formula.
+    pub algorithm: Algorithm,
+    /// Weight decay: 0 for none.
+    pub weight_decay: f64,
+    /// Momentum of [`Algorithm::Sgd`]: 0 for none.
+    pub momentum: f64,
 }
 
 /// An update rule with its state for a set of parameters.
 pub struct Optimiser {
-    algorithm: Algorithm,
+    rule: Rule,
     steps: usize,
     slots: Vec<Slot>,
 }
@@ -28,10 +45,10 @@ pub struct Optimiser {
 struct Slot {
     name: String,
     parameter: Var,
-    /// Adam's mean of gradients; unused by AdaGrad.
+    /// Adam's mean of gradients, or the momentum's sum.
     mean: Option<Tensor>,
     /// AdaGrad's sum, or Adam's mean, of squared gradients.
-    square: Tensor,
+    square: Option<Tensor>,
 }
 
 const DECAYS: (f64, f64) = (0.9, 0.999);
@@ -41,24 +58,27 @@ impl Optimiser {
     ///
     /// # Errors
     /// Candle's, if memory cannot be had.
-    pub fn new(algorithm: Algorithm, parameters: &[(&str, &Var)]) -> Result<Self> {
+    pub fn new(rule: Rule, parameters: &[(&str, &Var)]) -> Result<Self> {
+        let adaptive = rule.algorithm != Algorithm::Sgd;
+        let averaged = match rule.algorithm {
+            Algorithm::Adagrad => false,
+            Algorithm::Adam | Algorithm::Adamw => true,
+            Algorithm::Sgd => rule.momentum != 0.0,
+        };
         let slots = parameters
             .iter()
             .map(|(name, parameter)| {
-                let mean = match algorithm {
-                    Algorithm::Adagrad => None,
-                    Algorithm::Adam => Some(parameter.zeros_like()?),
-                };
+                let zeros = |wanted: bool| wanted.then(|| parameter.zeros_like()).transpose();
                 Ok(Slot {
                     name: (*name).to_owned(),
                     parameter: (*parameter).clone(),
-                    mean,
-                    square: parameter.zeros_like()?,
+                    mean: zeros(averaged)?,
+                    square: zeros(adaptive)?,
                 })
             })
             .collect::<Result<_>>()?;
         Ok(Self {
-            algorithm,
+            rule,
             steps: 0,
             slots,
         })
@@ -71,43 +91,8 @@ impl Optimiser {
     pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
         self.steps += 1;
         for slot in &self.slots {
-            let Some(gradient) = gradients.get(&slot.parameter) else {
-                continue;
-            };
-            let gradient = gradient.contiguous()?;
-            let parameter = slot.parameter.as_tensor();
-            match (&slot.mean, self.algorithm) {
-                (Some(mean), Algorithm::Adam) => {
-                    mean.inplace_op2(
-                        &gradient,
-                        &Average {
-                            decay: DECAYS.0,
-                            squared: false,
-                        },
-                    )?;
-                    slot.square.inplace_op2(
-                        &gradient,
-                        &Average {
-                            decay: DECAYS.1,
-                            squared: true,
-                        },
-                    )?;
-                    let step = Move {
-                        rate: rate / (1.0 - DECAYS.0.powi(self.steps as i32)),
-                        square_scale: 1.0 / (1.0 - DECAYS.1.powi(self.steps as i32)),
-                        epsilon: 1e-8,
-                    };
-                    parameter.inplace_op3(mean, &slot.square, &step)?;
-                }
-                _ => {
-                    slot.square.inplace_op2(&gradient, &AddSquare)?;
-                    let step = Move {
-                        rate,
-                        square_scale: 1.0,
-                        epsilon: 1e-10,
-                    };
-                    parameter.inplace_op3(&gradient, &slot.square, &step)?;
-                }
+            if let Some(gradient) = gradients.get(&slot.parameter) {
+                self.rule.step(slot, gradient, rate, self.steps)?;
             }
         }
         Ok(())
@@ -122,7 +107,7 @@ impl Optimiser {
     pub fn state(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
         self.slots.iter().flat_map(|slot| {
             let mean = slot.mean.iter().map(|mean| ("mean", mean));
-            mean.chain([("square", &slot.square)])
+            mean.chain(slot.square.iter().map(|square| ("square", square)))
                 .map(|(kind, tensor)| (format!("{kind}:{}", slot.name), tensor.clone()))
         })
     }
@@ -147,10 +132,67 @@ impl Optimiser {
             if let Some(mean) = &mut slot.mean {
                 *mean = restored("mean", &slot.name, mean)?;
             }
-            slot.square = restored("square", &slot.name, &slot.square)?;
+            if let Some(square) = &mut slot.square {
+                *square = restored("square", &slot.name, square)?;
+            }
         }
         self.steps = steps;
         Ok(())
+    }
+}
+
+impl Rule {
+    /// Moves one parameter by the step that is the `steps`th.
+    fn step(&self, slot: &Slot, gradient: &Tensor, rate: f64, steps: usize) -> Result<()> {
+        let parameter = slot.parameter.as_tensor();
+        let mut gradient = gradient.contiguous()?;
+        if self.weight_decay != 0.0 {
+            if self.algorithm == Algorithm::Adamw {
+                parameter.inplace_op1(&Shrink(1.0 - rate * self.weight_decay))?;
+            } else {
+                gradient = (gradient + (parameter.detach() * self.weight_decay)?)?;
+            }
+        }
+        match (&slot.mean, &slot.square) {
+            (Some(mean), Some(square)) => {
+                mean.inplace_op2(&gradient, &Average::mean(DECAYS.0))?;
+                let squares = Average {
+                    squared: true,
+                    ..Average::mean(DECAYS.1)
+                };
+                square.inplace_op2(&gradient, &squares)?;
+                let step = Move {
+                    rate: rate / (1.0 - DECAYS.0.powi(steps as i32)),
+                    square_scale: 1.0 / (1.0 - DECAYS.1.powi(steps as i32)),
+                    epsilon: 1e-8,
+                };
+                parameter.inplace_op3(mean, square, &step)
+            }
+            (None, Some(square)) => {
+                let sum = Average {
+                    decay: 1.0,
+                    share: 1.0,
+                    squared: true,
+                };
+                square.inplace_op2(&gradient, &sum)?;
+                let step = Move {
+                    rate,
+                    square_scale: 1.0,
+                    epsilon: 1e-10,
+                };
+                parameter.inplace_op3(&gradient, square, &step)
+            }
+            (Some(momentum), None) => {
+                let sum = Average {
+                    decay: self.momentum,
+                    share: 1.0,
+                    squared: false,
+                };
+                momentum.inplace_op2(&gradient, &sum)?;
+                parameter.inplace_op2(momentum, &Descend(rate))
+            }
+            (None, None) => parameter.inplace_op2(&gradient, &Descend(rate)),
+        }
     }
 }
 
@@ -161,10 +203,22 @@ fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'
     }
 }
 
-/// `average = decay average + (1 - decay) g`, or `g^2`.
-struct Average {
+/// `average = decay average + share g`, or `g^2` for `g`.
+pub(super) struct Average {
     decay: f64,
+    share: f64,
     squared: bool,
+}
+
+impl Average {
+    /// The running mean: what is new has the share that decays.
+    pub(super) fn mean(decay: f64) -> Self {
+        Self {
+            decay,
+            share: 1.0 - decay,
+            squared: false,
+        }
+    }
 }
 
 impl InplaceOp2 for Average {
@@ -179,7 +233,7 @@ impl InplaceOp2 for Average {
         gradient: &CpuStorage,
         gradient_layout: &Layout,
     ) -> Result<()> {
-        let (decay, share) = (self.decay as f32, (1.0 - self.decay) as f32);
+        let (decay, share) = (self.decay as f32, self.share as f32);
         let gradient = elements(gradient, gradient_layout)?;
         for (average, g) in contiguous_mut(average, layout)?.iter_mut().zip(gradient) {
             let term = if self.squared { g * g } else { *g };
@@ -189,24 +243,42 @@ impl InplaceOp2 for Average {
     }
 }
 
-/// `sum += g^2`.
-struct AddSquare;
+/// `w *= share`.
+struct Shrink(f64);
 
-impl InplaceOp2 for AddSquare {
+impl InplaceOp1 for Shrink {
     fn name(&self) -> &'static str {
-        "sum of squares"
+        "weight decay"
+    }
+
+    fn cpu_fwd(&self, parameter: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let share = self.0 as f32;
+        for w in contiguous_mut(parameter, layout)? {
+            *w *= share;
+        }
+        Ok(())
+    }
+}
+
+/// `w -= rate direction`.
+struct Descend(f64);
+
+impl InplaceOp2 for Descend {
+    fn name(&self) -> &'static str {
+        "descent"
     }
 
     fn cpu_fwd(
         &self,
-        sum: &mut CpuStorage,
+        parameter: &mut CpuStorage,
         layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
+        direction: &CpuStorage,
+        direction_layout: &Layout,
     ) -> Result<()> {
-        let gradient = elements(gradient, gradient_layout)?;
-        for (sum, g) in contiguous_mut(sum, layout)?.iter_mut().zip(gradient) {
-            *sum += g * g;
+        let rate = self.0 as f32;
+        let direction = elements(direction, direction_layout)?;
+        for (w, d) in contiguous_mut(parameter, layout)?.iter_mut().zip(direction) {
+            *w -= rate * d;
         }
         Ok(())
     }

@@ -7,7 +7,9 @@ use plumbline_shared::preprocess::SIDE;
 use serde::{Deserialize, Serialize};
 
 use super::augment::Augmentation;
-use super::optimiser::Algorithm;
+use super::batches::Sampling;
+use super::loss::Loss;
+use super::optimiser::{Algorithm, Rule};
 
 /// A training procedure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,13 +37,36 @@ pub struct Round {
     pub optimiser: Algorithm,
     /// The step size (its largest, where the schedule changes it).
     pub learning_rate: f64,
+    /// Weight decay.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub weight_decay: f64,
+    /// Momentum of `sgd`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub momentum: f64,
+    /// What is made small.
+    #[serde(default)]
+    pub loss: Loss,
     /// How the step size changes over the round.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Films a batch, half of them positive, half negative; even.
+    /// How batches are drawn.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Films a batch; even where batches are balanced.
     pub batch: usize,
-    /// Epochs; validation follows each.
+    /// Epochs, at most; validation follows each.
     pub epochs: usize,
+    /// Ends the round after this many epochs without a better validation ROC-AUC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Share that a running average of the weights keeps at each step, such as 0.999: validation
+    /// and the best weights are then the average's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
+    /// A round of the last layer computes the frozen features of each film once, for this many
+    /// random placements, and draws from these.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub placements: usize,
     /// Films drawn an epoch; without, as many as the training set holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub films: Option<usize>,
@@ -94,8 +119,16 @@ impl Schedule {
     }
 }
 
-fn is_zero(value: &f32) -> bool {
-    *value == 0.0
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 fn field_side() -> usize {
@@ -163,33 +196,67 @@ impl Recipe {
             return Some(fault);
         }
         self.rounds.iter().enumerate().find_map(|(index, round)| {
-            let name = format!("round {}", index + 1);
-            if round.batch < 2 || !round.batch.is_multiple_of(2) {
-                Some(format!(
-                    "{name} has a batch of {}: give an even number",
-                    round.batch
-                ))
-            } else if round.epochs == 0 || round.films == Some(0) {
-                Some(format!("{name} has no epochs, or none with films"))
-            } else if round.side < 64 || !SIDE.is_multiple_of(round.side) {
-                Some(format!(
-                    "{name} has a side of {}: give 64, 128 or 256",
-                    round.side
-                ))
-            } else if !(0.0..=90.0).contains(&round.margin_degrees) {
-                Some(format!(
-                    "{name} has a margin of {} degrees",
-                    round.margin_degrees
-                ))
-            } else if !(round.learning_rate > 0.0 && round.learning_rate <= 10.0) {
-                Some(format!(
-                    "{name} has a learning rate of {}",
-                    round.learning_rate
-                ))
-            } else {
-                None
-            }
+            let fault = round.fault()?;
+            Some(format!("round {} has {fault}", index + 1))
         })
+    }
+}
+
+impl Round {
+    /// How parameters move.
+    pub fn rule(&self) -> Rule {
+        Rule {
+            algorithm: self.optimiser,
+            weight_decay: self.weight_decay,
+            momentum: self.momentum,
+        }
+    }
+
+    /// What is out of range, if anything.
+    fn fault(&self) -> Option<String> {
+        let halves = self.sampling == Sampling::Balanced;
+        if self.batch < 2 || (halves && !self.batch.is_multiple_of(2)) {
+            Some(format!("a batch of {}: give an even number", self.batch))
+        } else if self.epochs == 0 || self.films == Some(0) {
+            Some("no epochs, or none with films".into())
+        } else if self.patience == Some(0) {
+            Some("a patience of 0 epochs: give 1 or more, or leave it out".into())
+        } else if self.side < 64 || !SIDE.is_multiple_of(self.side) {
+            Some(format!("a side of {}: give 64, 128 or 256", self.side))
+        } else if !(0.0..=90.0).contains(&self.margin_degrees) {
+            Some(format!(
+                "a margin of {} degrees: give 0 to 90",
+                self.margin_degrees
+            ))
+        } else if !(self.learning_rate > 0.0 && self.learning_rate <= 10.0) {
+            Some(format!(
+                "a learning rate of {}: give up to 10",
+                self.learning_rate
+            ))
+        } else if !(0.0..=1.0).contains(&self.weight_decay) {
+            Some(format!(
+                "a weight decay of {}: give 0 to 1",
+                self.weight_decay
+            ))
+        } else if !(0.0..1.0).contains(&self.momentum) {
+            Some(format!(
+                "a momentum of {}: give 0 to less than 1",
+                self.momentum
+            ))
+        } else if self.momentum != 0.0 && self.optimiser != Algorithm::Sgd {
+            Some("a momentum, which only sgd takes; leave it out".into())
+        } else if self
+            .average
+            .is_some_and(|share| !(0.5..1.0).contains(&share))
+        {
+            Some("an average that keeps less than 0.5 or more than all".into())
+        } else if !(1..=64).contains(&self.placements) {
+            Some(format!("{} placements: give 1 to 64", self.placements))
+        } else if self.placements != 1 && self.train != Trained::LastLayer {
+            Some("placements, which only a round of the last layer takes; leave them out".into())
+        } else {
+            self.loss.fault()
+        }
     }
 }
 
@@ -236,6 +303,23 @@ mod tests {
         assert!(fault(&format!("{head}{round}batch = 4\nepochs = 1\nside = 100")).contains("128"));
         assert!(fault(&format!("{head}{round}batch = 4\nepoch = 1")).contains("epoch"));
         assert!(fault(&format!("{head}round = []")).contains("round"));
+        let whole = format!("{head}{round}batch = 4\nepochs = 1\n");
+        for (line, word) in [
+            ("momentum = 0.9", "only sgd"),
+            ("weight_decay = -0.1", "weight decay"),
+            ("patience = 0", "patience"),
+            ("average = 1.0", "average"),
+            ("placements = 3", "last layer"),
+            ("loss = { focal = -1.0 }", "focal"),
+            ("loss = { positive_weight = 0.0 }", "weight of positives"),
+            ("sampling = \"weighted\"", "weighted"),
+        ] {
+            let message = fault(&format!("{whole}{line}"));
+            assert!(
+                message.contains(word) && message.contains("recipe.toml"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

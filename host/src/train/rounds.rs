@@ -10,10 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::batches::{as_is, augmented, balanced_epoch};
+use super::average::AveragedWeights;
+use super::batches::{as_is, augmented};
 use super::checkpoint::{self, Checkpoint, Progress, replace_file};
 use super::films::{FilmsError, PreparedFilms};
-use super::loss::binary_cross_entropy;
+use super::frozen::FrozenFeatures;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
 use super::run::{Run, RunError};
@@ -75,8 +76,27 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
+/// What a training tells while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The frozen features of some films were computed.
+    Frozen {
+        /// How many.
+        films: usize,
+    },
+    /// A step was made.
+    Step {
+        /// Films in its batch.
+        films: usize,
+        /// Its loss.
+        loss: f32,
+    },
+    /// An epoch is over.
+    Epoch(&'a Epoch),
+}
+
 /// Trains `run` to its end, from its last checkpoint if it has one, else from `initial` weights
-/// if given. Tells `step` after each step (films seen, loss), and `done` after each epoch.
+/// if given, and tells `watch` how it goes.
 ///
 /// The result depends on the recipe, the films and the initial weights alone, not on interruptions
 /// or the number of threads.
@@ -88,8 +108,7 @@ pub fn train(
     training: &PreparedFilms,
     validation: &PreparedFilms,
     initial: Option<&Path>,
-    mut step: impl FnMut(usize, f32),
-    mut done: impl FnMut(&Epoch),
+    mut watch: impl FnMut(Event),
 ) -> Result<(), TrainError> {
     for (films, name) in [
         (training, "training films"),
@@ -114,11 +133,7 @@ pub fn train(
     }
     let trainer = Trainer::new(&run.recipe, training, validation)?;
     let mut epochs = Vec::new();
-    let mut start = Progress {
-        round: 0,
-        epoch: 0,
-        best: None,
-    };
+    let mut start = Progress::default();
     let mut saved = None;
     if run.checkpoint().exists() {
         let checkpoint = Checkpoint::read(&run.checkpoint())?;
@@ -130,46 +145,87 @@ pub fn train(
         trainer.parameters.load(initial)?;
     }
     for (index, round) in run.recipe.rounds.iter().enumerate().skip(start.round) {
-        let mut optimiser = trainer.optimiser(round)?;
-        let (mut first, mut best) = (0, None);
+        let mut progress = Progress {
+            round: index,
+            ..Progress::default()
+        };
+        let mut moving = Moving::new(round, &trainer)?;
         match saved.take() {
             Some(checkpoint) => {
-                checkpoint.apply(&trainer.parameters, &mut optimiser)?;
-                (first, best) = (start.epoch, start.best);
+                progress = checkpoint.progress;
+                checkpoint.apply(&trainer.parameters, &mut moving)?;
             }
-            None if index > 0 => trainer.parameters.load(&run.best_weights())?,
+            None if index > 0 => {
+                trainer.parameters.load(&run.best_weights())?;
+                moving = Moving::new(round, &trainer)?;
+            }
             None => {}
         }
-        for epoch in first..round.epochs {
+        let frozen = match round.train {
+            Trained::All => None,
+            Trained::LastLayer => Some(trainer.freeze(index, &mut watch)?),
+        };
+        while progress.epoch < round.epochs && !progress.exhausted(round) {
             let started = Instant::now();
-            let loss = trainer.epoch(index, epoch, &mut optimiser, &mut step)?;
-            let (validation_loss, auc) = trainer.validate(round.side)?;
-            let is_best = best.is_none_or(|best| auc > best);
+            let loss = trainer.epoch(progress, &mut moving, frozen.as_ref(), &mut watch)?;
+            let validate = || trainer.validate(round, frozen.as_ref());
+            let validated = match &moving.average {
+                None => validate()?,
+                Some(average) => average.in_place(&trainer.parameters, validate)?,
+            };
+            let (validation_loss, auc) = validated;
+            let is_best = progress.best.is_none_or(|best| auc > best);
+            progress.epoch += 1;
+            progress.since_best += 1;
             if is_best {
-                best = Some(auc);
-                replace_file(&run.best_weights(), |path| trainer.parameters.save(path))?;
+                progress.best = Some(auc);
+                progress.since_best = 0;
+                let save =
+                    || replace_file(&run.best_weights(), |path| trainer.parameters.save(path));
+                match &moving.average {
+                    None => save()?,
+                    Some(average) => average.in_place(&trainer.parameters, save)?,
+                }
             }
-            let epoch_done = Epoch {
+            let epoch = Epoch {
                 round: index + 1,
-                epoch: epoch + 1,
+                epoch: progress.epoch,
                 loss,
                 validation_loss,
                 validation_roc_auc: auc,
                 best: is_best,
                 seconds: started.elapsed().as_secs_f64(),
             };
-            done(&epoch_done);
-            epochs.push(epoch_done);
+            watch(Event::Epoch(&epoch));
+            epochs.push(epoch);
             run.record_epochs(&epochs)?;
-            let progress = Progress {
-                round: index,
-                epoch: epoch + 1,
-                best,
-            };
-            checkpoint::save(&run.checkpoint(), &trainer.parameters, &optimiser, progress)?;
+            checkpoint::save(&run.checkpoint(), &trainer.parameters, &moving, progress)?;
         }
     }
     Ok(())
+}
+
+/// What moves the weights in a round, and follows them.
+pub(super) struct Moving {
+    pub(super) optimiser: Optimiser,
+    pub(super) average: Option<AveragedWeights>,
+}
+
+impl Moving {
+    /// At the start of a round, from the weights as they are.
+    fn new(round: &Round, trainer: &Trainer) -> candle_core::Result<Self> {
+        let moved = match round.train {
+            Trained::All => trainer.parameters.trainable().collect(),
+            Trained::LastLayer => trainer.network.last_layer(&trainer.parameters),
+        };
+        let average = round.average;
+        Ok(Self {
+            optimiser: Optimiser::new(round.rule(), &moved)?,
+            average: average
+                .map(|decay| AveragedWeights::new(decay, &trainer.parameters))
+                .transpose()?,
+        })
+    }
 }
 
 /// A network in training with its films.
@@ -201,32 +257,86 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn optimiser(&self, round: &Round) -> candle_core::Result<Optimiser> {
-        let moved = match round.train {
-            Trained::All => self.parameters.trainable().collect(),
-            Trained::LastLayer => self.network.last_layer(&self.parameters),
-        };
-        Optimiser::new(round.optimiser, &moved)
-    }
-
-    /// One epoch; returns the mean loss.
-    fn epoch(
+    /// The frozen features of all films of a round.
+    fn freeze(
         &self,
         round_index: usize,
-        epoch: usize,
-        optimiser: &mut Optimiser,
-        step: &mut impl FnMut(usize, f32),
-    ) -> Result<f64, TrainError> {
+        watch: &mut impl FnMut(Event),
+    ) -> candle_core::Result<FrozenFeatures> {
         let round = &self.recipe.rounds[round_index];
-        let mut drawing = self.generator("batches", round_index, epoch);
-        let mut dropping = self.generator("dropout", round_index, epoch);
+        let features = |x: &Tensor| self.network.features(x, &mut Mode::Evaluation);
+        let mut done = |films| watch(Event::Frozen { films });
+        let place = |film: usize, placement: usize| {
+            let mut generator = self.generator("placement", film, placement);
+            self.recipe.augmentation.draw(&mut generator)
+        };
+        let device = self.parameters.device();
+        let mut frozen = FrozenFeatures::new(round.placements);
+        frozen.add_varied(
+            self.training,
+            round.side,
+            place,
+            device,
+            &features,
+            &mut done,
+        )?;
+        frozen.add_as_is(self.validation, round.side, device, &features, &mut done)?;
+        Ok(frozen)
+    }
+
+    /// The epoch that `progress` comes to; returns the mean loss.
+    fn epoch(
+        &self,
+        progress: Progress,
+        moving: &mut Moving,
+        frozen: Option<&FrozenFeatures>,
+        watch: &mut impl FnMut(Event),
+    ) -> Result<f64, TrainError> {
+        let round = &self.recipe.rounds[progress.round];
+        let mut drawing = self.generator("batches", progress.round, progress.epoch);
+        let mut dropping = self.generator("dropout", progress.round, progress.epoch);
         let labels = self.training.labels();
         let films = round.films.unwrap_or(labels.len());
         let clear = self.training.clear_of(round.margin_degrees);
-        let batches = balanced_epoch(labels, &clear, films, round.batch, &mut drawing);
-        let steps = batches.len() * round.epochs;
+        let batches = round
+            .sampling
+            .epoch(labels, &clear, films, round.batch, &mut drawing);
+        let (count, steps) = (batches.len(), batches.len() * round.epochs);
         let mut total = 0.0;
-        let count = batches.len();
+        let mut step = |index: usize, logit: Tensor, label: &Tensor| {
+            let loss = round.loss.of(&logit, label)?;
+            let value: f32 = loss.to_scalar()?;
+            if !value.is_finite() {
+                return Err(TrainError::Diverged {
+                    loss: value,
+                    step: index + 1,
+                    round: progress.round + 1,
+                    epoch: progress.epoch + 1,
+                });
+            }
+            let share = round.schedule.share(progress.epoch * count + index, steps);
+            let rate = round.learning_rate * share;
+            moving.optimiser.step(&loss.backward()?, rate)?;
+            if let Some(average) = &moving.average {
+                average.update(&self.parameters)?;
+            }
+            total += f64::from(value);
+            watch(Event::Step {
+                films: round.batch,
+                loss: value,
+            });
+            Ok(())
+        };
+        if let Some(frozen) = frozen {
+            for (index, batch) in batches.iter().enumerate() {
+                let features = frozen.draw(batch, &mut drawing, self.parameters.device())?;
+                let mut mode = Mode::Training(Some(&mut dropping));
+                let logits = self.network.head(&features, &mut mode)?;
+                let label = self.training.label_tensor(batch)?;
+                step(index, crate::nets::logit(&logits)?, &label)?;
+            }
+            return Ok(total / count as f64);
+        }
         std::thread::scope(|scope| {
             // Two batches are kept ready while the network works on a third.
             let (send, receive) = sync_channel(2);
@@ -242,64 +352,42 @@ impl<'a> Trainer<'a> {
             });
             for (index, batch) in receive.iter().enumerate() {
                 let (x, label) = batch.tensors(self.parameters.device())?;
-                let logit = self.training_logit(round, &x, &mut dropping)?;
-                let loss = binary_cross_entropy(&logit, &label)?;
-                let value: f32 = loss.to_scalar()?;
-                if !value.is_finite() {
-                    return Err(TrainError::Diverged {
-                        loss: value,
-                        step: index + 1,
-                        round: round_index + 1,
-                        epoch: epoch + 1,
-                    });
-                }
-                let share = round.schedule.share(epoch * count + index, steps);
-                optimiser.step(&loss.backward()?, round.learning_rate * share)?;
-                total += f64::from(value);
-                step(round.batch, value);
+                let mut mode = Mode::Training(Some(&mut dropping));
+                let logit = self.network.forward(&x, &mut mode)?.logit()?;
+                step(index, logit, &label)?;
             }
-            Ok(total / count as f64)
+            Ok(())
         })
-    }
-
-    fn training_logit(
-        &self,
-        round: &Round,
-        x: &Tensor,
-        dropping: &mut ChaCha8Rng,
-    ) -> candle_core::Result<Tensor> {
-        match round.train {
-            Trained::All => self
-                .network
-                .forward(x, &mut Mode::Training(Some(dropping)))?
-                .logit(),
-            Trained::LastLayer => {
-                let features = self.network.features(x, &mut Mode::Evaluation)?.detach();
-                let logits = self
-                    .network
-                    .head(&features, &mut Mode::Training(Some(dropping)))?;
-                crate::nets::logit(&logits)
-            }
-        }
+        .map(|()| total / count as f64)
     }
 
     /// Mean loss and ROC-AUC on the validation films.
-    fn validate(&self, side: usize) -> candle_core::Result<(f64, f64)> {
+    fn validate(
+        &self,
+        round: &Round,
+        frozen: Option<&FrozenFeatures>,
+    ) -> candle_core::Result<(f64, f64)> {
         let films = self.validation;
+        let device = self.parameters.device();
         let mut logits = Vec::with_capacity(films.len());
         let mut total = 0.0;
         for first in (0..films.len()).step_by(VALIDATION_BATCH) {
             let indices = first..(first + VALIDATION_BATCH).min(films.len());
             let count = indices.len();
-            let (x, label) = as_is(films, indices, side).tensors(self.parameters.device())?;
-            let logit = self
-                .network
-                .forward(&x, &mut Mode::Evaluation)?
-                .logit()?
-                .detach();
-            let loss: f32 = binary_cross_entropy(&logit, &label)?.to_scalar()?;
+            let label = films.label_tensor(&indices.clone().collect::<Vec<_>>())?;
+            let features = match frozen {
+                Some(frozen) => frozen.validation(indices, device)?,
+                None => {
+                    let (x, _) = as_is(films, indices, round.side).tensors(device)?;
+                    self.network.features(&x, &mut Mode::Evaluation)?
+                }
+            };
+            let outputs = self.network.head(&features, &mut Mode::Evaluation)?;
+            let logit = crate::nets::logit(&outputs)?.detach();
+            let loss: f32 = round.loss.of(&logit, &label)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
-            logits.extend(logit.to_vec1::<f32>()?.into_iter().map(f64::from));
+            let logit = logit.to_vec1::<f32>()?;
+            logits.extend(logit.into_iter().map(f64::from));
         }
         Ok((total / films.len() as f64, roc_auc(&logits, films.labels())))
     }
