@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::pack::pack;
 use super::progress::bar;
 use crate::cohort::Cohort;
+use crate::cohort::cache::PACKED;
 use crate::cohort::phantom::{self, Format, PhantomOptions};
 
 /// Arguments of `plumbline cohort`.
@@ -38,6 +40,12 @@ enum Command {
         /// Pixels along each edge of a film
         #[arg(long, default_value_t = 1024)]
         side: u32,
+    },
+    /// Pack a cohort's films as the networks see them, which `train`, `evaluate` and `export` else
+    /// do when they first need them
+    Pack {
+        /// The cohort's folder
+        folder: PathBuf,
     },
     /// Print a cohort's counts and Cobb angles
     Show {
@@ -78,6 +86,24 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             eprintln!(
                 "{films} films in {seconds:.1} s ({rate:.1} a second) in {}",
                 options.out.display()
+            );
+        }
+        Command::Pack { folder } => {
+            let cohort = Cohort::open(&folder)?;
+            let packed = folder.join(PACKED);
+            let Err(reason) = cohort.packed() else {
+                println!("{} holds all films already", packed.display());
+                return Ok(());
+            };
+            let built = pack(&cohort, &reason)?;
+            if built.unkept.is_none() {
+                println!("{} holds {} films", packed.display(), built.cache.len());
+            }
+            anyhow::ensure!(
+                built.failures.is_empty(),
+                "{} of the {} films cannot be used; the sentences above say why",
+                built.failures.len(),
+                built.cache.len()
             );
         }
         Command::Show { folder } => {
