@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
+use super::pack::pack;
 use super::progress::bar;
 use crate::cohort::Cohort;
+use crate::cohort::cache::PACKED;
 use crate::cohort::phantom::{self, Format, PhantomOptions};
 use crate::train::replace_file;
 
@@ -48,7 +50,13 @@ enum Command {
         #[arg(long, value_name = "FILMS", default_value_t = 0)]
         refused: u64,
     },
-    /// Print a cohort's counts and Cobb angles
+    /// Pack a cohort's films as the networks see them, which `train`, `evaluate` and `export` else
+    /// do when they first need them
+    Pack {
+        /// The cohort's folder
+        folder: PathBuf,
+    },
+    /// Print what a cohort holds, and films that look alike in different splits
     Show {
         /// The cohort's folder
         folder: PathBuf,
@@ -105,9 +113,36 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 options.out.display()
             );
         }
+        Command::Pack { folder } => {
+            let cohort = Cohort::open(&folder)?;
+            let packed = folder.join(PACKED);
+            let Err(reason) = cohort.packed() else {
+                println!("{} holds all films already", packed.display());
+                return Ok(());
+            };
+            let built = pack(&cohort, &reason)?;
+            if built.unkept.is_none() {
+                println!("{} holds {} films", packed.display(), built.cache.len());
+            }
+            anyhow::ensure!(
+                built.failures.is_empty(),
+                "{} of the {} films cannot be used; the sentences above say why",
+                built.failures.len(),
+                built.cache.len()
+            );
+        }
         Command::Show { folder } => {
-            let summary = Cohort::open(&folder)?.summary();
-            write!(std::io::stdout().lock(), "{summary}")?;
+            let cohort = Cohort::open(&folder)?;
+            let duplicates = match cohort.packed() {
+                Ok(cache) => cohort.near_duplicates(&cache),
+                Err(reason) => format!(
+                    "near-duplicates across splits: not checked, as {reason}; run `plumbline \
+                     cohort pack {}`\n",
+                    folder.display()
+                ),
+            };
+            let summary = cohort.summary();
+            write!(std::io::stdout().lock(), "{summary}\n{duplicates}")?;
         }
         Command::Sheet {
             folder,

@@ -1,5 +1,8 @@
 //! Where films come from: a folder of films and the manifest that says what they show.
 
+pub mod cache;
+pub mod duplicates;
+mod films;
 pub mod manifest;
 pub mod phantom;
 mod sheet;
@@ -10,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use plumbline_shared::manifest::sha256;
 
+pub use cache::{Built, Cache, CacheError, Unusable};
+pub use films::{FilmsError, prepare_file};
 pub use manifest::{
     Convexity, CurveType, Entry, MANIFEST, NO_FINDING, Projection, Refusal, Sex, Split,
 };
@@ -64,6 +69,7 @@ pub enum CohortError {
 /// A cohort on disk.
 #[derive(Debug, Clone)]
 pub struct Cohort {
+    folder: PathBuf,
     entries: Vec<Entry>,
     fingerprint: String,
 }
@@ -102,9 +108,15 @@ impl Cohort {
         }
         let fingerprint = sha256(&bytes);
         Ok(Self {
+            folder: folder.to_owned(),
             entries,
             fingerprint,
         })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// All films, in the manifest's order.
@@ -129,7 +141,41 @@ impl Cohort {
         &self.fingerprint
     }
 
-    /// Counts by split and label, and the Cobb angles.
+    /// The packed films of all entries, if they are there and fresh.
+    ///
+    /// # Errors
+    /// Why they must be packed first.
+    pub fn packed(&self) -> Result<Cache, Unusable> {
+        Cache::open(&self.folder, &self.films())
+    }
+
+    /// Packs the films of all entries, telling `done` after each.
+    ///
+    /// # Errors
+    /// If there is no room for them. Films that cannot be used are listed beside the rest, by
+    /// their place among the entries.
+    pub fn pack(&self, done: impl Fn() + Sync) -> Result<Built, CacheError> {
+        Cache::build(&self.folder, &self.films(), done)
+    }
+
+    /// The films' paths relative to the folder.
+    fn films(&self) -> Vec<PathBuf> {
+        let films = self.entries.iter().map(|entry| &entry.film);
+        films
+            .map(|film| film.strip_prefix(&self.folder).unwrap_or(film).to_owned())
+            .collect()
+    }
+
+    /// The films of different splits that look alike, in words.
+    pub fn near_duplicates(&self, cache: &Cache) -> String {
+        let films = self.entries.iter().map(|entry| cache.hash(&entry.film));
+        let hashes: Vec<_> = films.collect();
+        let pairs = duplicates::across_splits(&self.entries, &hashes);
+        let unchecked = hashes.iter().filter(|hash| hash.is_none()).count();
+        duplicates::report(&self.entries, &pairs, unchecked)
+    }
+
+    /// Counts by split and each property, and the Cobb angles.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.entries)
     }

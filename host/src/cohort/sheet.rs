@@ -5,8 +5,7 @@ use plumbline_shared::preprocess::SIDE;
 use plumbline_shared::text::Pen;
 use rayon::prelude::*;
 
-use super::{Cohort, Convexity, Entry, Refusal};
-use crate::train::{FilmsError, prepare_file};
+use super::{Cohort, Convexity, Entry, FilmsError, Refusal, prepare_file};
 
 /// Pixels around and between films, and below each for its caption.
 const GAP: u32 = 10;

@@ -20,7 +20,7 @@ mod run;
 pub use augment::Augmentation;
 pub use batches::Sampling;
 pub use checkpoint::replace_file;
-pub use films::{FilmsError, PreparedFilms, prepare_file};
+pub use films::PreparedFilms;
 pub use loss::Loss;
 pub use optimiser::{Algorithm, Optimiser, Rule};
 pub use recipe::{Recipe, RecipeError, Round, Schedule, Trained};

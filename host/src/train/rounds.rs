@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::average::AveragedWeights;
 use super::batches::{as_is, augmented};
 use super::checkpoint::{self, Checkpoint, Progress, replace_file};
-use super::films::{FilmsError, PreparedFilms};
+use super::films::PreparedFilms;
 use super::frozen::FrozenFeatures;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
@@ -43,9 +43,6 @@ pub enum TrainError {
     /// A set of films lacks positives or negatives.
     #[error("the {0} must hold positives and negatives; give another cohort or recipe")]
     OneClass(&'static str),
-    /// A film.
-    #[error(transparent)]
-    Films(#[from] FilmsError),
     /// The run's folder.
     #[error(transparent)]
     Run(#[from] RunError),
