@@ -51,6 +51,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         preprocessing: FINGERPRINT.to_owned(),
         initial_weights,
         plumbline: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("PLUMBLINE_REVISION").map(str::to_owned),
     };
     let run = Run::begin(&args.out, recipe, record, args.resume)?;
     let cache = Arc::new(packed(&cohort)?);
@@ -89,22 +90,24 @@ fn work(
         }
         Event::Epoch(epoch) => {
             best = format!(", ROC-AUC {:.4}", epoch.validation_roc_auc);
-            bar.suspend(|| {
-                println!(
-                    "round {} epoch {}: loss {:.4}, validation loss {:.4}, ROC-AUC {:.4}{}, {:.0} s",
-                    epoch.round,
-                    epoch.epoch,
-                    epoch.loss,
-                    epoch.validation_loss,
-                    epoch.validation_roc_auc,
-                    if epoch.best { " (best)" } else { "" },
-                    epoch.seconds
-                );
-            });
+            bar.suspend(|| println!("{epoch}"));
+            // The epoch is recorded all the same.
+            let _ = run.log(&epoch.to_string());
         }
     };
-    train(run, training, validation, init, watch)?;
+    run.log(&format!(
+        "{} training and {} validation films, {} threads",
+        training.len(),
+        validation.len(),
+        rayon::current_num_threads()
+    ))?;
+    let result = train(run, training, validation, init, watch);
     bar.finish_and_clear();
+    match &result {
+        Ok(()) => run.log("finished")?,
+        Err(error) => run.log(&format!("stopped: {error}"))?,
+    }
+    result?;
     println!("the best weights are {}", run.best_weights().display());
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! Training: a recipe, a cohort and a seed to a run.
 //!
 //! A run is a folder: `recipe.toml` and `run.json` (what was trained on what), `epochs.csv` (one
-//! line an epoch), `best.safetensors` (the best epoch's weights by validation ROC-AUC) and, while
-//! it is going on, `checkpoint.safetensors` (everything needed to go on after the last whole
-//! epoch).
+//! line an epoch), `curves.svg` and a TensorBoard event file (the same to look at), `train.log`,
+//! `best.safetensors` (the best epoch's weights by validation ROC-AUC) and `checkpoint.safetensors`
+//! (everything needed to go on after the last whole epoch).
 
 mod augment;
 mod average;
 mod batches;
 mod checkpoint;
+mod curves;
 mod films;
 mod frozen;
 mod loss;
@@ -16,6 +17,7 @@ mod optimiser;
 mod recipe;
 mod rounds;
 mod run;
+mod tensorboard;
 
 pub use augment::Augmentation;
 pub use batches::Sampling;

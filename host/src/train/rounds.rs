@@ -1,8 +1,9 @@
 //! The rounds and epochs of a run.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
@@ -69,8 +70,26 @@ pub struct Epoch {
     pub validation_roc_auc: f64,
     /// Whether it is the best of its round so far.
     pub best: bool,
+    /// When it was over, in seconds since 1970.
+    pub ended: f64,
     /// Wall-clock seconds, validation included.
     pub seconds: f64,
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "round {} epoch {}: loss {:.4}, validation loss {:.4}, ROC-AUC {:.4}{}, {:.0} s",
+            self.round,
+            self.epoch,
+            self.loss,
+            self.validation_loss,
+            self.validation_roc_auc,
+            if self.best { " (best)" } else { "" },
+            self.seconds
+        )
+    }
 }
 
 /// What a training tells while it goes on.
@@ -191,6 +210,9 @@ pub fn train(
                 validation_loss,
                 validation_roc_auc: auc,
                 best: is_best,
+                ended: SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0.0, |since| since.as_secs_f64()),
                 seconds: started.elapsed().as_secs_f64(),
             };
             watch(Event::Epoch(&epoch));

@@ -1,15 +1,18 @@
 //! A run's folder.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::replace_file;
+use super::curves::curves;
 use super::recipe::{Recipe, RecipeError};
 use super::rounds::Epoch;
+use super::tensorboard;
 use crate::nets::{Network, Parameters, WeightsError};
 
 /// Why a run's folder cannot be used.
@@ -65,6 +68,8 @@ pub struct Record {
     pub initial_weights: Option<String>,
     /// The program's version.
     pub plumbline: String,
+    /// The git revision of its sources, where it was built in a repository.
+    pub revision: Option<String>,
 }
 
 /// A run's folder with its recipe.
@@ -103,8 +108,16 @@ impl Run {
             if run.recipe != recipe {
                 return Err(different("recipe"));
             }
-            if run.record != record {
+            let same_revision = Record {
+                revision: run.record.revision.clone(),
+                ..record.clone()
+            };
+            if run.record != same_revision {
                 return Err(different("cohort, initial weights or version"));
+            }
+            if run.record != record {
+                let revision = record.revision.as_deref().unwrap_or("unknown");
+                run.log(&format!("goes on at revision {revision}"))?;
             }
             return Ok(run);
         }
@@ -122,10 +135,10 @@ impl Run {
             what,
         };
         let recipe = toml::to_string(&run.recipe).map_err(|error| malformed(error.to_string()))?;
-        run.replace("recipe.toml", &recipe)?;
+        run.replace("recipe.toml", recipe.as_bytes())?;
         let record =
             serde_json::to_string_pretty(&run.record).map_err(|e| malformed(e.to_string()))?;
-        run.replace("run.json", &record)?;
+        run.replace("run.json", record.as_bytes())?;
         Ok(run)
     }
 
@@ -188,30 +201,48 @@ impl Run {
             })
     }
 
-    /// Replaces the record of epochs.
+    /// Replaces the record of epochs: the table, the curves and TensorBoard's events.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn record_epochs(&self, epochs: &[Epoch]) -> Result<(), RunError> {
+        let malformed = |name: &str| {
+            let path = self.folder.join(name);
+            move |what: String| RunError::Malformed { path, what }
+        };
         let mut table = csv::Writer::from_writer(Vec::new());
-        let path = || self.folder.join("epochs.csv");
         for epoch in epochs {
             table
                 .serialize(epoch)
-                .map_err(|error| RunError::Malformed {
-                    path: path(),
-                    what: error.to_string(),
-                })?;
+                .map_err(|error| malformed("epochs.csv")(error.to_string()))?;
         }
-        let text = table.into_inner().map_err(|error| RunError::Malformed {
-            path: path(),
-            what: error.to_string(),
-        })?;
-        self.replace("epochs.csv", &String::from_utf8_lossy(&text))
+        let table = table
+            .into_inner()
+            .map_err(|error| malformed("epochs.csv")(error.to_string()))?;
+        self.replace("epochs.csv", &table)?;
+        let curves = curves(epochs).map_err(|error| malformed("curves.svg")(error.to_string()))?;
+        self.replace("curves.svg", curves.as_bytes())?;
+        self.replace(tensorboard::EVENTS, &tensorboard::file(epochs))
     }
 
-    fn replace(&self, name: &str, text: &str) -> Result<(), RunError> {
+    /// Adds a line to the run's log, with the time.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn log(&self, line: &str) -> Result<(), RunError> {
+        let path = self.folder.join("train.log");
+        let time = humantime::format_rfc3339_seconds(SystemTime::now());
+        let mut options = OpenOptions::new();
+        options
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| writeln!(file, "{time} {line}"))
+            .map_err(file_error(&path))
+    }
+
+    fn replace(&self, name: &str, content: &[u8]) -> Result<(), RunError> {
         let path = self.folder.join(name);
-        replace_file(&path, |temporary| fs::write(temporary, text)).map_err(file_error(&path))
+        replace_file(&path, |temporary| fs::write(temporary, content)).map_err(file_error(&path))
     }
 }
