@@ -1,6 +1,7 @@
 //! Where films come from: a folder of films and the manifest that says what they show.
 
 pub mod manifest;
+mod newlines;
 pub mod phantom;
 mod split;
 mod summary;
@@ -12,6 +13,7 @@ use plumbline_shared::manifest::sha256;
 pub use manifest::{
     Convexity, CurveType, Entry, MANIFEST, NO_FINDING, Projection, Refusal, Sex, Split,
 };
+pub use split::Shares;
 pub use summary::Summary;
 
 /// Why a cohort cannot be opened.
