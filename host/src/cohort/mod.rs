@@ -1,5 +1,6 @@
 //! Where films come from: a folder of films and the manifest that says what they show.
 
+pub mod import;
 pub mod manifest;
 mod newlines;
 pub mod phantom;

@@ -1,5 +1,7 @@
 //! `plumbline cohort`.
 
+mod import;
+
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -39,6 +41,8 @@ enum Command {
         #[arg(long, default_value_t = 1024)]
         side: u32,
     },
+    /// Make a cohort of films that others have collected
+    Import(import::ImportArgs),
     /// Print a cohort's counts and Cobb angles
     Show {
         /// The cohort's folder
@@ -80,6 +84,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 options.out.display()
             );
         }
+        Command::Import(args) => import::run(args)?,
         Command::Show { folder } => {
             let summary = Cohort::open(&folder)?.summary();
             write!(std::io::stdout().lock(), "{summary}")?;
