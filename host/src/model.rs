@@ -7,12 +7,12 @@ use plumbline_shared::bundle::{Bundle, BundleError, Reading};
 use plumbline_shared::decision::{Decision, DecisionError};
 use plumbline_shared::gradcam::{Head, HeadError, Linear, grad_cam};
 use plumbline_shared::manifest::Architecture;
-use plumbline_shared::preprocess::SIDE;
+use plumbline_shared::preprocess::{SIDE, tensor};
 use rayon::prelude::*;
 
-use crate::cohort::Entry;
+use crate::cohort::{Cache, Entry, FilmsError};
 use crate::nets::{Mode, Network, Parameters, WeightsError};
-use crate::train::{FilmsError, Run, RunError, prepare_file};
+use crate::train::{Run, RunError};
 
 /// The probability from which a run's network calls a film positive. Its batches are half
 /// positive, so its own boundary is one half; an exported bundle carries a calibrated one.
@@ -169,19 +169,20 @@ pub enum ScoreError {
     Model(#[from] Box<ModelError>),
 }
 
-/// The model's decision on each film, in order, on all cores; tells `done` after each.
+/// The model's decision on each film of `cache`, in order, on all cores; tells `done` after each.
 ///
 /// # Errors
 /// The first film that cannot be read, or the model's.
 pub fn score(
     model: &Model,
+    cache: &Cache,
     entries: &[&Entry],
     done: impl Fn() + Sync,
 ) -> Result<Vec<Decision>, ScoreError> {
     entries
         .par_iter()
         .map(|entry| {
-            let tensor = prepare_file(&entry.film)?.tensor();
+            let tensor = tensor(cache.grey(cache.place(&entry.film)?));
             let decision = model.read(&tensor).map_err(Box::new)?.decision;
             done();
             Ok(decision)

@@ -59,13 +59,18 @@ impl Prepared {
     /// The networks' input: 3 x 256 x 256, three equal channels from 0 to 1, normalised by
     /// [`MEAN`] and [`DEVIATION`].
     pub fn tensor(&self) -> Vec<f32> {
-        let mut tensor = Vec::with_capacity(3 * self.grey.len());
-        for (mean, deviation) in MEAN.into_iter().zip(DEVIATION) {
-            let normalised = |grey: &u16| (f32::from(*grey) / 65535.0 - mean) / deviation;
-            tensor.extend(self.grey.iter().map(normalised));
-        }
-        tensor
+        tensor(&self.grey)
     }
+}
+
+/// The networks' input for 256 x 256 greys, as [`Prepared::tensor`] gives it.
+pub fn tensor(grey: &[u16]) -> Vec<f32> {
+    let mut tensor = Vec::with_capacity(3 * grey.len());
+    for (mean, deviation) in MEAN.into_iter().zip(DEVIATION) {
+        let normalised = |grey: &u16| (f32::from(*grey) / 65535.0 - mean) / deviation;
+        tensor.extend(grey.iter().map(normalised));
+    }
+    tensor
 }
 
 /// Letterboxes `film` to a square and averages it down (or spreads it up) to 256 x 256.

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::model::ModelArgs;
+use super::pack::packed;
 use super::progress::bar;
 use crate::cohort::{Cohort, Split};
 use crate::evaluate::{Measures, Scored};
@@ -70,8 +71,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
 
+    let cache = packed(&cohort)?;
     let bar = bar(entries.len() as u64, "films");
-    let scores = crate::model::score(&model, &entries, || bar.inc(1))?;
+    let scores = crate::model::score(&model, &cache, &entries, || bar.inc(1))?;
     bar.finish_and_clear();
     let mut table = csv::Writer::from_writer(Vec::new());
     for ((entry, label), decision) in entries.iter().zip(&labels).zip(&scores) {

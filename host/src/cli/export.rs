@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueEnum;
 
+use super::pack::packed;
 use super::progress::bar;
-use crate::cohort::{Cohort, Split};
+use crate::cohort::{Cache, Cohort, Split};
 use crate::evaluate::{Measures, Scored, roc_auc, youden_threshold};
 use crate::export::{About, Card, Precision, onnx, weights, write_bundle};
 use crate::model::{Model, score};
@@ -49,6 +50,7 @@ enum Stored {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let run = Run::open(&args.run)?;
     let cohort = Cohort::open(&args.calibrate)?;
+    let cache = packed(&cohort)?;
     let architecture = run.recipe.architecture;
     let precision = match args.precision {
         Stored::F32 => Precision::F32,
@@ -81,12 +83,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let provisional = provisional.path().join("bundle");
     write(&provisional, 0.5, "")?;
     let bundle = Model::from_bundle(&provisional)?;
-    let validation = scored(&bundle, &cohort, Split::Val)?;
+    let validation = scored(&bundle, &cohort, &cache, Split::Val)?;
     let threshold = youden_threshold(&validation.probabilities, &validation.labels)
         .context("the calibration cohort's val films are of one class only; give another cohort")?
         .clamp(1e-6, 1.0 - 1e-6);
-    let test = scored(&bundle, &cohort, Split::Test)?;
-    let float = scored(&Model::from_run(&args.run)?, &cohort, Split::Test)?;
+    let test = scored(&bundle, &cohort, &cache, Split::Test)?;
+    let float = scored(&Model::from_run(&args.run)?, &cohort, &cache, Split::Test)?;
     let measures = Measures::new(&test, threshold);
     let card = Card {
         model: &name,
@@ -117,10 +119,10 @@ fn folder_name(out: &Path) -> anyhow::Result<String> {
         .to_owned())
 }
 
-fn scored(model: &Model, cohort: &Cohort, split: Split) -> anyhow::Result<Scored> {
+fn scored(model: &Model, cohort: &Cohort, cache: &Cache, split: Split) -> anyhow::Result<Scored> {
     let (entries, labels) = cohort.labelled(Some(split));
     let bar = bar(entries.len() as u64, split.name());
-    let decisions = score(model, &entries, || bar.inc(1))?;
+    let decisions = score(model, cache, &entries, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(Scored {
         probabilities: decisions

@@ -4,6 +4,7 @@ mod cohort;
 mod evaluate;
 mod export;
 mod model;
+mod pack;
 mod predict;
 mod progress;
 mod train;

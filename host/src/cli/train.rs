@@ -1,14 +1,16 @@
 //! `plumbline train`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
 
+use super::pack::packed;
 use super::progress::bar;
-use crate::cohort::{Cohort, Split};
+use crate::cohort::{Cache, Cohort, Split};
 use crate::train::{Epoch, PreparedFilms, Recipe, Record, Run, train};
 
 /// Arguments of `plumbline train`.
@@ -51,8 +53,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         plumbline: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let run = Run::begin(&args.out, recipe, record, args.resume)?;
-    let training = load(&cohort, Split::Train, "training")?;
-    let validation = load(&cohort, Split::Val, "validation")?;
+    let cache = Arc::new(packed(&cohort)?);
+    let training = films(&cohort, &cache, Split::Train, "training")?;
+    let validation = films(&cohort, &cache, Split::Val, "validation")?;
     let init = args.init;
     // Candle's backward pass calls itself once for every operation of the network.
     let thread = std::thread::Builder::new()
@@ -105,8 +108,13 @@ fn films_in_all(recipe: &Recipe, training: usize) -> u64 {
         .sum()
 }
 
-/// The prepared films of one split.
-pub fn load(cohort: &Cohort, split: Split, name: &str) -> anyhow::Result<PreparedFilms> {
+/// The labelled films of one split.
+fn films(
+    cohort: &Cohort,
+    cache: &Arc<Cache>,
+    split: Split,
+    name: &str,
+) -> anyhow::Result<PreparedFilms> {
     let (entries, labels) = cohort.labelled(Some(split));
     if entries.is_empty() {
         bail!(
@@ -114,10 +122,7 @@ pub fn load(cohort: &Cohort, split: Split, name: &str) -> anyhow::Result<Prepare
             split.name()
         );
     }
-    let bar = bar(entries.len() as u64, &format!("{name} films read"));
-    let films = PreparedFilms::load(&entries, labels, || bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(films)
+    Ok(PreparedFilms::new(Arc::clone(cache), &entries, labels)?)
 }
 
 fn digest(file: &Path) -> anyhow::Result<String> {

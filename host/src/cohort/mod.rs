@@ -1,5 +1,8 @@
 //! Where films come from: a folder of films and the manifest that says what they show.
 
+pub mod cache;
+pub mod duplicates;
+mod films;
 pub mod import;
 pub mod manifest;
 mod newlines;
@@ -11,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use plumbline_shared::manifest::sha256;
 
+pub use cache::{Built, Cache, CacheError, Unusable};
+pub use films::{FilmsError, prepare_file};
 pub use manifest::{
     Convexity, CurveType, Entry, MANIFEST, NO_FINDING, Projection, Refusal, Sex, Split,
 };
@@ -66,6 +71,7 @@ pub enum CohortError {
 /// A cohort on disk.
 #[derive(Debug, Clone)]
 pub struct Cohort {
+    folder: PathBuf,
     entries: Vec<Entry>,
     fingerprint: String,
 }
@@ -104,9 +110,15 @@ impl Cohort {
         }
         let fingerprint = sha256(&bytes);
         Ok(Self {
+            folder: folder.to_owned(),
             entries,
             fingerprint,
         })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// All films, in the manifest's order.
@@ -129,6 +141,31 @@ impl Cohort {
     /// SHA-256 of the manifest, in hexadecimal.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The packed films of all entries, if they are there and fresh.
+    ///
+    /// # Errors
+    /// Why they must be packed first.
+    pub fn packed(&self) -> Result<Cache, Unusable> {
+        Cache::open(&self.folder, &self.films())
+    }
+
+    /// Packs the films of all entries, telling `done` after each.
+    ///
+    /// # Errors
+    /// If there is no room for them. Films that cannot be used are listed beside the rest, by
+    /// their place among the entries.
+    pub fn pack(&self, done: impl Fn() + Sync) -> Result<Built, CacheError> {
+        Cache::build(&self.folder, &self.films(), done)
+    }
+
+    /// The films' paths relative to the folder.
+    fn films(&self) -> Vec<PathBuf> {
+        let films = self.entries.iter().map(|entry| &entry.film);
+        films
+            .map(|film| film.strip_prefix(&self.folder).unwrap_or(film).to_owned())
+            .collect()
     }
 
     /// Counts by split and label, and the Cobb angles.

@@ -1,54 +1,14 @@
-//! Films prepared once and held in memory for all epochs.
+//! The films that a network learns from or is measured on.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use plumbline_shared::decode::{DecodeError, decode};
-use plumbline_shared::preprocess::{Prepared, prepare};
-use rayon::prelude::*;
+use crate::cohort::{Cache, Entry, FilmsError};
 
-use crate::cohort::Entry;
-
-/// Why a cohort's film could not be prepared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FilmsError {
-    /// The file could not be read.
-    #[error("cannot read the film {path}: {source}")]
-    Unreadable {
-        /// The film.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not a film.
-    #[error("cannot use the film {path}: {source}")]
-    Undecodable {
-        /// The film.
-        path: PathBuf,
-        /// Why.
-        source: DecodeError,
-    },
-}
-
-/// Decodes and prepares one film of a cohort.
-///
-/// # Errors
-/// If the file cannot be read or is not a film.
-pub fn prepare_file(path: &Path) -> Result<Prepared, FilmsError> {
-    let bytes = std::fs::read(path).map_err(|source| FilmsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let film = decode(&bytes).map_err(|source| FilmsError::Undecodable {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(prepare(&film))
-}
-
-/// Films as the networks see them, 256 x 256, with their labels.
+/// Films as the networks see them, 256 x 256, with their labels; the pixels stay in the cohort's
+/// packed films.
 pub struct PreparedFilms {
-    films: Vec<Vec<u16>>,
+    cache: Arc<Cache>,
+    places: Vec<usize>,
     labels: Vec<bool>,
     cobb_degrees: Vec<Option<f32>>,
 }
@@ -57,40 +17,32 @@ pub struct PreparedFilms {
 const POSITIVE_DEGREES: f32 = 10.0;
 
 impl PreparedFilms {
-    /// Decodes and prepares the films of `entries`, which have these `labels`, on all cores,
-    /// telling `done` after each.
+    /// The films of `entries`, which have these `labels`, in the cohort's packed films.
     ///
     /// # Errors
     /// The first film that cannot be used, in the cohort's order.
-    pub fn load(
+    pub fn new(
+        cache: Arc<Cache>,
         entries: &[&Entry],
         labels: Vec<bool>,
-        done: impl Fn() + Sync,
     ) -> Result<Self, FilmsError> {
-        let films = entries
-            .par_iter()
-            .map(|entry| {
-                let grey = prepare_file(&entry.film)?.grey().to_vec();
-                done();
-                Ok(grey)
-            })
-            .collect::<Result<_, _>>()?;
-        let cobb_degrees = entries.iter().map(|entry| entry.cobb_degrees).collect();
+        let places = entries.iter().map(|entry| cache.place(&entry.film));
         Ok(Self {
-            films,
+            places: places.collect::<Result<_, _>>()?,
+            cobb_degrees: entries.iter().map(|entry| entry.cobb_degrees).collect(),
+            cache,
             labels,
-            cobb_degrees,
         })
     }
 
     /// How many films there are.
     pub fn len(&self) -> usize {
-        self.films.len()
+        self.places.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.films.is_empty()
+        self.places.is_empty()
     }
 
     /// The labels in order.
@@ -112,6 +64,6 @@ impl PreparedFilms {
 
     /// Film `index`, 256 x 256, 0 to 65535.
     pub fn grey(&self, index: usize) -> &[u16] {
-        &self.films[index]
+        self.cache.grey(self.places[index])
     }
 }

@@ -17,7 +17,7 @@ mod run;
 
 pub use augment::Augmentation;
 pub use checkpoint::replace_file;
-pub use films::{FilmsError, PreparedFilms, prepare_file};
+pub use films::PreparedFilms;
 pub use loss::binary_cross_entropy;
 pub use optimiser::{Algorithm, Optimiser};
 pub use recipe::{Recipe, RecipeError, Round, Schedule, Trained};

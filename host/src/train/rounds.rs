@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::batches::{as_is, augmented, balanced_epoch};
 use super::checkpoint::{self, Checkpoint, Progress, replace_file};
-use super::films::{FilmsError, PreparedFilms};
+use super::films::PreparedFilms;
 use super::loss::binary_cross_entropy;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
@@ -42,9 +42,6 @@ pub enum TrainError {
     /// A set of films lacks positives or negatives.
     #[error("the {0} must hold positives and negatives; give another cohort or recipe")]
     OneClass(&'static str),
-    /// A film.
-    #[error(transparent)]
-    Films(#[from] FilmsError),
     /// The run's folder.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::pack::pack;
 use super::progress::bar;
 use crate::cohort::Cohort;
+use crate::cohort::cache::PACKED;
 use crate::cohort::phantom::{self, Format, PhantomOptions};
 
 /// Arguments of `plumbline cohort`.
@@ -43,6 +45,12 @@ enum Command {
     },
     /// Make a cohort of films that others have collected
     Import(import::ImportArgs),
+    /// Pack a cohort's films as the networks see them, which `train`, `evaluate` and `export` else
+    /// do when they first need them
+    Pack {
+        /// The cohort's folder
+        folder: PathBuf,
+    },
     /// Print a cohort's counts and Cobb angles
     Show {
         /// The cohort's folder
@@ -85,6 +93,24 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             );
         }
         Command::Import(args) => import::run(args)?,
+        Command::Pack { folder } => {
+            let cohort = Cohort::open(&folder)?;
+            let packed = folder.join(PACKED);
+            let Err(reason) = cohort.packed() else {
+                println!("{} holds all films already", packed.display());
+                return Ok(());
+            };
+            let built = pack(&cohort, &reason)?;
+            if built.unkept.is_none() {
+                println!("{} holds {} films", packed.display(), built.cache.len());
+            }
+            anyhow::ensure!(
+                built.failures.is_empty(),
+                "{} of the {} films cannot be used; the sentences above say why",
+                built.failures.len(),
+                built.cache.len()
+            );
+        }
         Command::Show { folder } => {
             let summary = Cohort::open(&folder)?.summary();
             write!(std::io::stdout().lock(), "{summary}")?;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cohort::cache::CacheError;
+
 /// Why films cannot be imported. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,6 +96,9 @@ pub enum ImportError {
         /// The first of them, and why.
         first: String,
     },
+    /// The films cannot be packed.
+    #[error(transparent)]
+    Pack(#[from] CacheError),
     /// A file cannot be written.
     #[error("cannot write {}: {source}; check the space and the rights there", file.display())]
     Write {

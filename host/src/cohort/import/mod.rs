@@ -25,13 +25,13 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::Serialize;
 
+use super::cache::Cache;
+use super::films::FilmsError;
 use super::manifest::{self, MANIFEST, NO_FINDING, Projection, Refusal, Row, Sex, Split};
 use super::phantom::Dice;
 use super::split::{self, Shares};
-use crate::train::{FilmsError, prepare_file};
 use draft::Draft;
 pub use error::ImportError;
 pub use rejects::REJECTS;
@@ -207,25 +207,24 @@ pub fn import(
     let sources = options.sources.iter().map(|source| Source::open(source));
     let sources = sources.collect::<Result<Vec<_>, _>>()?;
     let draft = Draft::begin(&options.out, &sources)?;
-    let Gathered {
-        films,
-        mut rejects,
-        notes,
-    } = match &options.format {
+    let mut gathered = match &options.format {
         Format::PadChest => padchest::read(&sources),
         Format::OpenI => openi::read(&sources),
         Format::Nih => nih::read(&sources),
         Format::Folder { positive } => folder::read(&sources, positive.as_deref()),
         Format::Dicom { labels } => dicom::read(&sources, labels),
     }?;
-    let films = without_duplicates(films, &mut rejects);
-    let films = of_wanted_views(films, options.lateral, &mut rejects);
+    let films = without_duplicates(&mut gathered);
+    let films = of_wanted_views(films, options.lateral, &mut gathered);
     progress(Step::Found(films.len() as u64));
     let films = place(&draft, &sources, films, options.copy)?;
-    let films = decodable(&draft, films, options.copy, &mut rejects, || {
+    let films = pack(&draft, films, options.copy, &mut gathered, || {
         progress(Step::Decoded);
     })?;
-    let rows = split(films, options, &mut rejects);
+    let rows = split(films, options, &mut gathered);
+    let Gathered {
+        mut rejects, notes, ..
+    } = gathered;
     rejects.sort_by(|a, b| (&a.origin.file, a.origin.line).cmp(&(&b.origin.file, b.origin.line)));
     if rows.is_empty() {
         return Err(match rejects.first() {
@@ -243,11 +242,11 @@ pub fn import(
 }
 
 /// The first of films that are one and the same file or instance.
-fn without_duplicates(films: Vec<Found>, rejects: &mut Vec<Reject>) -> Vec<Found> {
-    let mut kept: Vec<Found> = Vec::with_capacity(films.len());
+fn without_duplicates(gathered: &mut Gathered) -> Vec<Found> {
+    let mut kept: Vec<Found> = Vec::with_capacity(gathered.films.len());
     // Where in `kept` what is known by a name is.
     let mut firsts: HashMap<String, usize> = HashMap::new();
-    for film in films {
+    for film in std::mem::take(&mut gathered.films) {
         let file = film.located.file.display().to_string();
         let names = [Some(file), film.instance.clone()];
         let names: Vec<String> = names.into_iter().flatten().collect();
@@ -265,26 +264,19 @@ fn without_duplicates(films: Vec<Found>, rejects: &mut Vec<Reject>) -> Vec<Found
             true => Reason::Duplicate(named),
             false => Reason::Conflict(named),
         };
-        rejects.push(Reject {
-            origin: film.origin,
-            film: film.located.path,
-            reason,
-        });
+        gathered.reject(film.origin, &film.located.path, reason);
     }
     kept
 }
 
 /// Frontal films, those of unknown projection, and lateral ones where they are asked for.
-fn of_wanted_views(films: Vec<Found>, lateral: bool, rejects: &mut Vec<Reject>) -> Vec<Found> {
-    let is_unwanted = |film: &mut Found| !lateral && film.projection == Some(Projection::Lateral);
-    let mut films = films;
-    let unwanted = films.extract_if(.., is_unwanted).map(|film| Reject {
-        origin: film.origin,
-        film: film.located.path,
-        reason: Reason::Lateral,
-    });
-    rejects.extend(unwanted);
-    films
+fn of_wanted_views(films: Vec<Found>, lateral: bool, gathered: &mut Gathered) -> Vec<Found> {
+    let is_wanted = |film: &Found| lateral || film.projection != Some(Projection::Lateral);
+    let (wanted, others): (Vec<_>, Vec<_>) = films.into_iter().partition(is_wanted);
+    for film in others {
+        gathered.reject(film.origin, &film.located.path, Reason::Lateral);
+    }
+    wanted
 }
 
 /// A film with its path in the cohort's folder.
@@ -318,47 +310,43 @@ fn place(
     films.into_iter().enumerate().map(place).collect()
 }
 
-/// The films that can be decoded, telling `done` after each.
-fn decodable(
+/// Packs the films, telling `done` after each, and leaves out those that cannot be decoded.
+fn pack(
     draft: &Draft,
     films: Vec<Placed>,
     copied: bool,
-    rejects: &mut Vec<Reject>,
+    gathered: &mut Gathered,
     done: impl Fn() + Sync,
 ) -> Result<Vec<Placed>, ImportError> {
-    let failures: Vec<Option<FilmsError>> = films
-        .par_iter()
-        .map(|(name, _)| {
-            let failure = prepare_file(&draft.folder().join(name)).err();
-            done();
-            failure
-        })
-        .collect();
+    let names: Vec<PathBuf> = films.iter().map(|(name, _)| name.into()).collect();
+    let built = Cache::build(draft.folder(), &names, done)?;
+    if let Some(why) = &built.unkept {
+        gathered.notes.push(format!(
+            "the packed films could not be kept ({why}): `plumbline cohort pack` makes them again"
+        ));
+    }
+    let mut failures: BTreeMap<usize, FilmsError> = built.failures.into_iter().collect();
     let mut kept = Vec::with_capacity(films.len());
-    for ((name, film), failure) in films.into_iter().zip(failures) {
-        let Some(failure) = failure else {
+    for (number, (name, film)) in films.into_iter().enumerate() {
+        let Some(failure) = failures.remove(&number) else {
             kept.push((name, film));
             continue;
         };
         if copied {
             draft.remove(&name)?;
         }
-        rejects.push(Reject {
-            origin: film.origin,
-            film: film.located.path,
-            reason: Reason::Undecodable(match failure {
-                FilmsError::Unreadable { source, .. } => {
-                    format!("the file cannot be read ({source})")
-                }
-                FilmsError::Undecodable { source, .. } => source.to_string(),
-            }),
+        let reason = Reason::Undecodable(match failure {
+            FilmsError::Undecodable { source, .. } => source.to_string(),
+            FilmsError::Unreadable { source, .. } => format!("the file cannot be read ({source})"),
+            other => other.to_string(),
         });
+        gathered.reject(film.origin, &film.located.path, reason);
     }
     Ok(kept)
 }
 
 /// Splits the patients, by what their films say or else by lot, into the manifest's rows.
-fn split(films: Vec<Placed>, options: &ImportOptions, rejects: &mut Vec<Reject>) -> Vec<Row> {
+fn split(films: Vec<Placed>, options: &ImportOptions, gathered: &mut Gathered) -> Vec<Row> {
     let mut given: BTreeMap<String, Split> = BTreeMap::new();
     let mut kept = Vec::with_capacity(films.len());
     for (name, film) in films {
@@ -367,11 +355,8 @@ fn split(films: Vec<Placed>, options: &ImportOptions, rejects: &mut Vec<Reject>)
             None => Split::Train,
         };
         if film.split.is_some_and(|split| split != before) {
-            rejects.push(Reject {
-                reason: Reason::Torn(before.name().into()),
-                origin: film.origin,
-                film: film.located.path,
-            });
+            let reason = Reason::Torn(before.name().into());
+            gathered.reject(film.origin, &film.located.path, reason);
         } else {
             kept.push((name, film));
         }

@@ -71,6 +71,7 @@ impl Bench {
         let mut table = csv::Reader::from_path(options.out.join(REJECTS)).unwrap();
         let rejects = table.deserialize().map(Result::unwrap).collect();
         assert_eq!(cohort.entries().len(), report.films);
+        assert!(cohort.packed().is_ok());
         Imported {
             out: fs::canonicalize(&options.out).unwrap(),
             entries: cohort.entries().to_vec(),

@@ -1,0 +1,52 @@
+//! A cohort's packed films, opened or made, for all commands that read films.
+
+use crate::cohort::{Built, Cache, Cohort, Unusable};
+
+use super::progress::bar;
+
+/// Failures that are told one by one.
+const TOLD: usize = 20;
+
+/// The cohort's packed films: those that are there, or else packed now.
+///
+/// # Errors
+/// If there is no room for them.
+pub fn packed(cohort: &Cohort) -> anyhow::Result<Cache> {
+    match cohort.packed() {
+        Ok(cache) => Ok(cache),
+        Err(reason) => Ok(pack(cohort, &reason)?.cache),
+    }
+}
+
+/// Packs the cohort's films, for this `reason`, with a bar, and says what went wrong.
+///
+/// # Errors
+/// If there is no room for them.
+pub fn pack(cohort: &Cohort, reason: &Unusable) -> anyhow::Result<Built> {
+    let films = cohort.entries().len();
+    eprintln!(
+        "{reason}: packing the films of {}",
+        cohort.folder().display()
+    );
+    let started = std::time::Instant::now();
+    let bar = bar(films as u64, "films packed");
+    let built = cohort.pack(|| bar.inc(1))?;
+    bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let rate = films as f64 / seconds;
+    eprintln!("{films} films packed in {seconds:.1} s ({rate:.1} a second)");
+    for (_, failure) in built.failures.iter().take(TOLD) {
+        eprintln!("plumbline: {failure}");
+    }
+    if built.failures.len() > TOLD {
+        eprintln!("plumbline: and {} more", built.failures.len() - TOLD);
+    }
+    if let Some(why) = &built.unkept {
+        eprintln!(
+            "plumbline: the packed films cannot be kept in {} ({why}), so every command packs \
+             them anew in the temporary folder; make the cohort's folder writable to keep them",
+            cohort.folder().display()
+        );
+    }
+    Ok(built)
+}
