@@ -168,7 +168,16 @@ impl Cohort {
             .collect()
     }
 
-    /// Counts by split and label, and the Cobb angles.
+    /// The films of different splits that look alike, in words.
+    pub fn near_duplicates(&self, cache: &Cache) -> String {
+        let films = self.entries.iter().map(|entry| cache.hash(&entry.film));
+        let hashes: Vec<_> = films.collect();
+        let pairs = duplicates::across_splits(&self.entries, &hashes);
+        let unchecked = hashes.iter().filter(|hash| hash.is_none()).count();
+        duplicates::report(&self.entries, &pairs, unchecked)
+    }
+
+    /// Counts by split and each property, and the Cobb angles.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.entries)
     }

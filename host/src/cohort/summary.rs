@@ -1,67 +1,201 @@
 //! A cohort in numbers.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::manifest::{Entry, Split};
+use super::manifest::{Entry, NO_FINDING, Projection, Refusal, Sex, Split};
 
 /// Width of a bin of the Cobb histogram, in degrees.
 const BIN: f32 = 5.0;
 
-/// Counts by split and label, and a histogram of Cobb angles; its text is what `cohort show`
-/// prints.
+/// Bands of age in years: the first year of each, and its name.
+const AGES: [(u8, &str); 6] = [
+    (0, "0-9"),
+    (10, "10-17"),
+    (18, "18-39"),
+    (40, "40-59"),
+    (60, "60-79"),
+    (80, "80+"),
+];
+
+/// What the manifest does not say.
+const UNKNOWN: &str = "unknown";
+
+/// Films of train, val and test with one property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The property.
+    pub name: String,
+    /// Films by [`Split`].
+    pub films: [usize; 3],
+}
+
+/// Films by one property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What it counts.
+    pub title: &'static str,
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+impl Table {
+    /// Counts `entries` by the names that `property` gives each of them, in the order of `names`,
+    /// then by number, the unknown last. Names of no film have no row.
+    fn new<'a>(
+        title: &'static str,
+        entries: &'a [Entry],
+        names: &[&str],
+        property: impl Fn(&'a Entry) -> Vec<&'a str>,
+    ) -> Self {
+        let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
+        for entry in entries {
+            for name in property(entry) {
+                counts.entry(name).or_default()[entry.split as usize] += 1;
+            }
+        }
+        let mut rows: Vec<Row> = counts
+            .into_iter()
+            .map(|(name, films)| Row {
+                name: name.to_owned(),
+                films,
+            })
+            .collect();
+        let place = |name: &str| names.iter().position(|known| *known == name);
+        rows.sort_by_key(|row| {
+            let films: usize = row.films.iter().sum();
+            let place = place(&row.name).unwrap_or(names.len());
+            (place, row.name == UNKNOWN, Reverse(films))
+        });
+        Self { title, rows }
+    }
+}
+
+/// What a cohort holds; its text is what `cohort show` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Negatives and positives of each of [`Split::ALL`].
-    pub counts: [[usize; 2]; 3],
+    /// Films.
+    pub films: usize,
+    /// Patients.
+    pub patients: usize,
+    /// Studies, of films whose study is known.
+    pub studies: usize,
+    /// Films by split and by each property in turn; tables without rows are left out.
+    pub tables: Vec<Table>,
     /// Films by Cobb angle, in bins of five degrees from zero.
     pub cobb: Vec<usize>,
 }
 
 impl Summary {
     pub(crate) fn new(entries: &[Entry]) -> Self {
-        let mut counts = [[0; 2]; 3];
-        let mut cobb = Vec::new();
-        for entry in entries {
-            if let Some(label) = entry.label {
-                counts[entry.split as usize][usize::from(label)] += 1;
-            }
-            if let Some(angle) = entry.cobb_degrees {
-                let bin = (angle / BIN) as usize;
-                if cobb.len() <= bin {
-                    cobb.resize(bin + 1, 0);
-                }
-                cobb[bin] += 1;
-            }
+        let labels = ["negative", "positive", "no label", "to be refused"];
+        let label = |entry: &Entry| match (&entry.refusal, entry.label) {
+            (Some(_), _) => labels[3],
+            (None, Some(label)) => labels[usize::from(label)],
+            (None, None) => labels[2],
+        };
+        let projections = Projection::ALL.map(Projection::name);
+        let ages = AGES.map(|(_, name)| name);
+        let refusals = Refusal::ALL.map(refusal);
+        let mut tables = vec![
+            Table::new("scoliosis", entries, &labels, |entry| vec![label(entry)]),
+            Table::new("projection", entries, &projections, |entry| {
+                vec![entry.projection.map_or(UNKNOWN, Projection::name)]
+            }),
+            Table::new("sex", entries, &["female", "male"], |entry| {
+                vec![entry.sex.map_or(UNKNOWN, sex)]
+            }),
+            Table::new("age", entries, &ages, |entry| {
+                vec![entry.age.map_or(UNKNOWN, band)]
+            }),
+            Table::new("to be refused", entries, &refusals, |entry| {
+                entry.refusal.map(refusal).into_iter().collect()
+            }),
+        ];
+        if entries.iter().any(|entry| entry.findings.is_some()) {
+            tables.push(Table::new("findings", entries, &[], findings));
         }
-        Self { counts, cobb }
+        tables.retain(|table| !table.rows.is_empty());
+        let patients: BTreeSet<&str> = entries.iter().map(|e| e.patient.as_str()).collect();
+        let studies: BTreeSet<&str> = entries.iter().filter_map(|e| e.study.as_deref()).collect();
+        Self {
+            films: entries.len(),
+            patients: patients.len(),
+            studies: studies.len(),
+            tables,
+            cobb: histogram(entries.iter().filter_map(|entry| entry.cobb_degrees)),
+        }
     }
+}
+
+fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Lateral => "lateral",
+        Refusal::Inverted => "inverted",
+        Refusal::NotAChest => "not-a-chest",
+        Refusal::Blank => "blank",
+        Refusal::OverExposed => "over-exposed",
+    }
+}
+
+fn sex(sex: Sex) -> &'static str {
+    match sex {
+        Sex::Female => "female",
+        Sex::Male => "male",
+    }
+}
+
+/// The band of an age in years.
+fn band(age: u8) -> &'static str {
+    let begun = AGES.iter().rev().find(|(from, _)| *from <= age);
+    begun.map_or(UNKNOWN, |(_, name)| name)
+}
+
+fn findings(entry: &Entry) -> Vec<&str> {
+    match &entry.findings {
+        None => vec![UNKNOWN],
+        Some(none) if none.is_empty() => vec![NO_FINDING],
+        Some(some) => some.iter().map(String::as_str).collect(),
+    }
+}
+
+fn histogram(angles: impl Iterator<Item = f32>) -> Vec<usize> {
+    let mut bins = Vec::new();
+    for angle in angles {
+        let bin = (angle / BIN) as usize;
+        if bins.len() <= bin {
+            bins.resize(bin + 1, 0);
+        }
+        bins[bin] += 1;
+    }
+    bins
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<8}{:>10}{:>10}{:>10}",
-            "split", "negative", "positive", "all"
-        )?;
-        let mut sums = [0, 0];
-        for (split, [negative, positive]) in Split::ALL.into_iter().zip(self.counts) {
-            let all = negative + positive;
-            writeln!(
-                f,
-                "{:<8}{negative:>10}{positive:>10}{all:>10}",
-                split.name()
-            )?;
-            sums = [sums[0] + negative, sums[1] + positive];
+        write!(f, "{} films of {} patients", self.films, self.patients)?;
+        match self.studies {
+            0 => writeln!(f)?,
+            studies => writeln!(f, " in {studies} studies")?,
         }
-        writeln!(
-            f,
-            "{:<8}{:>10}{:>10}{:>10}",
-            "all",
-            sums[0],
-            sums[1],
-            sums[0] + sums[1]
-        )?;
+        let names = self.tables.iter().flat_map(|table| &table.rows);
+        let width = names.map(|row| row.name.chars().count()).max();
+        let width = width.unwrap_or(0).max(16);
+        for Table { title, rows } in &self.tables {
+            write!(f, "\n{title:<width$}")?;
+            for split in Split::ALL {
+                write!(f, "{:>9}", split.name())?;
+            }
+            writeln!(f, "{:>9}", "all")?;
+            for Row { name, films } in rows {
+                write!(f, "{name:<width$}")?;
+                for count in films {
+                    write!(f, "{count:>9}")?;
+                }
+                writeln!(f, "{:>9}", films.iter().sum::<usize>())?;
+            }
+        }
         let Some(most) = self.cobb.iter().max() else {
             return Ok(());
         };
@@ -69,8 +203,117 @@ impl fmt::Display for Summary {
         for (bin, &count) in self.cobb.iter().enumerate() {
             let (from, to) = (bin as f32 * BIN, (bin + 1) as f32 * BIN);
             let bar = "#".repeat((count * 50).div_ceil((*most).max(1)));
-            writeln!(f, "{from:>3} to {to:<3}{count:>8} {bar}")?;
+            let line = format!("{from:>3} to {to:<3}{count:>8} {bar}");
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cohort::manifest;
+
+    fn summary(text: &str) -> String {
+        let entries = manifest::read("/c".as_ref(), text.as_bytes()).unwrap();
+        Summary::new(&entries).to_string()
+    }
+
+    #[test]
+    fn every_property_is_counted_by_split() {
+        let text = summary(
+            "film,patient,study,split,label,refusal,findings,cobb_degrees,age,sex,projection\n\
+             a,p,1,train,1,,Mass|Effusion,23,9,F,PA\n\
+             b,p,1,train,0,,No Finding,4.9,10,F,AP\n\
+             c,q,2,train,0,,Effusion,5,17,M,PA\n\
+             d,r,3,val,1,,,12.5,80,M,PA\n\
+             e,s,,test,,,,,,,\n\
+             f,t,4,test,0,lateral,,,255,,LATERAL\n",
+        );
+        let expected = "6 films of 5 patients in 4 studies
+
+scoliosis           train      val     test      all
+negative                2        0        0        2
+positive                1        1        0        2
+no label                0        0        1        1
+to be refused           0        0        1        1
+
+projection          train      val     test      all
+PA                      2        1        0        3
+AP                      1        0        0        1
+LATERAL                 0        0        1        1
+unknown                 0        0        1        1
+
+sex                 train      val     test      all
+female                  2        0        0        2
+male                    1        1        0        2
+unknown                 0        0        2        2
+
+age                 train      val     test      all
+0-9                     1        0        0        1
+10-17                   2        0        0        2
+80+                     0        1        1        2
+unknown                 0        0        1        1
+
+to be refused       train      val     test      all
+lateral                 0        0        1        1
+
+findings            train      val     test      all
+Effusion                2        0        0        2
+Mass                    1        0        0        1
+No Finding              1        0        0        1
+unknown                 0        1        2        3
+
+Cobb angle, degrees
+  0 to 5         1 ##################################################
+  5 to 10        1 ##################################################
+ 10 to 15        1 ##################################################
+ 15 to 20        0
+ 20 to 25        1 ##################################################
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_barest_cohort_is_counted() {
+        let text = summary("film,patient,split,label\na,p,train,1\n");
+        let expected = "1 films of 1 patients
+
+scoliosis           train      val     test      all
+positive                1        0        0        1
+
+projection          train      val     test      all
+unknown                 1        0        0        1
+
+sex                 train      val     test      all
+unknown                 1        0        0        1
+
+age                 train      val     test      all
+unknown                 1        0        0        1
+";
+        assert_eq!(text, expected);
+        assert_eq!(
+            summary("film,patient,split,label\n"),
+            "0 films of 0 patients\n"
+        );
+    }
+
+    #[test]
+    fn refusals_are_named_as_in_the_manifest() {
+        for reason in Refusal::ALL {
+            let name = serde_json::to_value(reason).unwrap();
+            assert_eq!(name, refusal(reason));
+        }
+    }
+
+    #[test]
+    fn bands_meet() {
+        let bands = [0, 9, 10, 17, 18, 39, 40, 59, 60, 79, 80, 255].map(band);
+        let (pairs, _) = bands.as_chunks::<2>();
+        assert_eq!(pairs.len(), AGES.len());
+        for (pair, (_, name)) in pairs.iter().zip(AGES) {
+            assert_eq!(pair, &[name; 2]);
+        }
     }
 }

@@ -51,7 +51,7 @@ enum Command {
         /// The cohort's folder
         folder: PathBuf,
     },
-    /// Print a cohort's counts and Cobb angles
+    /// Print what a cohort holds, and films that look alike in different splits
     Show {
         /// The cohort's folder
         folder: PathBuf,
@@ -112,8 +112,17 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             );
         }
         Command::Show { folder } => {
-            let summary = Cohort::open(&folder)?.summary();
-            write!(std::io::stdout().lock(), "{summary}")?;
+            let cohort = Cohort::open(&folder)?;
+            let duplicates = match cohort.packed() {
+                Ok(cache) => cohort.near_duplicates(&cache),
+                Err(reason) => format!(
+                    "near-duplicates across splits: not checked, as {reason}; run `plumbline \
+                     cohort pack {}`\n",
+                    folder.display()
+                ),
+            };
+            let summary = cohort.summary();
+            write!(std::io::stdout().lock(), "{summary}\n{duplicates}")?;
         }
     }
     Ok(())
