@@ -103,6 +103,10 @@ pub fn run(args: ImportArgs) -> anyhow::Result<()> {
     });
     bar.finish_and_clear();
     eprint!("{}", report?);
-    eprint!("\n{}", Cohort::open(&options.out)?.summary());
+    let cohort = Cohort::open(&options.out)?;
+    eprint!("\n{}", cohort.summary());
+    if let Ok(cache) = cohort.packed() {
+        eprint!("\n{}", cohort.near_duplicates(&cache));
+    }
     Ok(())
 }

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::rejects::{Origin, Reason, Reject};
 use super::source::{Located, Source};
-use super::table::Table;
+use super::table::{Table, shortened};
 use super::{Found, Gathered, ImportError, cells, folder};
 
 /// Modalities of projection radiography (PS3.3, C.7.3.1.1.1), and `OT` of films converted to DICOM.
@@ -71,7 +71,7 @@ fn film(
     if let Some(modality) = header.modality
         && !MODALITIES.contains(&modality.as_str())
     {
-        return Err(Reason::Modality(modality));
+        return Err(Reason::Modality(shortened(&modality)));
     }
     let label = label.ok_or(Reason::Unlabelled)?;
     let patient = header.patient_id.ok_or(Reason::NoPatient)?;

@@ -7,7 +7,7 @@ use plumbline_shared::decode::{Listing, ListingError};
 use super::cells;
 use super::rejects::{Origin, Reason};
 use super::source::Source;
-use super::table::{Column, Row, Table};
+use super::table::{Column, Row, Table, shortened};
 use super::{Found, Gathered, ImportError};
 
 /// Names of the folder of positives, in small letters.
@@ -56,7 +56,7 @@ fn read_folders(
         };
         let there = match &classes[..] {
             [] => "no folders at all".into(),
-            _ => classes.join(", "),
+            _ => shortened(&classes.join(", ")),
         };
         return Err(ImportError::Lacking {
             folder: source.given.clone(),

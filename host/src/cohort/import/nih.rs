@@ -23,8 +23,8 @@ struct Columns {
 }
 
 pub(super) fn read(sources: &[Source]) -> Result<Gathered, ImportError> {
-    let index = Index::of(sources)?;
     let mut gathered = Gathered::default();
+    let index = Index::of(sources, &mut gathered);
     let mut tables = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         let found = source.tables(|name| {

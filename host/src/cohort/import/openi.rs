@@ -13,7 +13,7 @@ use roxmltree::{Document, Node};
 use super::cells;
 use super::rejects::{Origin, Reason};
 use super::source::{Index, Source};
-use super::table::Table;
+use super::table::{Table, shortened};
 use super::{Found, Gathered, ImportError};
 use crate::cohort::manifest::NO_FINDING;
 
@@ -55,8 +55,8 @@ impl Terms {
 }
 
 pub(super) fn read(sources: &[Source]) -> Result<Gathered, ImportError> {
-    let index = Index::of(sources)?;
     let mut gathered = Gathered::default();
+    let index = Index::of(sources, &mut gathered);
     let reports = index.with_extension("xml");
     let tables: Vec<(usize, PathBuf)> = (0..)
         .zip(sources)
@@ -100,9 +100,10 @@ fn read_tables(
     let projection = table.required(&["projection"])?;
     gathered.add_rows(table, image, |row, image, origin| {
         let report = row.get(uid).ok_or(Reason::NoPatient)?;
-        let (_, terms) = terms
-            .get(report)
-            .ok_or_else(|| Reason::Row(format!("{REPORTS} has no usable report {report:?}")))?;
+        let (_, terms) = terms.get(report).ok_or_else(|| {
+            let report = shortened(report);
+            Reason::Row(format!("{REPORTS} has no usable report {report:?}"))
+        })?;
         let terms = terms.as_ref().ok_or(Reason::Unlabelled)?;
         let projection = cells::projection(row.get(projection).unwrap_or_default())?;
         let (source, located) = index.find(image, source, None)?;
@@ -170,7 +171,7 @@ fn read_reports(
             }
         };
         if let Some(first) = firsts.get(&report.uid) {
-            let first = format!("{first}: both are report {:?}", report.uid);
+            let first = format!("{first}: both are report {:?}", shortened(&report.uid));
             gathered.reject(origin, "", Reason::Duplicate(first));
             continue;
         }
@@ -221,8 +222,10 @@ struct Report {
 
 impl Report {
     fn parse(text: &str) -> Result<Self, String> {
-        let document =
-            Document::parse(text).map_err(|error| format!("the report is no XML: {error}"))?;
+        let document = Document::parse(text).map_err(|error| {
+            let error = shortened(&error.to_string());
+            format!("the report is no XML: {error}")
+        })?;
         let of = |name: &'static str| {
             let nodes = document.descendants();
             nodes.filter(move |node: &Node| node.has_tag_name(name))

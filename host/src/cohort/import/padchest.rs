@@ -16,6 +16,9 @@ use crate::cohort::manifest::NO_FINDING;
 const SCOLIOSIS: &str = "scoliosis";
 /// The label of films without findings.
 const NORMAL: &str = "normal";
+/// Labels of reports that say how the film is, or that nothing has changed since another one: alone
+/// they leave open what it shows.
+const SILENT: [&str; 3] = ["exclude", "suboptimal study", "unchanged"];
 
 struct Columns {
     image: Option<Column>,
@@ -30,8 +33,8 @@ struct Columns {
 }
 
 pub(super) fn read(sources: &[Source]) -> Result<Gathered, ImportError> {
-    let index = Index::of(sources)?;
     let mut gathered = Gathered::default();
+    let index = Index::of(sources, &mut gathered);
     for (number, source) in sources.iter().enumerate() {
         let tables = source.tables(|name| {
             let name = name.to_ascii_lowercase();
@@ -91,7 +94,7 @@ fn film(
             "the labels {cell:?} are not a list such as ['normal']"
         ))
     })?;
-    if labels.is_empty() {
+    if labels.iter().all(|label| SILENT.contains(&label.as_str())) {
         return Err(Reason::Unlabelled);
     }
     let patient = row.get(columns.patient).ok_or(Reason::NoPatient)?;
@@ -182,6 +185,7 @@ mod tests {
             row("b.png", "1", "PA", ""),
             row("b.png", "1", "PA", "nan"),
             row("b.png", "1", "PA", "[]"),
+            row("b.png", "1", "PA", "\"['unchanged', 'exclude']\""),
             row("b.png", "1", "PA", "scoliosis"),
             row("b.png", "", "PA", "['normal']"),
             row("b.png", "1", "COSTAL", "['normal']"),
@@ -206,18 +210,19 @@ mod tests {
             (Some(5), "b.png", "no label"),
             (Some(6), "b.png", "no label"),
             (Some(7), "b.png", "no label"),
-            (Some(8), "b.png", "not a list"),
-            (Some(9), "b.png", "patient is not named"),
-            (Some(10), "b.png", "COSTAL"),
-            (Some(11), "b.png", "EXCLUDE"),
-            (Some(12), "absent.png", "no such file"),
-            (Some(13), "../secret.png", "leads out"),
-            (Some(14), "/etc/passwd", "leads out"),
-            (Some(15), "..\\secret.png", "leads out"),
-            (Some(16), "", "names no film"),
-            (Some(17), "broken.png", "not a film"),
-            (Some(18), "", "2 cells"),
-            (Some(20), "", "quotation"),
+            (Some(8), "b.png", "no label"),
+            (Some(9), "b.png", "not a list"),
+            (Some(10), "b.png", "patient is not named"),
+            (Some(11), "b.png", "COSTAL"),
+            (Some(12), "b.png", "EXCLUDE"),
+            (Some(13), "absent.png", "no such file"),
+            (Some(14), "../secret.png", "leads out"),
+            (Some(15), "/etc/passwd", "leads out"),
+            (Some(16), "..\\secret.png", "leads out"),
+            (Some(17), "", "names no film"),
+            (Some(18), "broken.png", "not a film"),
+            (Some(19), "", "2 cells"),
+            (Some(21), "", "quotation"),
         ]);
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use plumbline_shared::decode::MAX_BYTES;
 use serde::Serialize;
 
 /// Name of the rejects' table in a cohort's folder.
@@ -41,6 +42,8 @@ pub(super) enum Reason {
     Conflict(String),
     /// Given for another split than other films of the patient.
     Torn(String),
+    /// A file that is longer than any film's.
+    TooLong(u64),
     /// The decoder's sentence.
     Undecodable(String),
 }
@@ -63,7 +66,7 @@ impl Reason {
             Self::Duplicate(_) => "duplicate",
             Self::Conflict(_) => "duplicate with another label",
             Self::Torn(_) => "patient in two splits",
-            Self::Undecodable(_) => "cannot be read as a film",
+            Self::TooLong(_) | Self::Undecodable(_) => "cannot be read as a film",
         }
     }
 }
@@ -107,6 +110,11 @@ impl fmt::Display for Reason {
             Self::Torn(split) => write!(
                 f,
                 "the patient's films before it are for {split}; keep a patient's films together"
+            ),
+            Self::TooLong(bytes) => write!(
+                f,
+                "the file has {bytes} bytes, more than the {} MiB that are read; give a single film",
+                MAX_BYTES >> 20
             ),
             Self::Undecodable(sentence) => write!(f, "{sentence}"),
         }

@@ -3,10 +3,15 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use plumbline_shared::decode::MAX_BYTES;
+
+use super::Gathered;
 use super::error::ImportError;
-use super::rejects::Reason;
+use super::rejects::{Origin, Reason};
+use super::table::shortened;
 use crate::cohort::manifest::within;
 
 /// One SOURCE of the command line.
@@ -93,8 +98,13 @@ impl Source {
         if !file.starts_with(&self.root) {
             return Err(Reason::Outside);
         }
-        if !file.is_file() {
+        let metadata = fs::metadata(&file).map_err(|_| Reason::Absent)?;
+        if !metadata.is_file() {
             return Err(Reason::Absent);
+        }
+        // Before anybody reads it into memory.
+        if metadata.len() > MAX_BYTES as u64 {
+            return Err(Reason::TooLong(metadata.len()));
         }
         // `a//b.png` names the same film as `a/b.png`.
         let names: Vec<&str> = plain.iter().filter_map(OsStr::to_str).collect();
@@ -124,11 +134,17 @@ pub(super) struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// Walks through the sources. Hidden files and links to folders are left out.
-    pub(super) fn of(sources: &'a [Source]) -> Result<Self, ImportError> {
+    /// Walks through the sources. Hidden files and links to folders are left out; folders that
+    /// cannot be read are rejected.
+    pub(super) fn of(sources: &'a [Source], gathered: &mut Gathered) -> Self {
         let mut files: HashMap<String, Vec<(usize, String)>> = HashMap::new();
         for (number, source) in sources.iter().enumerate() {
-            for file in walk(&source.root)? {
+            let (found, failures) = walk(&source.root);
+            for (path, error) in failures {
+                let reason = Reason::Row(format!("it cannot be read ({error})"));
+                gathered.reject(Origin::whole(&source.given), &source.shown(&path), reason);
+            }
+            for file in found {
                 let path = file.strip_prefix(&source.root).unwrap_or(&file).to_str();
                 let name = file.file_name().and_then(OsStr::to_str);
                 if let (Some(path), Some(name)) = (path, name) {
@@ -137,7 +153,7 @@ impl<'a> Index<'a> {
                 }
             }
         }
-        Ok(Self { sources, files })
+        Self { sources, files }
     }
 
     /// The film named `film`: its file name, or its path in source `home`. Of several of one name
@@ -164,7 +180,7 @@ impl<'a> Index<'a> {
             }
             _ => {
                 let paths: Vec<&str> = same.iter().map(|(_, path)| path.as_str()).collect();
-                Err(Reason::Ambiguous(paths.join(", ")))
+                Err(Reason::Ambiguous(shortened(&paths.join(", "))))
             }
         }
     }
@@ -185,28 +201,32 @@ impl<'a> Index<'a> {
     }
 }
 
-/// All files below a folder, sorted.
-fn walk(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
-    let mut files = Vec::new();
+/// All files below a folder, sorted, and what of it cannot be read.
+fn walk(folder: &Path) -> (Vec<PathBuf>, Vec<(PathBuf, io::Error)>) {
+    let (mut files, mut failures) = (Vec::new(), Vec::new());
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let unreadable = |source| ImportError::Unreadable {
-            path: folder.clone(),
-            source,
+        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                failures.push((folder, error));
+                continue;
+            }
         };
-        for entry in fs::read_dir(&folder).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
+        for entry in entries {
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            match entry.file_type().map_err(unreadable)? {
-                kind if kind.is_dir() => folders.push(entry.path()),
-                _ => files.push(entry.path()),
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) => files.push(entry.path()),
+                Err(error) => failures.push((entry.path(), error)),
             }
         }
     }
     files.sort_unstable();
-    Ok(files)
+    (files, failures)
 }
 
 #[cfg(test)]
@@ -232,7 +252,7 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink("../secret.png", root.join("link.png")).unwrap();
         let sources = [Source::open(&root).unwrap()];
-        let index = Index::of(&sources).unwrap();
+        let index = Index::of(&sources, &mut Gathered::default());
         let find = |film: &str, folder: Option<&str>| {
             index.find(film, 0, folder).map(|(_, located)| located.path)
         };
