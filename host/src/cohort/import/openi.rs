@@ -311,7 +311,7 @@ mod tests {
             imported
                 .report
                 .to_string()
-                .contains("4 films do not say their projection")
+                .contains("of 4 films the projection is not said")
         );
     }
 

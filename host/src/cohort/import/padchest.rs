@@ -2,7 +2,10 @@
 //!
 //! The labels are a Python list as text. The projection is in `Projection`: what the DICOM files
 //! said, `ViewPosition_DICOM`, is often wrong. Patients have up to 39 figures, so they are text.
+//! Whether the PNG files of films that were MONOCHROME1 are inverted, the archive does not say, so
+//! these are pointed out.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use super::cells;
@@ -30,6 +33,7 @@ struct Columns {
     birth: Option<Column>,
     day: Option<Column>,
     sex: Option<Column>,
+    photometric: Option<Column>,
 }
 
 pub(super) fn read(sources: &[Source]) -> Result<Gathered, ImportError> {
@@ -73,10 +77,24 @@ fn read_table(
         birth: table.column(&["PatientBirth"])?,
         day: table.column(&["StudyDate_DICOM"])?,
         sex: table.column(&["PatientSex_DICOM"])?,
+        photometric: table.column(&["PhotometricInterpretation_DICOM"])?,
     };
+    let monochrome1 = Cell::new(0);
     gathered.add_rows(table, columns.image, |row, image, origin| {
-        film(row, &columns, image, source, index, origin)
-    })
+        let found = film(row, &columns, image, source, index, origin);
+        if found.is_ok() && row.get(columns.photometric) == Some("MONOCHROME1") {
+            monochrome1.set(monochrome1.get() + 1);
+        }
+        found
+    })?;
+    if monochrome1.get() > 0 {
+        gathered.notes.push(format!(
+            "of {} films the DICOM files were MONOCHROME1; look whether their PNG files show bones \
+             dark, and leave them out if so",
+            monochrome1.get()
+        ));
+    }
+    Ok(())
 }
 
 fn film(
@@ -123,12 +141,13 @@ fn film(
 mod tests {
     use super::super::Format;
     use super::super::tests::Bench;
-    use crate::cohort::{Projection, Sex, Split};
+    use crate::cohort::{Projection, Sex};
 
     const TABLE: &str = "source/PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv";
     /// As the archive's, with an unnamed first column.
     const HEADER: &str = ",ImageID,ImageDir,StudyDate_DICOM,StudyID,PatientID,PatientBirth,\
-                          PatientSex_DICOM,ViewPosition_DICOM,Projection,Report,Labels\n";
+                          PatientSex_DICOM,ViewPosition_DICOM,Projection,Report,Labels,\
+                          PhotometricInterpretation_DICOM\n";
 
     #[test]
     fn the_archives_own_quirks_are_read() {
@@ -141,10 +160,10 @@ mod tests {
         ]);
         bench.films(&["source/54/a.png"]);
         let rows = "0,a.png,0,20140915,s1,839860488694292331637988235681460987,1950.0,F,POSTEROANTERIOR,\
-                    PA,\"dos, lineas\nnormal\",\"['scoliosis', ' aortic elongation ', '']\"\n\
-                    1,b.png,54.0,20140915,s1,839860488694292331637988235681460987,1950.0,F,,AP_horizontal,,['normal']\n\
-                    2,c.png,,2014,s2,7,,None,LATERAL,UNK,,\"[\"\"Chilaiditi's sign\"\", 'dorsal scoliosis']\"\n\
-                    3,d.png,,20140915,s2,7,1950,M,PA,L,,['scoliosis']\n";
+                    PA,\"dos, lineas\nnormal\",\"['scoliosis', ' aortic elongation ', '']\",MONOCHROME1\n\
+                    1,b.png,54.0,20140915,s1,839860488694292331637988235681460987,1950.0,F,,AP_horizontal,,['normal'],MONOCHROME2\n\
+                    2,c.png,,2014,s2,7,,None,LATERAL,UNK,,\"[\"\"Chilaiditi's sign\"\", 'dorsal scoliosis']\",\n\
+                    3,d.png,,20140915,s2,7,1950,M,PA,L,,['scoliosis'],\n";
         bench.write(TABLE, format!("{HEADER}{rows}"));
         let imported = bench.import(Format::PadChest);
         imported.assert_rejects(&[(Some(6), "d.png", "lateral")]);
@@ -167,7 +186,11 @@ mod tests {
             (c.label, c.age, c.sex, c.projection),
             (Some(false), None, None, None)
         );
-        assert!(Split::ALL.contains(&c.split));
+        let text = imported.report.to_string();
+        assert!(
+            text.contains("of 1 films the DICOM files were MONOCHROME1"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -176,7 +199,7 @@ mod tests {
         bench.films(&["source/a.png", "source/b.png", "source/c.png", "secret.png"]);
         bench.write("source/broken.png", "\u{89}PNG");
         let row = |image: &str, patient: &str, projection: &str, labels: &str| {
-            format!("0,{image},0,20140915,s,{patient},1950,F,,{projection},,{labels}\n")
+            format!("0,{image},0,20140915,s,{patient},1950,F,,{projection},,{labels},\n")
         };
         let rows = [
             row("a.png", "1", "PA", "['normal']"),

@@ -45,8 +45,8 @@ impl Report {
         }
         if let Some(films) = projections.get(UNSAID) {
             notes.push(format!(
-                "{films} films do not say their projection and are taken as frontal; lateral ones \
-                 may be among them"
+                "of {films} films the projection is not said; they are taken as frontal, and lateral \
+                 ones may be among them"
             ));
         }
         let mut kinds = BTreeMap::new();

@@ -268,7 +268,7 @@ fn the_report_counts_what_the_files_say() {
         "PA 1, not said 1",
         "rejected: 4 (duplicate with another label 1, file absent 1, lateral view 1, no patient 1)",
         "rejects.csv says why",
-        "1 films do not say their projection",
+        "of 1 films the projection is not said",
     ] {
         assert!(text.contains(words), "{words} in {text}");
     }
