@@ -11,6 +11,7 @@ mod dicom;
 mod draft;
 mod error;
 mod folder;
+mod gathered;
 mod nih;
 mod openi;
 mod padchest;
@@ -29,16 +30,16 @@ use serde::Serialize;
 
 use super::cache::Cache;
 use super::films::FilmsError;
-use super::manifest::{self, MANIFEST, NO_FINDING, Projection, Refusal, Row, Sex, Split};
+use super::manifest::{self, MANIFEST, Projection, Refusal, Row, Split};
 use super::phantom::Dice;
 use super::split::{self, Shares};
 use draft::Draft;
 pub use error::ImportError;
+use gathered::{Found, Gathered};
 pub use rejects::REJECTS;
-use rejects::{Origin, Reason, Reject};
+use rejects::{Reason, Reject};
 pub use report::Report;
-use source::{Located, Source};
-use table::{Column, Table};
+use source::Source;
 
 /// Name of the file in a cohort's folder that says how it was imported.
 pub const IMPORT: &str = "import.json";
@@ -91,101 +92,6 @@ pub enum Step {
     Found(u64),
     /// One more film was decoded.
     Decoded,
-}
-
-/// A film that a reader found.
-#[derive(Debug, Clone)]
-struct Found {
-    origin: Origin,
-    /// Number of its source.
-    source: usize,
-    located: Located,
-    /// What it is known by beside its file.
-    instance: Option<String>,
-    patient: String,
-    study: Option<String>,
-    split: Option<Split>,
-    label: Option<bool>,
-    /// As the manifest holds them.
-    findings: Option<String>,
-    age: Option<u8>,
-    sex: Option<Sex>,
-    projection: Option<Projection>,
-}
-
-impl Found {
-    /// A film of which nothing is known but the patient.
-    fn new(origin: Origin, source: usize, located: Located, patient: String) -> Self {
-        Self {
-            origin,
-            source,
-            located,
-            patient,
-            instance: None,
-            study: None,
-            split: None,
-            label: None,
-            findings: None,
-            age: None,
-            sex: None,
-            projection: None,
-        }
-    }
-
-    /// Whether the splits should share it out as a positive: it has scoliosis or, where that is
-    /// not known, any finding.
-    fn is_positive(&self) -> bool {
-        let finds = || (self.findings.as_deref()).is_some_and(|names| names != NO_FINDING);
-        self.label.unwrap_or_else(finds)
-    }
-}
-
-/// What a reader gathered.
-#[derive(Debug, Default)]
-struct Gathered {
-    films: Vec<Found>,
-    rejects: Vec<Reject>,
-    notes: Vec<String>,
-}
-
-impl Gathered {
-    /// Takes a film, which is called `film` at `origin`, or why not.
-    fn add(&mut self, origin: Origin, film: &str, found: Result<Found, Reason>) {
-        match found {
-            Ok(found) => self.films.push(found),
-            Err(reason) => self.reject(origin, film, reason),
-        }
-    }
-
-    /// Takes the films of a table's rows, which `name` them and `film` understands.
-    fn add_rows(
-        &mut self,
-        mut table: Table,
-        name: Option<Column>,
-        film: impl Fn(&table::Row, &str, Origin) -> Result<Found, Reason>,
-    ) -> Result<(), ImportError> {
-        while let Some(row) = table.next()? {
-            match row {
-                Ok(row) => {
-                    let origin = table.origin(row.line);
-                    match row.get(name) {
-                        Some(name) => self.add(origin.clone(), name, film(&row, name, origin)),
-                        None => self.reject(origin, "", Reason::Unnamed),
-                    }
-                }
-                Err(broken) => self.reject(table.origin(broken.line), "", broken.reason),
-            }
-        }
-        Ok(())
-    }
-
-    fn reject(&mut self, origin: Origin, film: &str, reason: Reason) {
-        self.rejects.push(Reject {
-            origin,
-            film: film.to_owned(),
-            reason,
-        });
-    }
 }
 
 /// Imports films as a cohort, telling `progress` from any thread.

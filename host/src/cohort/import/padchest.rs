@@ -5,7 +5,6 @@
 //! Whether the PNG files of films that were MONOCHROME1 are inverted, the archive does not say, so
 //! these are pointed out.
 
-use std::cell::Cell;
 use std::path::Path;
 
 use super::cells;
@@ -79,19 +78,18 @@ fn read_table(
         sex: table.column(&["PatientSex_DICOM"])?,
         photometric: table.column(&["PhotometricInterpretation_DICOM"])?,
     };
-    let monochrome1 = Cell::new(0);
+    let mut monochrome1 = 0;
     gathered.add_rows(table, columns.image, |row, image, origin| {
         let found = film(row, &columns, image, source, index, origin);
         if found.is_ok() && row.get(columns.photometric) == Some("MONOCHROME1") {
-            monochrome1.set(monochrome1.get() + 1);
+            monochrome1 += 1;
         }
         found
     })?;
-    if monochrome1.get() > 0 {
+    if monochrome1 > 0 {
         gathered.notes.push(format!(
-            "of {} films the DICOM files were MONOCHROME1; look whether their PNG files show bones \
-             dark, and leave them out if so",
-            monochrome1.get()
+            "of {monochrome1} films the DICOM files were MONOCHROME1; look whether their PNG files show bones \
+             dark, and leave them out if so"
         ));
     }
     Ok(())
