@@ -251,11 +251,7 @@ impl<'a> Curve<'a> {
     }
 
     fn percentiles(values: &[Option<i128>], codes: &[u16]) -> Self {
-        let mut counts = vec![0u64; values.len()];
-        for code in codes {
-            counts[usize::from(*code)] += 1;
-        }
-        let mut seen: Vec<(i128, u64)> = (values.iter().zip(counts))
+        let mut seen: Vec<(i128, u64)> = (values.iter().zip(counts(codes)))
             .filter(|(_, count)| *count > 0)
             .filter_map(|(value, count)| Some(((*value)?, count)))
             .collect();
@@ -297,6 +293,22 @@ impl<'a> Curve<'a> {
         };
         grey.clamp(0, WHITE) as u16
     }
+}
+
+/// How often each code is there.
+fn counts(codes: &[u16]) -> Vec<u64> {
+    // Neighbours have like codes, and adding twice to one count waits for the first addition: so
+    // every other code is counted elsewhere.
+    let mut counts = vec![[0u64; 2]; 1 << 16];
+    let (pairs, last) = codes.as_chunks::<2>();
+    for [even, odd] in pairs {
+        counts[usize::from(*even)][0] += 1;
+        counts[usize::from(*odd)][1] += 1;
+    }
+    for code in last {
+        counts[usize::from(*code)][0] += 1;
+    }
+    counts.into_iter().map(|[even, odd]| even + odd).collect()
 }
 
 /// The value of the pixel that has `rank` pixels before it.

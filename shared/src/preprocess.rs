@@ -81,19 +81,14 @@ pub fn prepare(film: &Film) -> Prepared {
     let area = u64::from(film.width()) * u64::from(film.height());
     let (width, left) = (film.width() as usize, content.left as usize);
     let mut grey = vec![0; SIDE * SIDE];
-    let mut sums = vec![0u64; content.width as usize];
+    // Down the columns first: whole lines are added at once.
+    let mut column_sums = vec![0; width];
     for (row, share) in rows.iter().enumerate() {
-        sums.fill(0);
-        for (from, weight) in share.weights() {
-            let line = &film.pixels()[from * width..][..width];
-            for (sum, share) in sums.iter_mut().zip(&columns) {
-                *sum += share.sum(line) * u64::from(weight);
-            }
-        }
-        let line = &mut grey[(content.top as usize + row) * SIDE + left..][..sums.len()];
-        for (grey, sum) in line.iter_mut().zip(&sums) {
+        share.add_lines(film.pixels(), &mut column_sums);
+        let line = &mut grey[(content.top as usize + row) * SIDE + left..][..columns.len()];
+        for (grey, share) in line.iter_mut().zip(&columns) {
             // At most 65535, as the weights of each output pixel add up to `area`.
-            *grey = ((sum + area / 2) / area) as u16;
+            *grey = ((share.sum(&column_sums) + area / 2) / area) as u16;
         }
     }
     Prepared { grey, content }
@@ -151,32 +146,36 @@ fn shares(film: u32, output: u32) -> Vec<Share> {
 }
 
 impl Share {
-    /// The film pixels with their weights.
-    fn weights(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        (self.first..=self.last).map(|at| {
-            let weight = if at == self.first {
-                self.first_weight
-            } else if at == self.last {
-                self.last_weight
-            } else {
-                self.between
-            };
-            (at, weight)
-        })
+    /// The weighted sum of values along a line.
+    fn sum(&self, line: &[u64]) -> u64 {
+        let between = line.get(self.first + 1..self.last).unwrap_or_default();
+        line[self.first] * u64::from(self.first_weight)
+            + line[self.last] * u64::from(self.last_weight)
+            + between.iter().sum::<u64>() * u64::from(self.between)
     }
 
-    /// The weighted sum of `line`'s pixels.
-    fn sum(&self, line: &[u16]) -> u64 {
-        let ends = u64::from(line[self.first]) * u64::from(self.first_weight)
-            + u64::from(line[self.last]) * u64::from(self.last_weight);
-        let between = line.get(self.first + 1..self.last).unwrap_or_default();
-        // A line has at most 64 million pixels, but a sum of u32 would already fit 65,537.
-        let middle: u64 = if between.len() <= 65_536 {
-            u64::from(between.iter().map(|p| u32::from(*p)).sum::<u32>())
-        } else {
-            between.iter().map(|p| u64::from(*p)).sum()
-        };
-        ends + middle * u64::from(self.between)
+    /// Sets each of `sums` to the weighted sum of its column in `pixels`, lines of their length.
+    fn add_lines(&self, pixels: &[u16], sums: &mut [u64]) {
+        let width = sums.len();
+        let line = |at: usize| &pixels[at * width..][..width];
+        let ends = line(self.first).iter().zip(line(self.last));
+        for (sum, (first, last)) in sums.iter_mut().zip(ends) {
+            *sum = u64::from(*first) * u64::from(self.first_weight)
+                + u64::from(*last) * u64::from(self.last_weight);
+        }
+        let between: Vec<&[u16]> = (self.first + 1..self.last).map(line).collect();
+        // As many greys as a u32 is sure to hold the sum of.
+        for lines in between.chunks(65_536) {
+            let mut unweighted = vec![0u32; width];
+            for line in lines {
+                for (sum, pixel) in unweighted.iter_mut().zip(*line) {
+                    *sum += u32::from(*pixel);
+                }
+            }
+            for (sum, unweighted) in sums.iter_mut().zip(&unweighted) {
+                *sum += u64::from(*unweighted) * u64::from(self.between);
+            }
+        }
     }
 }
 

@@ -258,11 +258,11 @@ impl<'a> Dataset<'a> {
     /// Bytes as words of 16 bits.
     pub(super) fn to_words(&self, bytes: &[u8]) -> Vec<u16> {
         let (pairs, _) = bytes.as_chunks();
-        let word = match self.big_endian {
-            true => u16::from_be_bytes,
-            false => u16::from_le_bytes,
-        };
-        pairs.iter().map(|pair| word(*pair)).collect()
+        // Each order in a loop of its own, which the compiler makes a copy.
+        match self.big_endian {
+            true => pairs.iter().map(|p| u16::from_be_bytes(*p)).collect(),
+            false => pairs.iter().map(|p| u16::from_le_bytes(*p)).collect(),
+        }
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) fn decode(bytes: &[u8], pixels: usize, width: usize) -> Result<Vec<u1
             "it has not one RLE segment for each byte of a pixel",
         ));
     }
-    let mut codes = alloc::vec![0u16; pixels];
-    for segment in 0..width {
+    let mut planes = [Vec::new(), Vec::new()];
+    for (segment, plane) in planes.iter_mut().take(width).enumerate() {
         let start = u32::from_le_bytes(offsets[segment]) as usize;
         let end = match segment + 1 < width {
             true => u32::from_le_bytes(offsets[segment + 1]) as usize,
@@ -30,42 +30,38 @@ pub(super) fn decode(bytes: &[u8], pixels: usize, width: usize) -> Result<Vec<u1
         let packed = bytes
             .get(start..end)
             .ok_or_else(|| damaged("an RLE segment lies outside of it"))?;
-        let filled = unpack(packed, &mut codes);
-        if filled < pixels {
+        *plane = unpack(packed, pixels);
+        if plane.len() < pixels {
             return Err(damaged("an RLE segment ends early"));
         }
     }
-    Ok(codes)
+    let [first, second] = &planes;
+    Ok(match width {
+        1 => first.iter().map(|byte| u16::from(*byte)).collect(),
+        _ => (first.iter().zip(second))
+            .map(|(high, low)| u16::from_be_bytes([*high, *low]))
+            .collect(),
+    })
 }
 
-/// Shifts the bytes of one segment into `codes` from below; returns how many there were.
-fn unpack(mut packed: &[u8], codes: &mut [u16]) -> usize {
-    let mut at = 0;
-    while at < codes.len() {
-        let run = match *packed {
-            [length @ 0..=127, ref rest @ ..] => {
-                let literal = &rest[..rest.len().min(usize::from(length) + 1)];
-                for (code, byte) in codes[at..].iter_mut().zip(literal) {
-                    *code = *code << 8 | u16::from(*byte);
-                }
-                packed = &rest[literal.len()..];
-                literal.len()
-            }
-            [128, ref rest @ ..] => {
+/// The first `length` bytes of one segment, or all if it has fewer.
+fn unpack(mut packed: &[u8], length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 128);
+    while bytes.len() < length {
+        match *packed {
+            [run @ 0..=127, ref rest @ ..] => {
+                let (literal, rest) = rest.split_at(rest.len().min(usize::from(run) + 1));
+                bytes.extend_from_slice(literal);
                 packed = rest;
-                0
             }
-            [length, byte, ref rest @ ..] => {
+            [128, ref rest @ ..] => packed = rest,
+            [run, byte, ref rest @ ..] => {
+                bytes.resize(bytes.len() + 257 - usize::from(run), byte);
                 packed = rest;
-                let run = 257 - usize::from(length);
-                for code in codes[at..].iter_mut().take(run) {
-                    *code = *code << 8 | u16::from(byte);
-                }
-                run
             }
             _ => break,
-        };
-        at += run;
+        }
     }
-    at.min(codes.len())
+    bytes.truncate(length);
+    bytes
 }
