@@ -289,3 +289,91 @@ fn an_import_takes_the_place_of_an_interrupted_one() {
     assert!(!bench.path("cohort/films").exists());
     assert!(Path::new(&bench.path("cohort")).join(MANIFEST).is_file());
 }
+
+/// Numbers that look random and are the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+#[test]
+fn damaged_sources_give_a_cohort_or_one_sentence() {
+    let sources: [(Format, &str, &str); 5] = [
+        (
+            folder(),
+            "source/labels.csv",
+            "path,label,patient,age,sex,view,split\na.png,1,p,14,F,PA,train\n\
+             \"b.png\",normal,q,058Y,M,AP,test\n",
+        ),
+        (
+            Format::PadChest,
+            "source/PADCHEST_chest_x_ray_images_labels_160K.csv",
+            "ImageID,ImageDir,StudyDate_DICOM,PatientID,PatientBirth,Projection,Labels\n\
+             a.png,0,20140915,1,1950.0,PA,\"['scoliosis', ' mass']\"\n\
+             b.png,0,20140915,2,1950.0,AP,['normal']\n",
+        ),
+        (
+            Format::Nih,
+            "source/Data_Entry_2017.csv",
+            "Image Index,Finding Labels,Patient ID,Patient Age,View Position\n\
+             a.png,Mass|Hernia,1,58,PA\nb.png,No Finding,2,007Y,AP\n",
+        ),
+        (
+            Format::OpenI,
+            "source/1.xml",
+            "<eCitation><uId id=\"1\"/><MeSH><major>normal</major></MeSH>\
+             <parentImage id=\"a\"/><parentImage id=\"b\"/></eCitation>",
+        ),
+        (
+            Format::OpenI,
+            "source/indiana_reports.csv",
+            "uid,MeSH\n1,Scoliosis/mild;Aorta\n2,normal\n",
+        ),
+    ];
+    let mut random = Random(7);
+    let mut taken = 0;
+    for (format, name, text) in sources {
+        let bench = Bench::new();
+        bench.films(&["source/a.png", "source/b.png"]);
+        let projections = "uid,filename,projection\n1,a.png,Frontal\n2,b.png,Frontal\n";
+        bench.write("source/indiana_projections.csv", projections);
+        let mut options = bench.options(format);
+        if name.ends_with("labels.csv") {
+            options.sources = vec![bench.path(name)];
+        }
+        for _ in 0..60 {
+            let mut bytes = text.as_bytes().to_vec();
+            for _ in 0..1 + random.below(3) {
+                let at = random.below(bytes.len());
+                match random.below(4) {
+                    0 => bytes[at] = random.below(256) as u8,
+                    1 => bytes[at] = b",\"\n\r|/\\[]'<&"[random.below(12)],
+                    2 => bytes.truncate(at.max(1)),
+                    _ => drop(bytes.drain(at..(at + 5).min(bytes.len()))),
+                }
+            }
+            bench.write(name, &bytes);
+            let before = bench.listing();
+            if let Err(error) = import(&options, |_| ()) {
+                assert_eq!(bench.listing(), before, "{error}");
+                assert!(!error.to_string().contains('\n'), "{error}");
+            } else {
+                taken += 1;
+                let cohort = Cohort::open(&options.out).unwrap();
+                assert!(!cohort.entries().is_empty());
+                fs::remove_dir_all(&options.out).unwrap();
+            }
+        }
+    }
+    assert!(
+        (30..270).contains(&taken),
+        "{taken} of 300 could be imported"
+    );
+}
