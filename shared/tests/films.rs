@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plumbline_shared::decode::decode;
+use plumbline_shared::decode::{decode, header};
 use plumbline_shared::film::Film;
 
 /// What `films.json` says of a film.
@@ -130,6 +130,21 @@ fn truncated_films_are_refused() {
 }
 
 #[test]
+fn headers_are_read_in_every_transfer_syntax() {
+    for (name, bytes) in films() {
+        let expected = expected().contains_key(&name);
+        match header(&bytes) {
+            Ok(header) if expected => {
+                assert!(name.ends_with(".dcm"), "{name}");
+                assert!(header.sop_class_uid.is_some(), "{name}: {header:?}");
+            }
+            Ok(_) => {}
+            Err(error) => assert!(!expected || !name.ends_with(".dcm"), "{name}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn damaged_films_never_end_the_program() {
     let mut random = Random(1);
     for (name, bytes) in films() {
@@ -140,7 +155,8 @@ fn damaged_films_never_end_the_program() {
                 let end = [bytes.len(), bytes.len().min(1000)][random.below(2)];
                 damaged[random.below(end)] = random.below(256) as u8;
             }
-            if let Err(error) = decode(&damaged) {
+            let errors = [decode(&damaged).err(), header(&damaged).err()];
+            for error in errors.into_iter().flatten() {
                 assert!(!error.to_string().contains('\n'), "{name}: {error}");
             }
         }

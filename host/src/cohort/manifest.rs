@@ -29,6 +29,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::CohortError;
+use super::newlines::Newlines;
 
 /// Name of the manifest in a cohort's folder.
 pub const MANIFEST: &str = "cohort.csv";
@@ -254,7 +255,7 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
     let file = folder.join(MANIFEST);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(bytes);
+        .from_reader(Newlines::of(bytes));
     let header = reader
         .headers()
         .map_err(|source| CohortError::Row {
@@ -357,7 +358,7 @@ fn reason(error: &csv::Error, header: &csv::StringRecord) -> String {
 }
 
 /// A relative path of plain names alone.
-fn within(path: &str) -> Option<&Path> {
+pub(super) fn within(path: &str) -> Option<&Path> {
     let plain = !path.is_empty()
         && !path.contains('\\')
         && Path::new(path)
@@ -480,6 +481,8 @@ mod tests {
                 "{row}: {message}"
             );
         }
+        let message = failure("film,patient,split,label\r\nf.png,a,train,0\r\nf.png,a,train,2\r\n");
+        assert!(message.contains("line 3"), "{message}");
         let mut bytes = head.as_bytes().to_vec();
         bytes.extend_from_slice(b"\xff\xfe,a,train,0,1\n");
         let message = read(Path::new("/c"), &bytes).unwrap_err().to_string();

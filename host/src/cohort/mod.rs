@@ -3,7 +3,9 @@
 pub mod cache;
 pub mod duplicates;
 mod films;
+pub mod import;
 pub mod manifest;
+mod newlines;
 pub mod phantom;
 mod sheet;
 mod split;
@@ -18,6 +20,7 @@ pub use films::{FilmsError, prepare_file};
 pub use manifest::{
     Convexity, CurveType, Entry, MANIFEST, NO_FINDING, Projection, Refusal, Sex, Split,
 };
+pub use split::Shares;
 pub use summary::Summary;
 
 /// Why a cohort cannot be opened.

@@ -12,6 +12,7 @@ use std::panic::catch_unwind;
 
 use crate::film::{Film, FilmError};
 
+pub use dicom::Header;
 pub use listing::{Listing, ListingError};
 
 /// The longest file that is read: 64 million pixels of 16 bits in DICOM with room for the rest.
@@ -35,6 +36,9 @@ pub enum DecodeError {
         "the file is not a film: it starts like none of DICOM, PNG, JPEG or TIFF; give one of these"
     )]
     Unknown,
+    /// Not DICOM, where DICOM is needed.
+    #[error("the file is not a DICOM file; give one, or a table that says what the film is")]
+    NotDicom,
     /// The size is no film's.
     #[error("the file is not a film: {0}")]
     Size(#[from] FilmError),
@@ -117,6 +121,23 @@ pub fn decode(bytes: &[u8]) -> Result<Film, DecodeError> {
     })
     .unwrap_or(Err(DecodeError::Collapsed))
     .map_err(DecodeError::on_one_line)
+}
+
+/// Reads what the DICOM file in `bytes`, the whole file, says of the patient, the examination and
+/// the view. Its pixels are not looked at.
+///
+/// # Errors
+/// If the file is not DICOM, or is damaged before its pixels.
+pub fn header(bytes: &[u8]) -> Result<Header, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    if bytes.len() > MAX_BYTES {
+        return Err(DecodeError::TooLong(bytes.len()));
+    }
+    catch_unwind(|| dicom::header(bytes))
+        .unwrap_or(Err(DecodeError::Collapsed))
+        .map_err(DecodeError::on_one_line)
 }
 
 /// One component of a compressed stream.

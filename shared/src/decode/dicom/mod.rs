@@ -2,6 +2,7 @@
 //! transfer syntaxes (PS3.5, annex A.4) but JPEG XL and HTJ2K.
 
 mod dataset;
+mod header;
 mod pixels;
 mod rle;
 
@@ -14,6 +15,8 @@ use dicom_dictionary_std::tags;
 
 use dataset::Dataset;
 pub(super) use dataset::is_dicom;
+pub use header::Header;
+pub(super) use header::header;
 
 use super::{DecodeError, MAX_BYTES};
 use crate::film::Film;

@@ -1,5 +1,7 @@
 //! `plumbline cohort`.
 
+mod import;
+
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -50,6 +52,8 @@ enum Command {
         #[arg(long, value_name = "FILMS", default_value_t = 0)]
         refused: u64,
     },
+    /// Make a cohort of films that others have collected
+    Import(import::ImportArgs),
     /// Pack a cohort's films as the networks see them, which `train`, `evaluate` and `export` else
     /// do when they first need them
     Pack {
@@ -113,6 +117,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 options.out.display()
             );
         }
+        Command::Import(args) => import::run(args)?,
         Command::Pack { folder } => {
             let cohort = Cohort::open(&folder)?;
             let packed = folder.join(PACKED);

@@ -1,0 +1,150 @@
+//! What a DICOM file says of the patient, the examination and the view.
+
+use alloc::string::{String, ToString};
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+use super::dataset::{self, Dataset, is_dicom};
+use crate::decode::DecodeError;
+
+/// What a DICOM file says beside its pixels: each element's text without padding, `None` where it
+/// is missing or empty. Text is as the file has it: UIDs and codes are not checked, several values
+/// are separated by a backslash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header {
+    /// Patient's Name (0010,0010), its components separated by `^`.
+    pub patient_name: Option<String>,
+    /// Patient ID (0010,0020).
+    pub patient_id: Option<String>,
+    /// Patient's Birth Date (0010,0030), `YYYYMMDD`.
+    pub patient_birth_date: Option<String>,
+    /// Patient's Sex (0010,0040): `F`, `M` or `O`.
+    pub patient_sex: Option<String>,
+    /// Patient's Age (0010,1010), such as `034Y` or `018M`.
+    pub patient_age: Option<String>,
+    /// Accession Number (0008,0050).
+    pub accession_number: Option<String>,
+    /// Study Instance UID (0020,000D).
+    pub study_instance_uid: Option<String>,
+    /// Series Instance UID (0020,000E).
+    pub series_instance_uid: Option<String>,
+    /// SOP Class UID (0008,0016).
+    pub sop_class_uid: Option<String>,
+    /// SOP Instance UID (0008,0018).
+    pub sop_instance_uid: Option<String>,
+    /// Study Date (0008,0020), `YYYYMMDD`.
+    pub study_date: Option<String>,
+    /// Study Time (0008,0030), `HHMMSS`.
+    pub study_time: Option<String>,
+    /// Modality (0008,0060), such as `DX` or `CR`.
+    pub modality: Option<String>,
+    /// Body Part Examined (0018,0015), such as `CHEST`.
+    pub body_part_examined: Option<String>,
+    /// View Position (0018,5101), such as `PA`, `AP` or `LL`.
+    pub view_position: Option<String>,
+}
+
+/// Reads what the DICOM file in `bytes`, the whole file, says beside its pixels.
+pub(in crate::decode) fn header(bytes: &[u8]) -> Result<Header, DecodeError> {
+    if !is_dicom(bytes) {
+        return Err(DecodeError::NotDicom);
+    }
+    let (syntax, bytes) = dataset::open(bytes)?;
+    let dataset = Dataset::read(&bytes, &syntax)?;
+    let character_set = dataset.text(tags::SPECIFIC_CHARACTER_SET);
+    let latin_1 = character_set.is_some_and(|names| names.ends_with("IR 100"));
+    let text = |tag: Tag| text(dataset.bytes(None, tag), latin_1);
+    Ok(Header {
+        patient_name: text(tags::PATIENT_NAME),
+        patient_id: text(tags::PATIENT_ID),
+        patient_birth_date: text(tags::PATIENT_BIRTH_DATE),
+        patient_sex: text(tags::PATIENT_SEX),
+        patient_age: text(tags::PATIENT_AGE),
+        accession_number: text(tags::ACCESSION_NUMBER),
+        study_instance_uid: text(tags::STUDY_INSTANCE_UID),
+        series_instance_uid: text(tags::SERIES_INSTANCE_UID),
+        sop_class_uid: text(tags::SOP_CLASS_UID),
+        sop_instance_uid: text(tags::SOP_INSTANCE_UID),
+        study_date: text(tags::STUDY_DATE),
+        study_time: text(tags::STUDY_TIME),
+        modality: text(tags::MODALITY),
+        body_part_examined: text(tags::BODY_PART_EXAMINED),
+        view_position: text(tags::VIEW_POSITION),
+    })
+}
+
+/// Text in UTF-8 (`ISO_IR 192`, and the default repertoire in it), else in Latin-1 where the file
+/// says so (PS3.3, C.12.1.1.2), else with replacement characters; without control characters.
+fn text(bytes: &[u8], latin_1: bool) -> Option<String> {
+    let text = match core::str::from_utf8(bytes) {
+        Ok(text) => text.to_string(),
+        Err(_) if latin_1 => bytes.iter().copied().map(char::from).collect(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    let text = text.replace(|c: char| c.is_control(), "\u{fffd}");
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// An element in explicit VR little endian with a short length.
+    fn element(tag: Tag, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(tag.group().to_le_bytes());
+        bytes.extend(tag.element().to_le_bytes());
+        bytes.extend(vr);
+        bytes.extend((value.len() as u16).to_le_bytes());
+        bytes.extend(value);
+        bytes
+    }
+
+    fn file(elements: &[(Tag, &[u8; 2], &[u8])]) -> Vec<u8> {
+        let parts = elements
+            .iter()
+            .map(|(tag, vr, value)| element(*tag, vr, value));
+        parts.collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn text_is_trimmed_and_in_the_files_character_set() {
+        let of = |character_set: &[u8]| {
+            header(&file(&[
+                (tags::SPECIFIC_CHARACTER_SET, b"CS", character_set),
+                (tags::SOP_INSTANCE_UID, b"UI", b"1.2.3\0"),
+                (tags::MODALITY, b"CS", b"DX"),
+                (tags::ACCESSION_NUMBER, b"SH", b"  "),
+                (tags::PATIENT_NAME, b"PN", b"Mu\xf1oz^A "),
+                (tags::PATIENT_ID, b"LO", b" 7\x1b8 "),
+            ]))
+            .unwrap()
+        };
+        let header = of(b"ISO_IR 100");
+        assert_eq!(header.patient_name.as_deref(), Some("Mu\u{f1}oz^A"));
+        assert_eq!(header.sop_instance_uid.as_deref(), Some("1.2.3"));
+        assert_eq!(header.patient_id.as_deref(), Some("7\u{fffd}8"));
+        assert_eq!(header.modality.as_deref(), Some("DX"));
+        assert_eq!(header.accession_number, None);
+        assert_eq!(header.view_position, None);
+        let unknown = of(b"ISO_IR 192").patient_name.unwrap();
+        assert!(unknown.contains('\u{fffd}'), "{unknown}");
+    }
+
+    #[test]
+    fn what_is_no_dicom_file_is_told() {
+        let message = |bytes: &[u8]| header(bytes).unwrap_err().to_string();
+        assert!(message(b"\x89PNG\r\n\x1a\n").contains("not a DICOM file"));
+        let mut cut = file(&[
+            (tags::SOP_INSTANCE_UID, b"UI", b"1.23"),
+            (tags::PATIENT_ID, b"LO", b"1234"),
+        ]);
+        cut.truncate(cut.len() - 2);
+        assert!(message(&cut).contains("damaged"));
+    }
+}
