@@ -63,7 +63,7 @@ struct Common {
     /// Share of patients to test on
     #[arg(long, default_value_t = 0.1)]
     test: f64,
-    /// Keep lateral films as well, marked to be refused
+    /// Keep lateral films as well
     #[arg(long)]
     lateral: bool,
     /// Copy the films, so that the cohort needs its sources no longer

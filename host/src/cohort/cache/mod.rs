@@ -67,7 +67,8 @@ pub enum CacheError {
     },
     /// Neither the cohort's folder nor the temporary one takes them.
     #[error(
-        "cannot pack the films of {}, which needs {} MiB: {source}; free that space, or set TMPDIR to a folder that has it",
+        "cannot pack the films of {}, which needs {} MiB: {source}; free that space there or, where \
+         that folder is read-only, in the temporary one (TMPDIR)",
         folder.display(), bytes.div_ceil(1 << 20)
     )]
     File {
@@ -214,6 +215,10 @@ impl Cache {
 
     /// The packed films in `folder`, whatever has become of the films.
     fn read(folder: &Path) -> Result<Self, Unusable> {
+        if cfg!(target_endian = "big") {
+            // Packing, which then comes next, says that there can be none.
+            return Err(Unusable::Absent);
+        }
         let file = File::open(folder.join(PACKED)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Unusable::Absent,
             _ => Unusable::Unreadable(error),

@@ -30,7 +30,7 @@ use serde::Serialize;
 
 use super::cache::Cache;
 use super::films::FilmsError;
-use super::manifest::{self, MANIFEST, Projection, Refusal, Row, Split};
+use super::manifest::{self, MANIFEST, Projection, Row, Split};
 use super::phantom::Dice;
 use super::split::{self, Shares};
 use draft::Draft;
@@ -79,7 +79,7 @@ pub struct ImportOptions {
     pub seed: u64,
     /// Shares of the splits.
     pub shares: Shares,
-    /// Whether lateral films are kept as well; a reader should refuse them.
+    /// Whether lateral films are kept as well.
     pub lateral: bool,
     /// Whether films are copied.
     pub copy: bool,
@@ -277,14 +277,13 @@ fn split(films: Vec<Placed>, options: &ImportOptions, gathered: &mut Gathered) -
     let rows = kept.iter().map(|(name, film)| {
         let patient = film.patient.as_str();
         let split = given.get(patient).or_else(|| drawn.get(patient));
-        let lateral = film.projection == Some(Projection::Lateral);
         Row {
             film: name.clone(),
             patient: film.patient.clone(),
             study: film.study.clone(),
             split: split.copied().unwrap_or(Split::Train),
             label: film.label.map(u8::from),
-            refusal: lateral.then_some(Refusal::Lateral),
+            refusal: None,
             findings: film.findings.clone(),
             cobb_degrees: None,
             curve: None,

@@ -274,8 +274,9 @@ fn the_report_counts_what_the_files_say() {
     }
     (options.out, options.lateral) = (bench.path("both"), true);
     let imported = bench.import_by(&options);
-    assert_eq!(imported.film("b.png").refusal, Some(Refusal::Lateral));
-    assert_eq!(imported.film("a.png").refusal, None);
+    let lateral = imported.film("b.png");
+    assert_eq!(lateral.projection, Some(Projection::Lateral));
+    assert_eq!((lateral.label, lateral.refusal), (Some(false), None));
 }
 
 #[test]
