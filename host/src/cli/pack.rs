@@ -1,6 +1,6 @@
 //! A cohort's packed films, opened or made, for all commands that read films.
 
-use crate::cohort::{Built, Cache, Cohort, Unusable};
+use crate::cohort::{Built, Cache, Cohort, FilmsError, Unusable};
 
 use super::progress::bar;
 
@@ -35,12 +35,7 @@ pub fn pack(cohort: &Cohort, reason: &Unusable) -> anyhow::Result<Built> {
     let seconds = started.elapsed().as_secs_f64();
     let rate = films as f64 / seconds;
     eprintln!("{films} films packed in {seconds:.1} s ({rate:.1} a second)");
-    for (_, failure) in built.failures.iter().take(TOLD) {
-        eprintln!("plumbline: {failure}");
-    }
-    if built.failures.len() > TOLD {
-        eprintln!("plumbline: and {} more", built.failures.len() - TOLD);
-    }
+    tell(built.failures.iter().map(|(_, failure)| failure));
     if let Some(why) = &built.unkept {
         eprintln!(
             "plumbline: the packed films cannot be kept in {} ({why}), so every command packs \
@@ -49,4 +44,15 @@ pub fn pack(cohort: &Cohort, reason: &Unusable) -> anyhow::Result<Built> {
         );
     }
     Ok(built)
+}
+
+/// Says why films cannot be used, the first ones one by one.
+pub fn tell<'a>(failures: impl ExactSizeIterator<Item = &'a FilmsError>) {
+    let more = failures.len().saturating_sub(TOLD);
+    for failure in failures.take(TOLD) {
+        eprintln!("plumbline: {failure}");
+    }
+    if more > 0 {
+        eprintln!("plumbline: and {more} more");
+    }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::pack::pack;
+use super::pack::{pack, tell};
 use super::progress::bar;
 use crate::cohort::Cohort;
 use crate::cohort::cache::PACKED;
@@ -121,19 +121,29 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
         Command::Pack { folder } => {
             let cohort = Cohort::open(&folder)?;
             let packed = folder.join(PACKED);
-            let Err(reason) = cohort.packed() else {
-                println!("{} holds all films already", packed.display());
-                return Ok(());
+            let films = cohort.entries();
+            let unusable = match cohort.packed() {
+                Ok(cache) => {
+                    println!("{} holds all films already", packed.display());
+                    let places = films.iter().map(|entry| cache.place(&entry.film));
+                    let failures: Vec<_> = places.filter_map(Result::err).collect();
+                    tell(failures.iter());
+                    failures.len()
+                }
+                Err(reason) => {
+                    let built = pack(&cohort, &reason)?;
+                    let unusable = built.failures.len();
+                    if built.unkept.is_none() {
+                        let usable = films.len() - unusable;
+                        println!("{} holds {usable} films", packed.display());
+                    }
+                    unusable
+                }
             };
-            let built = pack(&cohort, &reason)?;
-            if built.unkept.is_none() {
-                println!("{} holds {} films", packed.display(), built.cache.len());
-            }
             anyhow::ensure!(
-                built.failures.is_empty(),
-                "{} of the {} films cannot be used; the sentences above say why",
-                built.failures.len(),
-                built.cache.len()
+                unusable == 0,
+                "{unusable} of the {} films cannot be used; the sentences above say why",
+                films.len()
             );
         }
         Command::Show { folder } => {
