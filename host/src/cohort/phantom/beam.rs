@@ -146,7 +146,7 @@ impl Beam {
             }
             noise(line, &|_| self.electronic);
             for value in line {
-                *value = (value.clamp(0.0, FULL_SCALE) + 0.5).trunc();
+                *value = (value.clamp(0.0, FULL_SCALE) + 0.5) as i32 as f32;
             }
         }
         image

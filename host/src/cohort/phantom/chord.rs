@@ -88,16 +88,6 @@ impl Pillar {
         )
     }
 
-    /// Between two, at `t` from 0 to 1.
-    pub(crate) fn mix(a: &Self, b: &Self, t: f32) -> Self {
-        let one = |a: f32, b: f32| a + t * (b - a);
-        let two = |a: [f32; 2], b: [f32; 2]| [one(a[0], b[0]), one(a[1], b[1])];
-        Self {
-            axis: two(a.axis, b.axis),
-            semi: two(a.semi, b.semi),
-        }
-    }
-
     /// The same, the patient turned by a quarter about the y axis: what was in front is on the
     /// left of the film.
     pub(crate) fn sideways(&self) -> Self {
@@ -120,6 +110,11 @@ pub(crate) fn torso(ray: &Ray, axis: [f32; 2], semi: [f32; 2]) -> Span {
         }
         semi[1] * 0.5 * ((1.0 - q).sqrt() + (1.0 - q * q).sqrt().sqrt())
     };
+    // Rays are within a few degrees of the z axis: those that pass well beside miss.
+    let beside = (ray.at[0] + ray.slope[0] * axis[1] - axis[0]).abs();
+    if beside > semi[0] + ray.slope[0].abs() * semi[1] {
+        return NOWHERE;
+    }
     // The section changes slowly along the ray: two steps of fixed-point iteration.
     let mid = profile(axis[1]);
     let (back, front) = (profile(axis[1] - mid), profile(axis[1] + mid));

@@ -107,19 +107,26 @@ impl Scratch {
             let inverse = 1.0 / (dx * dx + dy * dy).max(1e-6);
             // How far beyond its joints a link reaches, in its own length.
             let cut = |flush: bool, at: f32, open: f32| if flush { at } else { open };
-            let from = cut(flush[0] && index == 0, 0.0, f32::MIN);
-            let to = cut(flush[1] && index + 1 == links, 1.0, f32::MAX);
+            let first = cut(flush[0] && index == 0, 0.0, f32::MIN);
+            let last = cut(flush[1] && index + 1 == links, 1.0, f32::MAX);
+            // The link lies in a strip about its line: half the strip's width along a row.
+            let widest = a.radius.max(b.radius);
+            let half = widest * (1.0 + dx * dx / (dy * dy).max(1e-6)).sqrt();
+            let lean = dx / if dy.abs() < 1e-3 { 1e-3 } else { dy };
             for row in bounds.top..bounds.bottom {
                 let py = row as f32 + 0.5 - a.at[1];
-                let line = &mut self.0[row * size.width..][bounds.left..bounds.right];
+                let middle = a.at[0] + py * lean;
+                let from = (middle - half).clamp(bounds.left as f32, bounds.right as f32) as usize;
+                let to = (middle + half + 1.0).clamp(from as f32, bounds.right as f32) as usize;
+                let line = &mut self.0[row * size.width..][from..to];
                 for (column, nearest) in line.iter_mut().enumerate() {
-                    let px = (bounds.left + column) as f32 + 0.5 - a.at[0];
+                    let px = (from + column) as f32 + 0.5 - a.at[0];
                     let along = (px * dx + py * dy) * inverse;
                     let t = along.clamp(0.0, 1.0);
                     let (ex, ey) = (px - t * dx, py - t * dy);
                     let radius = a.radius + t * (b.radius - a.radius);
                     let inside = 1.0 - (ex * ex + ey * ey) / (radius * radius);
-                    if inside > nearest[0] && along >= from && along <= to {
+                    if inside > nearest[0] && along >= first && along <= last {
                         *nearest = [inside, a.strength + t * (b.strength - a.strength)];
                     }
                 }

@@ -7,9 +7,10 @@ use super::findings::{Findings, Kind};
 use super::patient::{Patient, Sex};
 use super::spine::Spine;
 
-/// Heights tabulated, in millimetres of y.
+/// Heights tabulated: the first, how many to a millimetre of y, and how many in all.
 const TOP: f32 = -200.0;
-const ROWS: usize = 900;
+const FINENESS: f32 = 2.0;
+const ROWS: usize = 1800;
 
 /// The body's cross-section at one height; all in millimetres.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,16 +29,6 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    fn mix(a: &Self, b: &Self, t: f32) -> Self {
-        Self {
-            body: Pillar::mix(&a.body, &b.body, t),
-            cage: Pillar::mix(&a.cage, &b.cage, t),
-            mediastinum: [0, 1].map(|i| Pillar::mix(&a.mediastinum[i], &b.mediastinum[i], t)),
-            spine: Pillar::mix(&a.spine, &b.spine, t),
-            aorta: Pillar::mix(&a.aorta, &b.aorta, t),
-        }
-    }
-
     /// Midline of the rib cage.
     pub(crate) fn midline(&self) -> f32 {
         self.cage.axis[0]
@@ -162,8 +153,7 @@ impl Organs {
         let s = patient.scale;
         let sections = sections(dice, patient, spine, findings);
         let at = |y: f64| {
-            let row = (y - f64::from(TOP)).clamp(0.0, (ROWS - 1) as f64) as usize;
-            let section = &sections[row];
+            let section = &sections[row_at(y as f32)];
             (f64::from(section.midline()), section)
         };
         let turned = libm::sin(patient.rotation) * 60.0 * s;
@@ -277,10 +267,8 @@ impl Organs {
     }
 
     /// The cross-section at height y.
-    pub(crate) fn section(&self, y: f32) -> Section {
-        let row = (y - TOP).clamp(0.0, (ROWS - 2) as f32);
-        let i = row as usize;
-        Section::mix(&self.sections[i], &self.sections[i + 1], row - i as f32)
+    pub(crate) fn section(&self, y: f32) -> &Section {
+        &self.sections[row_at(y)]
     }
 
     /// Height of the diaphragm's dome on a side, -1 for the right, 1 for the left.
@@ -361,7 +349,12 @@ impl Organs {
 /// Height of the aortic arch in an adult, in millimetres of y.
 const ARCH: f64 = 88.0;
 
-/// The body's cross-sections from [`TOP`] on, a millimetre apart.
+/// The tabulated height that is nearest to y.
+fn row_at(y: f32) -> usize {
+    ((y - TOP) * FINENESS + 0.5).clamp(0.0, (ROWS - 1) as f32) as usize
+}
+
+/// The body's cross-sections at all tabulated heights.
 fn sections(
     dice: &mut Dice,
     patient: &Patient,
@@ -386,7 +379,7 @@ fn sections(
     let centre = 150.0 * s;
     (0..ROWS)
         .map(|row| {
-            let y = f64::from(TOP) + row as f64;
+            let y = f64::from(TOP) + row as f64 / f64::from(FINENESS);
             let nominal = y / s;
             let [width, depth] = profile(&BODY, nominal);
             let wall = ((nominal - 60.0) / 120.0).clamp(0.0, 1.0);

@@ -36,10 +36,14 @@ impl Frame {
         }
     }
 
-    /// Calls `paint` with (s, h) in millimetres and the index of every pixel within `reach`
-    /// millimetres of the centre.
-    fn each(&self, reach: f32, size: Size, mut paint: impl FnMut(f32, f32, usize)) {
-        let bounds = Bounds::around(self.centre, self.centre, reach / self.millimetres, size);
+    /// Calls `paint` with (s, h) in millimetres and the index of every pixel of a box that holds
+    /// what lies within `reach` millimetres of the centre along s and along h.
+    fn each(&self, reach: [f32; 2], size: Size, mut paint: impl FnMut(f32, f32, usize)) {
+        let [s, h] = reach.map(|reach| reach / self.millimetres);
+        let [width, height] = [0, 1].map(|k| s * self.across[k].abs() + h * self.down[k].abs());
+        let [x, y] = self.centre;
+        let (upper, lower) = ([x - width, y - height], [x + width, y + height]);
+        let bounds = Bounds::around(upper, lower, 0.0, size);
         for row in bounds.top..bounds.bottom {
             let dy = (row as f32 + 0.5 - self.centre[1]) * self.millimetres;
             for column in bounds.left..bounds.right {
@@ -99,10 +103,11 @@ struct Stud {
 
 impl Stud {
     fn at(&self, s: f32, h: f32) -> f32 {
-        let (x, y) = (
-            (s - self.centre[0]) / self.semi[0],
-            (h - self.centre[1]) / self.semi[1],
-        );
+        let (s, h) = (s - self.centre[0], h - self.centre[1]);
+        if s.abs() >= self.semi[0] || h.abs() >= self.semi[1] {
+            return 0.0;
+        }
+        let (x, y) = (s / self.semi[0], h / self.semi[1]);
         let q = x * x + y * y;
         if q >= 1.0 {
             return 0.0;
@@ -149,7 +154,11 @@ pub(crate) fn add_spine(
             studs(vertebra, index < CERVICAL, cortical)
         };
         let disc = vertebra.disc as f32;
-        let reach = body.half * if camera.lateral { 3.6 } else { 1.55 } + disc;
+        // Sideways to the tips of the processes, downwards past the disc and the spinous process.
+        let reach = [
+            body.half * if camera.lateral { 3.6 } else { 1.8 },
+            body.half_height * 2.0 + disc,
+        ];
         frame.each(reach, layer.size, |s, h, pixel| {
             let mut sum = 0.0;
             let (top, bottom) = body.ends(s);
@@ -261,7 +270,7 @@ pub(crate) fn mask(camera: &Camera, spine: &Spine) -> Vec<u8> {
         let above = spine.column()[CERVICAL + index - 1].disc as f32 / 2.0;
         let below = vertebra.disc as f32 / 2.0;
         let above = if index == 0 { 0.0 } else { above };
-        let reach = body.half * 1.5 + body.half_height + below;
+        let reach = [body.half * 1.1, body.half_height * 1.6 + above + below];
         let shorten = libm::cos(vertebra.sagittal) as f32;
         Frame::new(camera, vertebra).each(reach, camera.size, |s, h, pixel| {
             let (top, bottom) = body.ends(s);
