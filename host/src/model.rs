@@ -11,7 +11,7 @@ use plumbline_shared::preprocess::{SIDE, tensor};
 use rayon::prelude::*;
 
 use crate::cohort::{Cache, Entry, FilmsError};
-use crate::nets::{Mode, Network, Parameters, WeightsError};
+use crate::nets::{self, Mode, Network, Parameters, WeightsError, WeightsFile};
 use crate::train::{Run, RunError};
 
 /// The probability from which a run's network calls a film positive. Its batches are half
@@ -37,6 +37,12 @@ pub enum ModelError {
     /// The outputs.
     #[error(transparent)]
     Decision(#[from] DecisionError),
+    /// Weights that still have their source's classifier.
+    #[error(
+        "these weights answer for their source's classes, not for scoliosis; train with them as \
+         --init first"
+    )]
+    OtherClasses,
     /// Candle's.
     #[error(transparent)]
     Network(#[from] candle_core::Error),
@@ -55,7 +61,24 @@ pub struct Model {
 
 enum Engine {
     Candle(Box<(Network, Head)>),
+    Classes(Box<Network>, Vec<String>),
     Tract(Box<Bundle>),
+}
+
+/// What a model says of a film.
+pub enum Answer {
+    /// Whether it shows scoliosis.
+    Reading(Reading),
+    /// Another source's classes, each for itself.
+    Classes(Vec<Class>),
+}
+
+/// One output of a classifier of several classes.
+pub struct Class {
+    /// The class's name, where it is known.
+    pub name: Option<String>,
+    /// The output.
+    pub logit: f32,
 }
 
 impl Model {
@@ -66,18 +89,31 @@ impl Model {
     pub fn from_run(folder: &Path) -> Result<Self, ModelError> {
         let run = Run::open(folder)?;
         let (network, parameters) = run.network()?;
-        Self::from_network(run.recipe.architecture, network, &parameters)
+        let architecture = run.recipe.architecture;
+        let head = head_of(architecture, nets::Head::Study, &parameters)?;
+        let engine = Engine::Candle(Box::new((network, head)));
+        Ok(Self::from_engine(architecture, engine))
     }
 
-    /// A safetensors file of one of the architectures.
+    /// A safetensors file of one of the architectures, with the study's head or its source's.
     ///
     /// # Errors
     /// If the file's names or shapes are not the network's.
     pub fn from_weights(file: &Path, architecture: Architecture) -> Result<Self, ModelError> {
+        let weights = WeightsFile::read(file, &Device::Cpu)?;
+        weights.expect(architecture)?;
+        let description = weights.description.clone();
+        let (variant, head) = (description.variant, description.head);
         let mut parameters = Parameters::new(&Device::Cpu, 0);
-        let network = Network::new(architecture, &mut parameters)?;
-        parameters.load(file)?;
-        Self::from_network(architecture, network, &parameters)
+        let network = Network::build(architecture, variant, head, &mut parameters)?;
+        weights.give_all(&parameters)?;
+        let engine = if head.reads_scoliosis() {
+            let head = head_of(architecture, head, &parameters)?;
+            Engine::Candle(Box::new((network, head)))
+        } else {
+            Engine::Classes(Box::new(network), description.classes)
+        };
+        Ok(Self::from_engine(architecture, engine))
     }
 
     /// A bundle, as a station runs it.
@@ -95,31 +131,47 @@ impl Model {
         })
     }
 
-    fn from_network(
-        architecture: Architecture,
-        network: Network,
-        parameters: &Parameters,
-    ) -> Result<Self, ModelError> {
-        let head = head_of(architecture, parameters)?;
-        Ok(Self {
+    fn from_engine(architecture: Architecture, engine: Engine) -> Self {
+        Self {
             name: architecture.to_string(),
             version: "unreleased".into(),
             threshold: RUN_THRESHOLD,
-            engine: Engine::Candle(Box::new((network, head))),
-        })
+            engine,
+        }
+    }
+
+    /// What the model says of one normalised film, 3 x 256 x 256.
+    ///
+    /// # Errors
+    /// If the tensor has another length.
+    pub fn ask(&self, tensor: &[f32]) -> Result<Answer, ModelError> {
+        let Engine::Classes(network, names) = &self.engine else {
+            return self.read(tensor).map(Answer::Reading);
+        };
+        let logits = run_network(network, tensor)?.logits.flatten_all()?;
+        let logits: Vec<f32> = logits.to_vec1()?;
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(DecisionError::NotFinite.into());
+        }
+        let mut names = names.iter().cloned();
+        let classes = logits.into_iter().map(|logit| Class {
+            name: names.next().filter(|name| !name.is_empty()),
+            logit,
+        });
+        Ok(Answer::Classes(classes.collect()))
     }
 
     /// Reads one normalised film, 3 x 256 x 256.
     ///
     /// # Errors
-    /// If the tensor has another length.
+    /// If the tensor has another length, or the model's classes are not the study's.
     pub fn read(&self, tensor: &[f32]) -> Result<Reading, ModelError> {
         match &self.engine {
             Engine::Tract(bundle) => Ok(bundle.read(tensor)?),
+            Engine::Classes(..) => Err(ModelError::OtherClasses),
             Engine::Candle(candle) => {
                 let (network, head) = &**candle;
-                let x = Tensor::from_slice(tensor, (1, 3, SIDE, SIDE), &Device::Cpu)?;
-                let output = network.forward(&x, &mut Mode::Evaluation)?;
+                let output = run_network(network, tensor)?;
                 let logits: Vec<f32> = output.logits.flatten_all()?.to_vec1()?;
                 let (_, _, rows, columns) = output.features.dims4()?;
                 let features: Vec<f32> = output.features.flatten_all()?.to_vec1()?;
@@ -133,16 +185,26 @@ impl Model {
     }
 }
 
+/// Runs a network on one normalised film.
+fn run_network(network: &Network, tensor: &[f32]) -> candle_core::Result<nets::Output> {
+    let x = Tensor::from_slice(tensor, (1, 3, SIDE, SIDE), &Device::Cpu)?;
+    network.forward(&x, &mut Mode::Evaluation)
+}
+
 /// The head's layers as Grad-CAM needs them.
 ///
 /// # Errors
-/// If the parameters lack them.
-pub fn head_of(architecture: Architecture, parameters: &Parameters) -> Result<Head, ModelError> {
+/// If the head does not read scoliosis.
+pub fn head_of(
+    architecture: Architecture,
+    head: nets::Head,
+    parameters: &Parameters,
+) -> Result<Head, ModelError> {
     let tensors = parameters.tensors();
-    let layers = architecture
-        .head()
-        .iter()
-        .map(|name| {
+    let layers = head
+        .layers(architecture)
+        .into_iter()
+        .map(|(name, ..)| {
             let weight = &tensors[&format!("{name}.weight")];
             let (outputs, inputs) = weight.dims2()?;
             let bias = tensors[&format!("{name}.bias")].to_vec1()?;

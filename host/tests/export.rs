@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::reference::{self, Answer};
 use plumbline_host::export::{About, ExportError, Precision, Tensor, Weights, onnx, write_bundle};
+use plumbline_host::nets::Variant;
 use plumbline_shared::bundle::{Bundle, MANIFEST, MODEL, MODEL_CARD, Reading};
 use plumbline_shared::manifest::{Architecture, sha256};
 use prost::Message;
@@ -31,7 +32,13 @@ fn write(target: &Path, architecture: Architecture, precision: Precision) {
         threshold: 0.5,
         card: "# Reference\n",
     };
-    let model = onnx(architecture, &weights(architecture), precision).unwrap();
+    let model = onnx(
+        architecture,
+        Variant::default(),
+        &weights(architecture),
+        precision,
+    )
+    .unwrap();
     write_bundle(target, &about, &model).unwrap();
 }
 
@@ -180,7 +187,7 @@ fn weights_of_another_network_are_refused() {
     let export = |change: &dyn Fn(&mut Weights)| {
         let mut weights = whole.clone();
         change(&mut weights);
-        onnx(architecture, &weights, Precision::F32).unwrap_err()
+        onnx(architecture, Variant::default(), &weights, Precision::F32).unwrap_err()
     };
     let tensor = || Tensor {
         shape: vec![1],

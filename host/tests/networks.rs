@@ -5,7 +5,7 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
 use plumbline_host::model::head_of;
-use plumbline_host::nets::{Mode, Network, Parameters};
+use plumbline_host::nets::{Head, Mode, Network, Parameters};
 use plumbline_host::train::Loss;
 use plumbline_shared::gradcam::grad_cam;
 use plumbline_shared::manifest::Architecture;
@@ -145,7 +145,7 @@ fn grad_cam_is_the_same_three_ways(architecture: Architecture) {
     let (network, parameters, expected) = network(architecture);
     let x = inputs(&expected);
     let features = network.features(&x, &mut Mode::Evaluation).unwrap();
-    let head = head_of(architecture, &parameters).unwrap();
+    let head = head_of(architecture, Head::Study, &parameters).unwrap();
     for (film, answer) in expected.answers.iter().enumerate() {
         let features = features.narrow(0, film, 1).unwrap();
         let differentiated = grad_cam_by_differentiation(&network, &features);

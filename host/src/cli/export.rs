@@ -66,7 +66,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => String::new(),
     };
     let (_, parameters) = run.network()?;
-    let model = onnx(architecture, &weights(&parameters)?, precision)?;
+    let model = onnx(
+        architecture,
+        run.record.variant,
+        &weights(&parameters)?,
+        precision,
+    )?;
     let write = |out: &Path, threshold: f64, card: &str| {
         let about = About {
             model: &name,

@@ -40,7 +40,7 @@ pub struct AnyModelArgs {
     /// A bundle, as a station runs it
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
-    /// Weights in safetensors with torchvision's names
+    /// Weights in safetensors: a run's, or those that `weights import` makes
     #[arg(long, value_name = "W.safetensors", requires = "arch")]
     weights: Option<PathBuf>,
 }

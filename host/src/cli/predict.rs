@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use plumbline_shared::bundle::Reading;
 use plumbline_shared::decode::{Listing, decode};
 use plumbline_shared::manifest::Architecture;
 use plumbline_shared::preprocess::{SIDE, prepare};
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use super::model::AnyModelArgs;
 use super::sentence;
-use crate::model::Model;
+use crate::model::{Answer, Class, Model};
 
 /// Arguments of `plumbline predict`.
 #[derive(clap::Args)]
@@ -41,10 +40,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(path) = &args.tensor {
         for (index, tensor) in tensors(path)?.chunks_exact(INPUT).enumerate() {
             let start = Instant::now();
-            let reading = model.read(tensor)?;
+            let answer = model.ask(tensor)?;
             let milliseconds = json!({ "read": elapsed(start) });
             let film = format!("{}[{index}]", path.display());
-            print(&mut out, args.json, &model, &film, &reading, &milliseconds)?;
+            print(&mut out, args.json, &model, &film, &answer, &milliseconds)?;
         }
         return Ok(());
     }
@@ -55,9 +54,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     for film in &listing.films {
         match read_film(&model, film) {
-            Ok((reading, milliseconds)) => {
+            Ok((answer, milliseconds)) => {
                 let name = film.display().to_string();
-                print(&mut out, args.json, &model, &name, &reading, &milliseconds)?;
+                print(&mut out, args.json, &model, &name, &answer, &milliseconds)?;
             }
             Err(error) => {
                 eprintln!("plumbline: {}: {}", film.display(), sentence(&error));
@@ -78,7 +77,7 @@ fn elapsed(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1e5).round() / 100.0
 }
 
-fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Reading, serde_json::Value)> {
+fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Answer, serde_json::Value)> {
     let start = Instant::now();
     let film = decode(&std::fs::read(path)?)?;
     let decoded = elapsed(start);
@@ -86,9 +85,9 @@ fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Reading, serde_json:
     let tensor = prepare(&film).tensor();
     let prepared = elapsed(start);
     let start = Instant::now();
-    let reading = model.read(&tensor)?;
+    let answer = model.ask(&tensor)?;
     let milliseconds = json!({ "decode": decoded, "prepare": prepared, "read": elapsed(start) });
-    Ok((reading, milliseconds))
+    Ok((answer, milliseconds))
 }
 
 fn print(
@@ -96,9 +95,24 @@ fn print(
     as_json: bool,
     model: &Model,
     film: &str,
-    reading: &Reading,
+    answer: &Answer,
     milliseconds: &serde_json::Value,
 ) -> std::io::Result<()> {
+    let reading = match answer {
+        Answer::Reading(reading) => reading,
+        Answer::Classes(classes) if as_json => {
+            let object = json!({
+                "film": film,
+                "model": model.name,
+                "model_version": model.version,
+                "outputs": classes.iter().map(output).collect::<Vec<_>>(),
+                "quality": "accepted",
+                "milliseconds": milliseconds,
+            });
+            return writeln!(out, "{object}");
+        }
+        Answer::Classes(classes) => return writeln!(out, "{}  {film}", highest(classes)),
+    };
     let decision = &reading.decision;
     if !as_json {
         let call = if decision.positive {
@@ -126,6 +140,34 @@ fn print(
         "milliseconds": milliseconds,
     });
     writeln!(out, "{object}")
+}
+
+/// One class of a classifier as JSON. Named classes are findings that do not exclude one another,
+/// so that each has a probability of its own.
+fn output(class: &Class) -> serde_json::Value {
+    let logit = class.logit;
+    match &class.name {
+        Some(name) => json!({ "class": name, "logit": logit, "probability": probability(logit) }),
+        None => json!({ "class": null, "logit": logit }),
+    }
+}
+
+fn probability(logit: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(logit)).exp())
+}
+
+/// The three classes with the highest outputs in words.
+fn highest(classes: &[Class]) -> String {
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    order.sort_by(|a, b| classes[*b].logit.total_cmp(&classes[*a].logit));
+    let words = order.iter().take(3).map(|at| match &classes[*at] {
+        Class {
+            name: Some(name),
+            logit,
+        } => format!("{name} {:.4}", probability(*logit)),
+        Class { name: None, logit } => format!("output {at}: {logit:.4}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// The elements of a `N x 3 x 256 x 256` array in NumPy's format.

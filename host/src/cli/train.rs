@@ -11,6 +11,7 @@ use plumbline_shared::preprocess::FINGERPRINT;
 use super::pack::packed;
 use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
+use crate::nets::{Variant, WeightsFile};
 use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Trained, train};
 
 /// Arguments of `plumbline train`.
@@ -24,7 +25,8 @@ pub struct Args {
     /// The run's folder
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Weights to begin with (safetensors); without, they are drawn from the recipe's seed
+    /// Weights to begin with (a run's, or those that `weights import` makes); without, they are
+    /// drawn from the recipe's seed. A head of another shape than the study's is drawn anew
     #[arg(long, value_name = "W.safetensors")]
     init: Option<PathBuf>,
     /// Go on with the run in the folder after its last whole epoch
@@ -45,8 +47,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Device::Cpu = args.device;
     let recipe = Recipe::read(&args.recipe)?;
     let cohort = Cohort::open(&args.cohort)?;
+    let variant = match &args.init {
+        Some(init) => initial_variant(init, &recipe)?,
+        None => Variant::default(),
+    };
     let initial_weights = args.init.as_deref().map(digest).transpose()?;
     let record = Record {
+        variant,
         cohort: cohort.fingerprint().to_owned(),
         preprocessing: FINGERPRINT.to_owned(),
         initial_weights,
@@ -139,6 +146,20 @@ fn films(
         );
     }
     Ok(PreparedFilms::new(Arc::clone(cache), &entries, labels)?)
+}
+
+/// How the network of the initial weights computes; says so if their head is not taken.
+fn initial_variant(init: &Path, recipe: &Recipe) -> anyhow::Result<Variant> {
+    let weights = WeightsFile::read(init, &candle_core::Device::Cpu)?;
+    weights.expect(recipe.architecture)?;
+    if !weights.has_study_head(recipe.architecture) {
+        println!(
+            "the features begin with {}; its head has another shape than the study's, so the \
+             head is drawn from the recipe's seed",
+            init.display()
+        );
+    }
+    Ok(weights.description.variant)
 }
 
 fn digest(file: &Path) -> anyhow::Result<String> {

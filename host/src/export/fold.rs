@@ -2,11 +2,9 @@
 
 use super::Tensor;
 
-/// Batch norm's epsilon, torchvision's in both networks.
-pub(super) const EPSILON: f32 = 1e-5;
-
-/// A batch norm's tensors, one value a channel each.
+/// A batch norm's tensors, one value a channel each, and its constant under the root.
 pub(super) struct BatchNorm<'a> {
+    pub epsilon: f32,
     pub weight: &'a Tensor,
     pub bias: &'a Tensor,
     pub mean: &'a Tensor,
@@ -21,7 +19,7 @@ pub(super) fn fold(weight: &Tensor, norm: &BatchNorm) -> (Tensor, Tensor) {
     let mut bias = norm.bias.clone();
     for (channel, filter) in folded.data.chunks_exact_mut(a_channel).enumerate() {
         let at = |tensor: &Tensor| f64::from(tensor.data[channel]);
-        let factor = at(norm.weight) / (at(norm.variance) + f64::from(EPSILON)).sqrt();
+        let factor = at(norm.weight) / (at(norm.variance) + f64::from(norm.epsilon)).sqrt();
         for value in filter {
             *value = (f64::from(*value) * factor) as f32;
         }
@@ -47,6 +45,7 @@ mod tests {
         let [gamma, beta] = [vector(&[0.5, -1.5]), vector(&[0.1, 0.2])];
         let [mean, variance] = [vector(&[0.3, -0.7]), vector(&[2.0, 0.5])];
         let norm = BatchNorm {
+            epsilon: 1e-3,
             weight: &gamma,
             bias: &beta,
             mean: &mean,
@@ -56,7 +55,7 @@ mod tests {
         let x = [0.7, -0.2, 1.9];
         let dot = |w: &Tensor, c: usize| (0..3).map(|i| w.data[c * 3 + i] * x[i]).sum::<f32>();
         for c in 0..2 {
-            let spread = (variance.data[c] + EPSILON).sqrt();
+            let spread = (variance.data[c] + 1e-3).sqrt();
             let two = (dot(&weight, c) - mean.data[c]) / spread * gamma.data[c] + beta.data[c];
             assert!((dot(&folded, c) + bias.data[c] - two).abs() < 1e-6);
         }

@@ -1,14 +1,11 @@
-//! DenseNet121 (Huang et al., "Densely Connected Convolutional Networks", 2017) with the one-output
-//! head of CheXNet (Rajpurkar et al., 2017).
+//! DenseNet121's features (Huang et al., "Densely Connected Convolutional Networks", 2017).
 
 use candle_core::{Result, Tensor};
 
-use super::Mode;
-use super::layers::{BatchNorm, Convolution, Fan, Linear};
-use super::ops::{
-    Activation, average_pool_2x2, concat_channels, global_average_pool, max_pool_3x3,
-};
+use super::layers::{BatchNorm, Convolution, Fan};
+use super::ops::{Activation, average_pool_2x2, concat_channels, max_pool_3x3};
 use super::parameters::Parameters;
+use super::{Mode, Variant};
 
 /// Channels that each layer adds.
 const GROWTH: usize = 32;
@@ -19,13 +16,12 @@ const BOTTLENECK: usize = 4 * GROWTH;
 /// Layers of the four blocks.
 const BLOCKS: [usize; 4] = [6, 12, 24, 16];
 
-/// The network; 6,954,881 trained numbers.
-pub struct DenseNet121 {
+/// The features; 6,953,856 trained numbers.
+pub(super) struct DenseNet121 {
     stem: Convolution,
     stem_norm: BatchNorm,
     blocks: Vec<Block>,
     last_norm: BatchNorm,
-    classifier: Linear,
 }
 
 struct Block {
@@ -41,25 +37,45 @@ struct DenseLayer {
 }
 
 impl DenseNet121 {
-    pub(super) fn new(parameters: &mut Parameters) -> Result<Self> {
-        let relu = Activation::Relu;
+    pub(super) fn new(variant: Variant, parameters: &mut Parameters) -> Result<Self> {
+        let relu = |parameters: &mut Parameters, name: &str, channels| {
+            BatchNorm::new(
+                parameters,
+                name,
+                channels,
+                variant.epsilon,
+                Activation::Relu,
+            )
+        };
         let mut channels = 64;
-        let stem = Convolution::new(parameters, "features.conv0", (3, channels), 7, 2, Fan::In)?;
-        let stem_norm = BatchNorm::new(parameters, "features.norm0", channels, relu)?;
+        let stem = (variant.input.channels(), channels);
+        let stem = Convolution::new(parameters, "features.conv0", stem, 7, 2, Fan::In)?;
+        let stem_norm = relu(parameters, "features.norm0", channels)?;
         let mut blocks = Vec::new();
         for (index, &depth) in BLOCKS.iter().enumerate() {
             let mut layers = Vec::new();
             for layer in 1..=depth {
                 let name = format!("features.denseblock{}.denselayer{layer}", index + 1);
-                layers.push(DenseLayer::new(parameters, &name, channels)?);
+                layers.push(DenseLayer {
+                    norm1: relu(parameters, &format!("{name}.norm1"), channels)?,
+                    conv1: pointwise(parameters, &format!("{name}.conv1"), (channels, BOTTLENECK))?,
+                    norm2: relu(parameters, &format!("{name}.norm2"), BOTTLENECK)?,
+                    conv2: Convolution::new(
+                        parameters,
+                        &format!("{name}.conv2"),
+                        (BOTTLENECK, GROWTH),
+                        3,
+                        1,
+                        Fan::In,
+                    )?,
+                });
                 channels += GROWTH;
             }
             let transition = if index + 1 < BLOCKS.len() {
                 let name = format!("features.transition{}", index + 1);
-                let norm = BatchNorm::new(parameters, &format!("{name}.norm"), channels, relu)?;
+                let norm = relu(parameters, &format!("{name}.norm"), channels)?;
                 let halved = (channels, channels / 2);
-                let conv =
-                    Convolution::new(parameters, &format!("{name}.conv"), halved, 1, 1, Fan::In)?;
+                let conv = pointwise(parameters, &format!("{name}.conv"), halved)?;
                 channels /= 2;
                 Some((norm, conv))
             } else {
@@ -67,12 +83,17 @@ impl DenseNet121 {
             };
             blocks.push(Block { layers, transition });
         }
+        let last = if variant.last_relu {
+            Activation::Relu
+        } else {
+            Activation::Identity
+        };
+        let name = "features.norm5";
         Ok(Self {
             stem,
             stem_norm,
             blocks,
-            last_norm: BatchNorm::new(parameters, "features.norm5", channels, relu)?,
-            classifier: Linear::new(parameters, "classifier", channels, 1)?,
+            last_norm: BatchNorm::new(parameters, name, channels, variant.epsilon, last)?,
         })
     }
 
@@ -89,24 +110,17 @@ impl DenseNet121 {
         }
         self.last_norm.forward(&x, mode)
     }
+}
 
-    pub(super) fn head(&self, features: &Tensor) -> Result<Tensor> {
-        self.classifier.forward(&global_average_pool(features)?)
-    }
+fn pointwise(
+    parameters: &mut Parameters,
+    name: &str,
+    channels: (usize, usize),
+) -> Result<Convolution> {
+    Convolution::new(parameters, name, channels, 1, 1, Fan::In)
 }
 
 impl DenseLayer {
-    fn new(parameters: &mut Parameters, name: &str, channels: usize) -> Result<Self> {
-        let relu = Activation::Relu;
-        let (narrow, grow) = ((channels, BOTTLENECK), (BOTTLENECK, GROWTH));
-        Ok(Self {
-            norm1: BatchNorm::new(parameters, &format!("{name}.norm1"), channels, relu)?,
-            conv1: Convolution::new(parameters, &format!("{name}.conv1"), narrow, 1, 1, Fan::In)?,
-            norm2: BatchNorm::new(parameters, &format!("{name}.norm2"), BOTTLENECK, relu)?,
-            conv2: Convolution::new(parameters, &format!("{name}.conv2"), grow, 3, 1, Fan::In)?,
-        })
-    }
-
     fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let narrow = self.conv1.forward(&self.norm1.forward(x, mode)?)?;
         self.conv2.forward(&self.norm2.forward(&narrow, mode)?)

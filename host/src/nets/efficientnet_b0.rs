@@ -1,14 +1,13 @@
-//! EfficientNet-B0 (Tan and Le, "EfficientNet", 2019) with the study's three-layer head.
+//! EfficientNet-B0's features (Tan and Le, "EfficientNet", 2019).
 
 use candle_core::{Result, Tensor};
 
-use super::Mode;
 use super::layers::{
-    BatchNorm, Convolution, DepthwiseConvolution, Fan, Linear, SqueezeExcitation, drop_branch,
-    dropout,
+    BatchNorm, Convolution, DepthwiseConvolution, Fan, SqueezeExcitation, drop_branch,
 };
-use super::ops::{Activation, global_average_pool};
+use super::ops::Activation;
 use super::parameters::Parameters;
+use super::{Mode, Variant};
 
 /// Expansion, kernel, stride, channels and blocks of the seven stages.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -24,15 +23,11 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 /// Stochastic depth's rate at the last block; it grows linearly from 0 at the first.
 const DROP_BRANCH: f32 = 0.2;
 
-/// Dropout's rate before the head.
-const DROPOUT: f32 = 0.2;
-
-/// The network; 4,729,342 trained numbers.
-pub struct EfficientNetB0 {
+/// The features; 4,007,548 trained numbers.
+pub(super) struct EfficientNetB0 {
     stem: ConvNorm,
     blocks: Vec<Block>,
     last: ConvNorm,
-    head: [Linear; 3],
 }
 
 /// A convolution, its batch norm and its activation.
@@ -53,10 +48,26 @@ struct Block {
 }
 
 impl EfficientNetB0 {
-    pub(super) fn new(parameters: &mut Parameters) -> Result<Self> {
-        let silu = Activation::Silu;
+    pub(super) fn new(variant: Variant, parameters: &mut Parameters) -> Result<Self> {
         let mut channels = 32;
-        let stem = ConvNorm::new(parameters, "features.0", (3, channels), 3, 2, silu)?;
+        let stem = ConvNorm {
+            conv: Convolution::new(
+                parameters,
+                "features.0.0",
+                (variant.input.channels(), channels),
+                3,
+                2,
+                Fan::Out,
+            )?
+            .padded(variant.padding),
+            norm: BatchNorm::new(
+                parameters,
+                "features.0.1",
+                channels,
+                variant.epsilon,
+                Activation::Silu,
+            )?,
+        };
         let total: usize = STAGES.iter().map(|stage| stage.4).sum();
         let mut blocks = Vec::new();
         for (stage, &(expansion, kernel, stride, outputs, depth)) in STAGES.iter().enumerate() {
@@ -70,19 +81,15 @@ impl EfficientNetB0 {
                 };
                 let name = format!("features.{}.{index}.block", stage + 1);
                 let rate = DROP_BRANCH * blocks.len() as f32 / total as f32;
-                blocks.push(Block::new(parameters, &name, shape, rate)?);
+                blocks.push(Block::new(parameters, &name, shape, variant, rate)?);
                 channels = outputs;
             }
         }
+        let last = (channels, 1280);
         Ok(Self {
             stem,
             blocks,
-            last: ConvNorm::new(parameters, "features.8", (channels, 1280), 1, 1, silu)?,
-            head: [
-                Linear::new(parameters, "classifier.0", 1280, 512)?,
-                Linear::new(parameters, "classifier.2", 512, 128)?,
-                Linear::new(parameters, "classifier.4", 128, 2)?,
-            ],
+            last: ConvNorm::pointwise(parameters, "features.8", last, variant, Activation::Silu)?,
         })
     }
 
@@ -93,28 +100,22 @@ impl EfficientNetB0 {
         }
         self.last.forward(&x, mode)
     }
-
-    pub(super) fn head(&self, features: &Tensor, mode: &mut Mode) -> Result<Tensor> {
-        let pooled = dropout(&global_average_pool(features)?, DROPOUT, mode)?;
-        let [first, second, last] = &self.head;
-        let hidden = second.forward(&first.forward(&pooled)?.relu()?)?.relu()?;
-        last.forward(&hidden)
-    }
 }
 
 impl ConvNorm {
-    fn new(
+    /// With a window of one place.
+    fn pointwise(
         parameters: &mut Parameters,
         name: &str,
         channels: (usize, usize),
-        kernel: usize,
-        stride: usize,
+        variant: Variant,
         activation: Activation,
     ) -> Result<Self> {
-        let conv = format!("{name}.0");
+        let (conv, norm) = (format!("{name}.0"), format!("{name}.1"));
+        let epsilon = variant.epsilon;
         Ok(Self {
-            conv: Convolution::new(parameters, &conv, channels, kernel, stride, Fan::Out)?,
-            norm: BatchNorm::new(parameters, &format!("{name}.1"), channels.1, activation)?,
+            conv: Convolution::new(parameters, &conv, channels, 1, 1, Fan::Out)?,
+            norm: BatchNorm::new(parameters, &norm, channels.1, epsilon, activation)?,
         })
     }
 
@@ -136,6 +137,7 @@ impl Block {
         parameters: &mut Parameters,
         name: &str,
         shape: BlockShape,
+        variant: Variant,
         drop_branch: f32,
     ) -> Result<Self> {
         let BlockShape {
@@ -149,27 +151,28 @@ impl Block {
         let silu = Activation::Silu;
         let expand = if expansion > 1 {
             let name = format!("{name}.0");
-            Some(ConvNorm::new(
-                parameters,
-                &name,
-                (inputs, wide),
-                1,
-                1,
-                silu,
+            let channels = (inputs, wide);
+            Some(ConvNorm::pointwise(
+                parameters, &name, channels, variant, silu,
             )?)
         } else {
             None
         };
         // The parts after the optional first one are numbered on from it.
         let part = |index: usize| format!("{name}.{}", index + usize::from(expansion > 1));
-        let depthwise = format!("{}.0", part(0));
-        let identity = Activation::Identity;
+        let (depthwise, norm) = (format!("{}.0", part(0)), format!("{}.1", part(0)));
+        let (narrow, identity) = ((wide, outputs), Activation::Identity);
+        let Variant {
+            epsilon, padding, ..
+        } = variant;
         Ok(Self {
             expand,
-            depthwise: DepthwiseConvolution::new(parameters, &depthwise, wide, kernel, stride)?,
-            depthwise_norm: BatchNorm::new(parameters, &format!("{}.1", part(0)), wide, silu)?,
+            depthwise: DepthwiseConvolution::new(
+                parameters, &depthwise, wide, kernel, stride, padding,
+            )?,
+            depthwise_norm: BatchNorm::new(parameters, &norm, wide, epsilon, silu)?,
             excitation: SqueezeExcitation::new(parameters, &part(1), wide, inputs / 4)?,
-            project: ConvNorm::new(parameters, &part(2), (wide, outputs), 1, 1, identity)?,
+            project: ConvNorm::pointwise(parameters, &part(2), narrow, variant, identity)?,
             residual: (stride == 1 && inputs == outputs).then_some(drop_branch),
         })
     }

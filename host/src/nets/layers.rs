@@ -4,14 +4,14 @@ use candle_core::{Result, Tensor, Var};
 use rand::RngExt;
 
 use super::Mode;
-use super::ops::{self, Activation, BatchStatistics};
+use super::ops::{self, Activation, BatchStatistics, Padding};
 use super::parameters::{Parameters, Start};
 
 /// A dense convolution without bias.
 pub struct Convolution {
     weight: Tensor,
     stride: usize,
-    padding: usize,
+    padding: Padding,
 }
 
 /// What a convolution's start is scaled by.
@@ -24,7 +24,7 @@ pub enum Fan {
 }
 
 impl Convolution {
-    /// `inputs` to `outputs` channels with a `kernel x kernel` window padded by `kernel / 2`.
+    /// `inputs` to `outputs` channels with a `kernel x kernel` window, padded on every side.
     ///
     /// # Errors
     /// Candle's, if the weight is there with another shape.
@@ -49,8 +49,13 @@ impl Convolution {
         Ok(Self {
             weight,
             stride,
-            padding: kernel / 2,
+            padding: Padding::Symmetric,
         })
+    }
+
+    /// The same with another padding.
+    pub fn padded(self, padding: Padding) -> Self {
+        Self { padding, ..self }
     }
 
     /// `N x inputs x H x W` to `N x outputs x H/stride x W/stride`.
@@ -66,6 +71,7 @@ impl Convolution {
 pub struct DepthwiseConvolution {
     weight: Tensor,
     stride: usize,
+    padding: Padding,
 }
 
 impl DepthwiseConvolution {
@@ -79,13 +85,18 @@ impl DepthwiseConvolution {
         channels: usize,
         kernel: usize,
         stride: usize,
+        padding: Padding,
     ) -> Result<Self> {
         let shape = [channels, 1, kernel, kernel];
         let start = Start::Kaiming {
             fan: kernel * kernel,
         };
         let weight = parameters.parameter(&format!("{name}.weight"), &shape, start)?;
-        Ok(Self { weight, stride })
+        Ok(Self {
+            weight,
+            stride,
+            padding,
+        })
     }
 
     /// `N x channels x H x W` to `N x channels x H/stride x W/stride`.
@@ -93,7 +104,7 @@ impl DepthwiseConvolution {
     /// # Errors
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::depthwise_conv2d(x, &self.weight, self.stride)
+        ops::depthwise_conv2d(x, &self.weight, self.stride, self.padding)
     }
 }
 
@@ -103,17 +114,15 @@ pub struct BatchNorm {
     beta: Tensor,
     running_mean: Var,
     running_variance: Var,
+    epsilon: f32,
     activation: Activation,
 }
-
-/// Both networks' constant under the root (torchvision's default).
-const EPSILON: f32 = 1e-5;
 
 /// The share of a batch's statistics in the running ones at each step (torchvision's default).
 const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
-    /// For `channels` channels.
+    /// For `channels` channels, with `epsilon` under the root.
     ///
     /// # Errors
     /// Candle's, if a tensor is there with another shape.
@@ -121,6 +130,7 @@ impl BatchNorm {
         parameters: &mut Parameters,
         name: &str,
         channels: usize,
+        epsilon: f32,
         activation: Activation,
     ) -> Result<Self> {
         let shape = [channels];
@@ -129,6 +139,7 @@ impl BatchNorm {
             beta: parameters.parameter(&format!("{name}.bias"), &shape, Start::Constant(0.0))?,
             running_mean: parameters.statistic(&format!("{name}.running_mean"), &shape, 0.0)?,
             running_variance: parameters.statistic(&format!("{name}.running_var"), &shape, 1.0)?,
+            epsilon,
             activation,
         })
     }
@@ -153,7 +164,7 @@ impl BatchNorm {
             &self.gamma,
             &self.beta,
             running,
-            EPSILON,
+            self.epsilon,
             self.activation,
         )?;
         if training {

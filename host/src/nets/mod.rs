@@ -5,17 +5,27 @@
 
 mod densenet121;
 mod efficientnet_b0;
+mod head;
 pub mod layers;
 pub mod ops;
 mod parameters;
+mod variant;
+mod weights_file;
 
 use candle_core::{Tensor, Var};
 use plumbline_shared::manifest::Architecture;
 use rand_chacha::ChaCha8Rng;
 
-pub use densenet121::DenseNet121;
-pub use efficientnet_b0::EfficientNetB0;
-pub use parameters::{Parameters, WeightsError};
+pub use head::Head;
+pub use parameters::Parameters;
+pub use variant::{Input, Variant};
+pub use weights_file::{
+    Description, Misfits, Shapes, WeightsError, WeightsFile, shortened, write_weights,
+};
+
+use densenet121::DenseNet121;
+use efficientnet_b0::EfficientNetB0;
+use head::Classifier;
 
 /// How a network is run.
 pub enum Mode<'a> {
@@ -30,7 +40,8 @@ pub enum Mode<'a> {
 pub struct Output {
     /// The last map of features, `N x C x S/32 x S/32`.
     pub features: Tensor,
-    /// The head's outputs: `N x 1` (CheXNet) or `N x 2` (EfficientNet: negative, positive).
+    /// The head's outputs: of the study's heads `N x 1` (CheXNet) or `N x 2` (EfficientNet:
+    /// negative, positive).
     pub logits: Tensor,
 }
 
@@ -60,16 +71,20 @@ pub fn logit(outputs: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 /// Either network.
-pub enum Network {
-    /// EfficientNet-B0 with the study's three-layer head.
+pub struct Network {
+    input: Input,
+    body: Body,
+    classifier: Classifier,
+    last_layer: &'static str,
+}
+
+enum Body {
     EfficientNetB0(EfficientNetB0),
-    /// DenseNet121 with CheXNet's one-output head.
     DenseNet121(DenseNet121),
 }
 
 impl Network {
-    /// A network whose parameters are drawn from `parameters`' seed, or taken from it where
-    /// already there.
+    /// The study's network, as [`build`](Self::build) makes it.
     ///
     /// # Errors
     /// Candle's, if a parameter already there has another shape.
@@ -77,9 +92,32 @@ impl Network {
         architecture: Architecture,
         parameters: &mut Parameters,
     ) -> candle_core::Result<Self> {
-        Ok(match architecture {
-            Architecture::EfficientnetB0 => Self::EfficientNetB0(EfficientNetB0::new(parameters)?),
-            Architecture::Densenet121 => Self::DenseNet121(DenseNet121::new(parameters)?),
+        Self::build(architecture, Variant::default(), Head::Study, parameters)
+    }
+
+    /// A network whose parameters are drawn from `parameters`' seed, or taken from it where
+    /// already there.
+    ///
+    /// # Errors
+    /// Candle's, if a parameter already there has another shape.
+    pub fn build(
+        architecture: Architecture,
+        variant: Variant,
+        head: Head,
+        parameters: &mut Parameters,
+    ) -> candle_core::Result<Self> {
+        let body = match architecture {
+            Architecture::EfficientnetB0 => {
+                Body::EfficientNetB0(EfficientNetB0::new(variant, parameters)?)
+            }
+            Architecture::Densenet121 => Body::DenseNet121(DenseNet121::new(variant, parameters)?),
+        };
+        let layers = head.layers(architecture);
+        Ok(Self {
+            input: variant.input,
+            body,
+            classifier: Classifier::new(architecture, head, parameters)?,
+            last_layer: layers.last().map_or("", |(name, ..)| *name),
         })
     }
 
@@ -98,9 +136,10 @@ impl Network {
     /// # Errors
     /// Candle's, if `x` is not `N x 3 x S x S`.
     pub fn features(&self, x: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
-        match self {
-            Self::EfficientNetB0(net) => net.features(x, mode),
-            Self::DenseNet121(net) => net.features(x, mode),
+        let x = self.input.adapt(x)?;
+        match &self.body {
+            Body::EfficientNetB0(net) => net.features(&x, mode),
+            Body::DenseNet121(net) => net.features(&x, mode),
         }
     }
 
@@ -109,21 +148,17 @@ impl Network {
     /// # Errors
     /// Candle's, if `features` has another number of channels.
     pub fn head(&self, features: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
-        match self {
-            Self::EfficientNetB0(net) => net.head(features, mode),
-            Self::DenseNet121(net) => net.head(features),
-        }
+        self.classifier.forward(features, mode)
     }
 
     /// The parameters of the last dense layer alone, which the study's first CheXNet round trains.
     pub fn last_layer<'a>(&self, parameters: &'a Parameters) -> Vec<(&'a str, &'a Var)> {
-        let prefix = match self {
-            Self::EfficientNetB0(_) => "classifier.4.",
-            Self::DenseNet121(_) => "classifier.",
-        };
         parameters
             .trainable()
-            .filter(|(name, _)| name.starts_with(prefix))
+            .filter(|(name, _)| {
+                let rest = name.strip_prefix(self.last_layer);
+                rest.is_some_and(|rest| rest.starts_with('.'))
+            })
             .collect()
     }
 }

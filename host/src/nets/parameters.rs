@@ -1,13 +1,15 @@
 //! A network's parameters and running statistics by name.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{Device, Result, Tensor, Var};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use sha2::{Digest, Sha256};
+
+use super::weights_file::{Description, WeightsError, WeightsFile, write_weights};
 
 /// How a parameter starts.
 #[derive(Clone, Copy)]
@@ -24,28 +26,6 @@ pub enum Start {
     },
     /// One value everywhere.
     Constant(f32),
-}
-
-/// Why weights could not be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsError {
-    /// The file could not be read as safetensors.
-    #[error("cannot read the weights {path}: {source}; give a safetensors file")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What Candle said.
-        source: candle_core::Error,
-    },
-    /// Names or shapes are not the network's.
-    #[error("the weights {path} are not this network's: {what}; give this architecture's weights")]
-    Mismatch {
-        /// The file.
-        path: PathBuf,
-        /// Every tensor that is missing, unknown or of another shape.
-        what: String,
-    },
 }
 
 /// Named parameters (trained) and statistics (updated by batch norm), in the order of their names.
@@ -131,12 +111,12 @@ impl Parameters {
         Ok(())
     }
 
-    /// Writes all tensors to a safetensors file.
+    /// Writes all tensors to a safetensors file that says what network they are of.
     ///
     /// # Errors
     /// Candle's, if the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        candle_core::safetensors::save(&self.tensors(), path)
+    pub fn save(&self, path: &Path, description: &Description) -> Result<()> {
+        write_weights(path, &self.tensors(), description)
     }
 
     /// Sets every parameter and statistic from a safetensors file.
@@ -145,36 +125,7 @@ impl Parameters {
     /// If the file cannot be read, or its names or shapes are not exactly this network's; then
     /// nothing is changed.
     pub fn load(&self, path: &Path) -> std::result::Result<(), WeightsError> {
-        let unreadable = |source| WeightsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = candle_core::safetensors::load(path, &self.device).map_err(unreadable)?;
-        let (mut found, mut faults) = (Vec::new(), Vec::new());
-        for (name, var) in self.trainable.iter().chain(&self.statistics) {
-            match file.remove(name) {
-                None => faults.push(format!("{name} is missing")),
-                Some(tensor) if tensor.shape() != var.shape() => faults.push(format!(
-                    "{name} has shape {:?} instead of {:?}",
-                    tensor.dims(),
-                    var.dims()
-                )),
-                Some(tensor) => found.push((var, tensor)),
-            }
-        }
-        let mut unknown: Vec<String> = file.into_keys().collect();
-        unknown.sort();
-        faults.extend(unknown.iter().map(|name| format!("{name} is unknown")));
-        if !faults.is_empty() {
-            return Err(WeightsError::Mismatch {
-                path: path.to_owned(),
-                what: faults.join(", "),
-            });
-        }
-        for (var, tensor) in found {
-            var.set(&tensor).map_err(unreadable)?;
-        }
-        Ok(())
+        WeightsFile::read(path, &self.device)?.give_all(self)
     }
 }
 

@@ -20,7 +20,9 @@ use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
 use super::run::{Run, RunError};
 use crate::evaluate::roc_auc;
-use crate::nets::{Mode, Network, Parameters, WeightsError};
+use crate::nets::{
+    Description, Head, Mode, Network, Parameters, Variant, WeightsError, WeightsFile,
+};
 
 /// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,7 @@ pub enum Event<'a> {
 }
 
 /// Trains `run` to its end, from its last checkpoint if it has one, else from `initial` weights
-/// if given, and tells `watch` how it goes.
+/// if given (their head only if it is the study's), and tells `watch` how it goes.
 ///
 /// The result depends on the recipe, the films and the initial weights alone, not on interruptions
 /// or the number of threads.
@@ -147,7 +149,9 @@ pub fn train(
             ));
         }
     }
-    let trainer = Trainer::new(&run.recipe, training, validation)?;
+    let (architecture, variant) = (run.recipe.architecture, run.record.variant);
+    let description = Description::of_study(architecture, variant);
+    let trainer = Trainer::new(&run.recipe, variant, training, validation)?;
     let mut epochs = Vec::new();
     let mut start = Progress::default();
     let mut saved = None;
@@ -158,7 +162,8 @@ pub fn train(
         epochs = run.epochs()?;
         epochs.retain(|e: &Epoch| (e.round - 1, e.epoch - 1) < (start.round, start.epoch));
     } else if let Some(initial) = initial {
-        trainer.parameters.load(initial)?;
+        WeightsFile::read(initial, trainer.parameters.device())?
+            .give_features(architecture, &trainer.parameters)?;
     }
     for (index, round) in run.recipe.rounds.iter().enumerate().skip(start.round) {
         let mut progress = Progress {
@@ -196,8 +201,11 @@ pub fn train(
             if is_best {
                 progress.best = Some(auc);
                 progress.since_best = 0;
-                let save =
-                    || replace_file(&run.best_weights(), |path| trainer.parameters.save(path));
+                let save = || {
+                    replace_file(&run.best_weights(), |path| {
+                        trainer.parameters.save(path, &description)
+                    })
+                };
                 match &moving.average {
                     None => save()?,
                     Some(average) => average.in_place(&trainer.parameters, save)?,
@@ -262,11 +270,12 @@ const VALIDATION_BATCH: usize = 20;
 impl<'a> Trainer<'a> {
     fn new(
         recipe: &'a Recipe,
+        variant: Variant,
         training: &'a PreparedFilms,
         validation: &'a PreparedFilms,
     ) -> candle_core::Result<Self> {
         let mut parameters = Parameters::new(&Device::Cpu, recipe.seed);
-        let network = Network::new(recipe.architecture, &mut parameters)?;
+        let network = Network::build(recipe.architecture, variant, Head::Study, &mut parameters)?;
         Ok(Self {
             recipe,
             training,

@@ -13,7 +13,7 @@ use super::curves::curves;
 use super::recipe::{Recipe, RecipeError};
 use super::rounds::Epoch;
 use super::tensorboard;
-use crate::nets::{Network, Parameters, WeightsError};
+use crate::nets::{Head, Network, Parameters, Variant, WeightsError};
 
 /// Why a run's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,9 @@ pub struct Record {
     pub preprocessing: String,
     /// The initial weights' SHA-256, where some were given.
     pub initial_weights: Option<String>,
+    /// How the network computes, which the initial weights decide.
+    #[serde(default, skip_serializing_if = "Variant::is_default")]
+    pub variant: Variant,
     /// The program's version.
     pub plumbline: String,
     /// The git revision of its sources, where it was built in a repository.
@@ -177,7 +180,8 @@ impl Run {
     /// If there are none yet, or they are not this network's.
     pub fn network(&self) -> Result<(Network, Parameters), RunError> {
         let mut parameters = Parameters::new(&Device::Cpu, self.recipe.seed);
-        let network = Network::new(self.recipe.architecture, &mut parameters)?;
+        let (architecture, variant) = (self.recipe.architecture, self.record.variant);
+        let network = Network::build(architecture, variant, Head::Study, &mut parameters)?;
         parameters.load(&self.best_weights())?;
         Ok((network, parameters))
     }

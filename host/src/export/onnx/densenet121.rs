@@ -3,6 +3,8 @@
 
 use super::graph::{Conv, Graph};
 use crate::export::ExportError;
+use crate::nets::Variant;
+use crate::nets::ops::Padding;
 
 /// Dense layers in each block.
 const BLOCKS: [usize; 4] = [6, 12, 24, 16];
@@ -12,14 +14,20 @@ const GROWTH: usize = 32;
 const BOTTLENECK: usize = 4 * GROWTH;
 const STEM: usize = 64;
 
-/// The feature map after the last batch norm and its ReLU, 1 x 1024 x 8 x 8.
-pub(super) fn features(graph: &mut Graph, x: &str) -> Result<String, ExportError> {
+/// The feature map after the last batch norm and, where the variant has it, its ReLU,
+/// 1 x 1024 x 8 x 8.
+pub(super) fn features(
+    graph: &mut Graph,
+    x: &str,
+    variant: Variant,
+) -> Result<String, ExportError> {
     let stem = Conv {
-        inputs: 3,
+        inputs: variant.input.channels(),
         outputs: STEM,
         kernel: 7,
         stride: 2,
         groups: 1,
+        padding: Padding::Symmetric,
     };
     let x = graph.conv_norm(x, "features.conv0", "features.norm0", &stem)?;
     let x = graph.relu(&x);
@@ -42,7 +50,8 @@ pub(super) fn features(graph: &mut Graph, x: &str) -> Result<String, ExportError
             channels /= 2;
         }
     }
-    graph.norm_relu(&x, "features.norm5", channels)
+    let x = graph.norm(&x, "features.norm5", channels)?;
+    Ok(if variant.last_relu { graph.relu(&x) } else { x })
 }
 
 /// `x` and the channels this layer makes of it.
@@ -59,6 +68,7 @@ fn dense_layer(
         kernel: 3,
         stride: 1,
         groups: 1,
+        padding: Padding::Symmetric,
     };
     let y = graph.norm_relu(x, &format!("{name}.norm1"), channels)?;
     let y = graph.conv_norm(

@@ -2,6 +2,8 @@
 
 use super::graph::{Conv, Graph};
 use crate::export::ExportError;
+use crate::nets::Variant;
+use crate::nets::ops::Padding;
 
 /// A stage of inverted bottlenecks; the stride is the first block's.
 struct Stage {
@@ -41,13 +43,19 @@ const STEM: usize = 32;
 const LAST: usize = 1280;
 
 /// The feature map after the last SiLU, 1 x 1280 x 8 x 8.
-pub(super) fn features(graph: &mut Graph, x: &str) -> Result<String, ExportError> {
+pub(super) fn features(
+    graph: &mut Graph,
+    x: &str,
+    variant: Variant,
+) -> Result<String, ExportError> {
+    let padding = variant.padding;
     let stem = Conv {
-        inputs: 3,
+        inputs: variant.input.channels(),
         outputs: STEM,
         kernel: 3,
         stride: 2,
         groups: 1,
+        padding,
     };
     let mut x = conv_norm_silu(graph, x, "features.0", &stem)?;
     let mut channels = STEM;
@@ -55,7 +63,7 @@ pub(super) fn features(graph: &mut Graph, x: &str) -> Result<String, ExportError
         for block in 0..stage.blocks {
             let name = format!("features.{number}.{block}");
             let stride = if block == 0 { stage.stride } else { 1 };
-            x = bottleneck(graph, &x, &name, channels, stride, stage)?;
+            x = bottleneck(graph, &x, &name, channels, (stride, padding), stage)?;
             channels = stage.outputs;
         }
     }
@@ -68,7 +76,7 @@ fn bottleneck(
     x: &str,
     name: &str,
     inputs: usize,
-    stride: usize,
+    (stride, padding): (usize, Padding),
     stage: &Stage,
 ) -> Result<String, ExportError> {
     let wide = inputs * stage.expansion;
@@ -84,6 +92,7 @@ fn bottleneck(
         kernel: stage.kernel,
         stride,
         groups: wide,
+        padding,
     };
     let y = conv_norm_silu(graph, &y, &part(), &depthwise)?;
     let y = squeeze_excite(graph, &y, &part(), wide, inputs / 4)?;

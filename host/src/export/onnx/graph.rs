@@ -6,17 +6,20 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 
-use crate::export::fold::{BatchNorm, EPSILON, fold};
+use crate::export::fold::{BatchNorm, fold};
 use crate::export::quantise::quantise;
 use crate::export::{ExportError, Precision, Tensor, Weights};
+use crate::nets::ops::Padding;
+use crate::nets::{Input, Variant};
 
-/// A square convolution, padded so that stride 1 keeps the size.
+/// A square convolution of maps of even sides, padded so that stride 1 keeps the size.
 pub(super) struct Conv {
     pub inputs: usize,
     pub outputs: usize,
     pub kernel: usize,
     pub stride: usize,
     pub groups: usize,
+    pub padding: Padding,
 }
 
 impl Conv {
@@ -28,6 +31,7 @@ impl Conv {
             kernel: 1,
             stride: 1,
             groups: 1,
+            padding: Padding::Symmetric,
         }
     }
 
@@ -46,20 +50,46 @@ impl Conv {
 pub(super) struct Graph<'a> {
     weights: &'a Weights,
     precision: Precision,
+    epsilon: f32,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
     used: BTreeSet<String>,
 }
 
 impl<'a> Graph<'a> {
-    pub fn new(weights: &'a Weights, precision: Precision) -> Self {
+    pub fn new(weights: &'a Weights, precision: Precision, variant: Variant) -> Self {
         Self {
             weights,
             precision,
+            epsilon: variant.epsilon,
             nodes: Vec::new(),
             initializers: Vec::new(),
             used: BTreeSet::new(),
         }
+    }
+
+    /// Prepared films `x` as the first convolution takes them.
+    pub fn adapt(&mut self, x: &str, input: Input) -> String {
+        let Some((factors, summands)) = input.from_prepared() else {
+            return x.to_string();
+        };
+        let indices = (0..factors.len() as i64).flat_map(i64::to_le_bytes);
+        let channels = [factors.len()];
+        let index = "input.channels";
+        self.initialize(index, &channels, DataType::Int64, indices.collect());
+        let operands = vec![x.to_string(), index.to_string()];
+        let taken = self.node("Gather", operands, "input.taken", vec![int("axis", 1)]);
+        let shape = vec![1, factors.len(), 1, 1];
+        let [factors, summands] =
+            [("factors", factors), ("summands", summands)].map(|(name, data)| {
+                let tensor = Tensor {
+                    shape: shape.clone(),
+                    data,
+                };
+                self.store_floats(&format!("input.{name}"), &tensor)
+            });
+        let scaled = self.binary("Mul", &taken, &factors, "input.scaled");
+        self.binary("Add", &scaled, &summands, "input.adapted")
     }
 
     /// A convolution without bias of its own, and the batch norm after it.
@@ -99,23 +129,34 @@ impl<'a> Graph<'a> {
     ) -> String {
         let mut inputs = vec![x.to_string(), self.store(format!("{layer}.weight"), weight)];
         inputs.extend(bias.map(|bias| self.store(format!("{layer}.bias"), bias)));
-        let pad = conv.kernel / 2;
+        // TensorFlow's padding leaves out the zeros above and left first; those right and below
+        // are half a kernel in both.
+        let after = conv.kernel / 2;
+        let before = conv
+            .padding
+            .before(2 * conv.kernel, conv.kernel, conv.stride);
         let attributes = vec![
             ints("kernel_shape", &[conv.kernel; 2]),
             ints("strides", &[conv.stride; 2]),
-            ints("pads", &[pad; 4]),
+            ints("pads", &[before, before, after, after]),
             int("group", conv.groups),
         ];
         self.node("Conv", inputs, layer, attributes)
     }
 
-    /// A batch norm on its own and the ReLU after it.
+    /// A batch norm and the ReLU after it.
     pub fn norm_relu(
         &mut self,
         x: &str,
         layer: &str,
         channels: usize,
     ) -> Result<String, ExportError> {
+        let normed = self.norm(x, layer, channels)?;
+        Ok(self.relu(&normed))
+    }
+
+    /// A batch norm on its own.
+    pub fn norm(&mut self, x: &str, layer: &str, channels: usize) -> Result<String, ExportError> {
         let norm = self.batch_norm(layer, channels)?;
         let mut inputs = vec![x.to_string()];
         for (name, tensor) in [
@@ -129,11 +170,10 @@ impl<'a> Graph<'a> {
         let epsilon = AttributeProto {
             name: "epsilon".to_string(),
             r#type: AttributeType::Float as i32,
-            f: EPSILON,
+            f: self.epsilon,
             ..Default::default()
         };
-        let normed = self.node("BatchNormalization", inputs, layer, vec![epsilon]);
-        Ok(self.relu(&normed))
+        Ok(self.node("BatchNormalization", inputs, layer, vec![epsilon]))
     }
 
     pub fn relu(&mut self, x: &str) -> String {
@@ -186,20 +226,19 @@ impl<'a> Graph<'a> {
         self.node("Identity", vec![x.to_string()], name, vec![]);
     }
 
-    /// Global average pooling and fully connected `layers` of the given `widths` with ReLU
+    /// Global average pooling and fully connected `layers` (name, inputs, outputs) with ReLU
     /// between them; the last one's output is called `name`.
     pub fn head(
         &mut self,
         x: &str,
-        layers: &[&str],
-        widths: &[usize],
+        layers: &[(&str, usize, usize)],
         name: &str,
     ) -> Result<(), ExportError> {
         let pooled = self.pool(x);
         let mut x = self.unary("Flatten", &pooled, "flat");
-        for (i, (layer, width)) in layers.iter().zip(widths.windows(2)).enumerate() {
-            let weight = self.take(&format!("{layer}.weight"), &[width[1], width[0]])?;
-            let bias = self.take(&format!("{layer}.bias"), &[width[1]])?;
+        for (i, &(layer, inputs, outputs)) in layers.iter().enumerate() {
+            let weight = self.take(&format!("{layer}.weight"), &[outputs, inputs])?;
+            let bias = self.take(&format!("{layer}.bias"), &[outputs])?;
             let weight = self.store(format!("{layer}.weight"), weight);
             let bias = self.store(format!("{layer}.bias"), bias);
             let last = i + 1 == layers.len();
@@ -239,6 +278,7 @@ impl<'a> Graph<'a> {
             bias: take("bias")?,
             mean: take("running_mean")?,
             variance: take("running_var")?,
+            epsilon: self.epsilon,
         })
     }
 
@@ -265,9 +305,7 @@ impl<'a> Graph<'a> {
     /// Adds a tensor to the file: in int8 if it has two dimensions or more and that is wanted.
     fn store(&mut self, name: String, tensor: &Tensor) -> String {
         if self.precision == Precision::F32 || tensor.shape.len() < 2 {
-            let raw = tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect();
-            self.initialize(&name, &tensor.shape, DataType::Float, raw);
-            return name;
+            return self.store_floats(&name, tensor);
         }
         let quantised = quantise(tensor);
         let (q, scale) = (format!("{name}.int8"), format!("{name}.scale"));
@@ -285,6 +323,12 @@ impl<'a> Graph<'a> {
             &name,
             vec![int("axis", 0)],
         )
+    }
+
+    fn store_floats(&mut self, name: &str, tensor: &Tensor) -> String {
+        let raw = tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initialize(name, &tensor.shape, DataType::Float, raw);
+        name.to_string()
     }
 
     fn initialize(&mut self, name: &str, shape: &[usize], data_type: DataType, raw_data: Vec<u8>) {

@@ -14,11 +14,13 @@ use tract_onnx::pb::{
 };
 
 use super::{ExportError, Precision, Weights};
+use crate::nets::{Head, Variant};
 use graph::Graph;
 
 const INPUT: &str = "input";
 
-/// The network `architecture` with `weights` as an ONNX file: input `input` of 1 x 3 x 256 x 256,
+/// The study's network `architecture`, computed as `variant` says, with `weights` as an ONNX file:
+/// input `input` of 1 x 3 x 256 x 256,
 /// outputs `logits` (1 x 1 or 1 x 2) and `features` (1 x C x 8 x 8).
 ///
 /// # Errors
@@ -27,20 +29,20 @@ const INPUT: &str = "input";
 /// `num_batches_tracked` is overlooked.
 pub fn onnx(
     architecture: Architecture,
+    variant: Variant,
     weights: &Weights,
     precision: Precision,
 ) -> Result<Vec<u8>, ExportError> {
-    let mut graph = Graph::new(weights, precision);
-    let (features, logits) = match architecture {
-        Architecture::Densenet121 => (densenet121::features(&mut graph, INPUT)?, 1),
-        Architecture::EfficientnetB0 => (efficientnet_b0::features(&mut graph, INPUT)?, 2),
+    let mut graph = Graph::new(weights, precision, variant);
+    let x = graph.adapt(INPUT, variant.input);
+    let features = match architecture {
+        Architecture::Densenet121 => densenet121::features(&mut graph, &x, variant)?,
+        Architecture::EfficientnetB0 => efficientnet_b0::features(&mut graph, &x, variant)?,
     };
     graph.identity(&features, FEATURES);
-    let widths: &[usize] = match architecture {
-        Architecture::Densenet121 => &[1024, 1],
-        Architecture::EfficientnetB0 => &[1280, 512, 128, 2],
-    };
-    graph.head(&features, architecture.head(), widths, LOGITS)?;
+    let layers = Head::Study.layers(architecture);
+    graph.head(&features, &layers, LOGITS)?;
+    let logits = layers.last().map_or(0, |(_, _, outputs)| *outputs);
     let (node, initializer) = graph.finish()?;
 
     let side = Input::expected().height;

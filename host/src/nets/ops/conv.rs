@@ -10,14 +10,15 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::elements;
 use super::gemm::{Matrix, Rows, add_dot_products, matmul};
+use super::{Padding, elements};
 
-/// Convolves `x` (`N x I x H x W`) with `weight` (`O x I x k x k`), zero padding on all sides.
+/// Convolves `x` (`N x I x H x W`) with `weight` (`O x I x k x k`, `k` odd) to
+/// `N x O x ceil(H / stride) x ceil(W / stride)`.
 ///
 /// # Errors
-/// If the shapes do not fit, or a stride-1 kernel is not padded to keep the size.
-pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+/// If the shapes do not fit.
+pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
     x.contiguous()?
         .apply_op2(weight, Convolution { stride, padding })
 }
@@ -25,7 +26,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Res
 #[derive(Clone, Copy)]
 struct Convolution {
     stride: usize,
-    padding: usize,
+    padding: Padding,
 }
 
 /// The sizes of one convolution.
@@ -38,7 +39,10 @@ struct Sizes {
     outputs: usize,
     kernel: usize,
     stride: usize,
-    padding: usize,
+    /// Zeros on every side of a map at stride 1.
+    border: usize,
+    /// Zeros above and left of a map.
+    before: (usize, usize),
     out_height: usize,
     out_width: usize,
 }
@@ -50,14 +54,11 @@ impl Sizes {
             bail!("a convolution needs a 4-d input and kernel, got {x:?} and {weight:?}");
         };
         let Convolution { stride, padding } = op;
-        if w_inputs != inputs || kernel != kernel_w || stride == 0 {
+        if w_inputs != inputs || kernel != kernel_w || kernel % 2 == 0 || stride == 0 {
             bail!("a convolution of {x:?} cannot use a kernel of {weight:?} at stride {stride}");
         }
-        if height + 2 * padding < kernel || width + 2 * padding < kernel {
-            bail!("a map of {height} x {width} is smaller than the kernel of {kernel}");
-        }
-        if stride == 1 && 2 * padding + 1 != kernel {
-            bail!("a stride-1 convolution of size {kernel} needs a padding of (size - 1) / 2");
+        if height == 0 || width == 0 {
+            bail!("a map of {height} x {width} has nothing to convolve");
         }
         Ok(Self {
             films,
@@ -67,9 +68,13 @@ impl Sizes {
             outputs,
             kernel,
             stride,
-            padding,
-            out_height: (height + 2 * padding - kernel) / stride + 1,
-            out_width: (width + 2 * padding - kernel) / stride + 1,
+            border: kernel / 2,
+            before: (
+                padding.before(height, kernel, stride),
+                padding.before(width, kernel, stride),
+            ),
+            out_height: height.div_ceil(stride),
+            out_width: width.div_ceil(stride),
         })
     }
 
@@ -229,12 +234,12 @@ fn turn_over(weight: &[f32], sizes: Sizes) -> Vec<f32> {
 }
 
 /// Lays the maps of `films` films (`films x channels x height x width`) side by side as one row
-/// per channel, each map at (`inset`, `inset`) of a zeroed frame `2 * padding` larger.
+/// per channel, each map at (`inset`, `inset`) of a zeroed frame `2 * border` larger.
 fn lay_out(maps: &[f32], channels: usize, sizes: Sizes, inset: usize) -> Vec<f32> {
     let Sizes { height, width, .. } = sizes;
     let films = maps.len() / (channels * sizes.map());
-    let frame_width = width + 2 * sizes.padding;
-    let frame = (height + 2 * sizes.padding) * frame_width;
+    let frame_width = width + 2 * sizes.border;
+    let frame = (height + 2 * sizes.border) * frame_width;
     let mut rows = vec![0.0; channels * films * frame];
     for film in 0..films {
         for channel in 0..channels {
@@ -252,8 +257,8 @@ fn lay_out(maps: &[f32], channels: usize, sizes: Sizes, inset: usize) -> Vec<f32
 fn pick_up(rows: &[f32], channels: usize, sizes: Sizes, maps: &mut [f32]) {
     let Sizes { height, width, .. } = sizes;
     let films = maps.len() / (channels * sizes.map());
-    let frame_width = width + 2 * sizes.padding;
-    let frame = (height + 2 * sizes.padding) * frame_width;
+    let frame_width = width + 2 * sizes.border;
+    let frame = (height + 2 * sizes.border) * frame_width;
     for film in 0..films {
         for channel in 0..channels {
             let map = &mut maps[(film * channels + channel) * sizes.map()..][..sizes.map()];
@@ -267,7 +272,7 @@ fn pick_up(rows: &[f32], channels: usize, sizes: Sizes, maps: &mut [f32]) {
 
 /// Where tap `tap` of the kernel reads, relative to the output's place in a laid-out row.
 fn tap_offset(tap: usize, sizes: Sizes) -> usize {
-    (tap / sizes.kernel) * (sizes.width + 2 * sizes.padding) + tap % sizes.kernel
+    (tap / sizes.kernel) * (sizes.width + 2 * sizes.border) + tap % sizes.kernel
 }
 
 fn shifted_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
@@ -280,7 +285,7 @@ fn shifted_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
             if direct {
                 multiply_taps(x, weight, sizes, y);
             } else {
-                let rows = lay_out(x, sizes.inputs, sizes, sizes.padding);
+                let rows = lay_out(x, sizes.inputs, sizes, sizes.border);
                 let mut out = vec![0.0; rows.len() / sizes.inputs * sizes.outputs];
                 multiply_taps(&rows, weight, sizes, &mut out);
                 pick_up(&out, sizes.outputs, sizes, y);
@@ -323,7 +328,7 @@ fn shifted_weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f
             if sizes.kernel == 1 && x.len() == sizes.inputs * sizes.map() {
                 add_tap_products(x, y_gradient, sizes, &mut part);
             } else {
-                let rows = lay_out(x, sizes.inputs, sizes, sizes.padding);
+                let rows = lay_out(x, sizes.inputs, sizes, sizes.border);
                 let gradient_rows = lay_out(y_gradient, sizes.outputs, sizes, 0);
                 add_tap_products(&rows, &gradient_rows, sizes, &mut part);
             }
@@ -409,11 +414,11 @@ fn for_each_patch_line(
             for row in 0..rows {
                 let line = ((input * sizes.taps() + tap) * rows + row) * sizes.out_width;
                 let y = ((first + row) * sizes.stride + tap_y)
-                    .checked_sub(sizes.padding)
+                    .checked_sub(sizes.before.0)
                     .filter(|y| *y < sizes.height);
                 let mut places = (0..sizes.out_width).filter_map(|out| {
                     (out * sizes.stride + tap_x)
-                        .checked_sub(sizes.padding)
+                        .checked_sub(sizes.before.1)
                         .filter(|x| *x < sizes.width)
                         .map(|x| (out, x))
                 });

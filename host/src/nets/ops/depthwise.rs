@@ -2,27 +2,34 @@
 //!
 //! Each map is framed with zeros and read as one long row, so that a kernel's tap is a shifted
 //! read and whole vectors run across line ends; what falls into the frame is dropped. A stride of
-//! two computes the stride-1 map and keeps every other place: the few layers that stride cost
-//! little, and one kernel serves all.
+//! two computes the stride-1 map and keeps every other place, the padding deciding which: the few
+//! layers that stride cost little, and one kernel serves all.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::elements;
+use super::{Padding, elements};
 
 /// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight`
-/// (`C x 1 x k x k`, `k` 3 or 5), padded by `k / 2`, at stride 1 or 2.
+/// (`C x 1 x k x k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
 ///
 /// # Errors
 /// If the shapes or the stride are others.
-pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(weight, Depthwise { stride })
+pub fn depthwise_conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    stride: usize,
+    padding: Padding,
+) -> Result<Tensor> {
+    x.contiguous()?
+        .apply_op2(weight, Depthwise { stride, padding })
 }
 
 #[derive(Clone, Copy)]
 struct Depthwise {
     stride: usize,
+    padding: Padding,
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +40,8 @@ struct Sizes {
     width: usize,
     kernel: usize,
     stride: usize,
+    /// Row and column of the stride-1 map where the first place that is kept lies.
+    first: (usize, usize),
 }
 
 impl Sizes {
@@ -40,10 +49,13 @@ impl Sizes {
         match (x, weight) {
             (&[films, channels, height, width], &[kernels, 1, kernel, kernel_w])
                 if kernels == channels
+                    && height > 0
+                    && width > 0
                     && kernel == kernel_w
                     && matches!(kernel, 3 | 5)
                     && matches!(op.stride, 1 | 2) =>
             {
+                let first = |size| kernel / 2 - op.padding.before(size, kernel, op.stride);
                 Ok(Self {
                     films,
                     channels,
@@ -51,6 +63,7 @@ impl Sizes {
                     width,
                     kernel,
                     stride: op.stride,
+                    first: (first(height), first(width)),
                 })
             }
             _ => bail!(
@@ -82,6 +95,11 @@ impl Sizes {
 
     fn frame(&self) -> usize {
         (self.height + self.kernel - 1) * self.frame_width()
+    }
+
+    /// Where the first kept place of output row `row` lies in the computed row.
+    fn kept(&self, row: usize) -> usize {
+        (row * self.stride + self.first.0) * self.frame_width() + self.first.1
     }
 
     /// Places of the framed row that can be computed: the last valid one plus one.
@@ -117,10 +135,10 @@ impl CustomOp2 for Depthwise {
                 || (vec![0.0; sizes.frame()], vec![0.0; sizes.places()]),
                 |(frame, out), (plane, (y, x))| {
                     let kernel = &weight[plane % sizes.channels * sizes.taps()..][..sizes.taps()];
-                    enframe(x, sizes.width, 1, sizes, frame);
+                    enframe(x, sizes, frame);
                     correlate(frame, kernel, sizes, out);
                     for (row, line) in y.chunks_exact_mut(sizes.out_width()).enumerate() {
-                        let from = &out[row * sizes.stride * sizes.frame_width()..];
+                        let from = &out[sizes.kept(row)..];
                         for (to, from) in line.iter_mut().zip(from.iter().step_by(sizes.stride)) {
                             *to = *from;
                         }
@@ -197,7 +215,7 @@ impl CustomOp2 for DataGradient {
                     for (to, from) in turned.iter_mut().zip(kernel.iter().rev()) {
                         *to = *from;
                     }
-                    enframe(y_gradient, sizes.out_width(), sizes.stride, sizes, frame);
+                    spread_out(y_gradient, sizes, frame);
                     correlate(frame, &turned[..sizes.taps()], sizes, out);
                     for (row, line) in x_gradient.chunks_exact_mut(sizes.width).enumerate() {
                         line.copy_from_slice(&out[row * sizes.frame_width()..][..sizes.width]);
@@ -238,9 +256,9 @@ impl CustomOp2 for WeightGradient {
                         let plane = film * sizes.channels + channel;
                         let x = &x[plane * sizes.map()..][..sizes.map()];
                         let y_gradient = &y_gradient[plane * sizes.out_map()..][..sizes.out_map()];
-                        enframe(x, sizes.width, 1, sizes, frame);
+                        enframe(x, sizes, frame);
                         for (row, line) in y_gradient.chunks_exact(sizes.out_width()).enumerate() {
-                            let to = &mut spread[row * sizes.stride * sizes.frame_width()..];
+                            let to = &mut spread[sizes.kept(row)..];
                             for (to, from) in to.iter_mut().step_by(sizes.stride).zip(line) {
                                 *to = *from;
                             }
@@ -256,18 +274,23 @@ impl CustomOp2 for WeightGradient {
 /// Planes a thread takes at once: the smallest maps are too little work for one task.
 const PLANES_AT_ONCE: usize = 8;
 
-/// Puts the lines of `map`, `line` long, into the middle of the zeroed `frame`, `step` places
-/// apart. The same places are written at every call, so the frame's zeros last.
-fn enframe(map: &[f32], line: usize, step: usize, sizes: Sizes, frame: &mut [f32]) {
+/// Puts `map` into the middle of the zeroed `frame`. The same places are written at every call, so
+/// the frame's zeros last.
+fn enframe(map: &[f32], sizes: Sizes, frame: &mut [f32]) {
     let border = sizes.kernel / 2;
-    for (row, line) in map.chunks_exact(line).enumerate() {
-        let to = &mut frame[(row * step + border) * sizes.frame_width() + border..];
-        if step == 1 {
-            to[..line.len()].copy_from_slice(line);
-        } else {
-            for (to, from) in to.iter_mut().step_by(step).zip(line) {
-                *to = *from;
-            }
+    for (row, line) in map.chunks_exact(sizes.width).enumerate() {
+        let to = (row + border) * sizes.frame_width() + border;
+        frame[to..][..line.len()].copy_from_slice(line);
+    }
+}
+
+/// Puts an output's gradient into the zeroed `frame`, each value at the place that was kept for it.
+fn spread_out(y_gradient: &[f32], sizes: Sizes, frame: &mut [f32]) {
+    let border = sizes.kernel / 2;
+    for (row, line) in y_gradient.chunks_exact(sizes.out_width()).enumerate() {
+        let to = &mut frame[sizes.kept(row) + border * sizes.frame_width() + border..];
+        for (to, from) in to.iter_mut().step_by(sizes.stride).zip(line) {
+            *to = *from;
         }
     }
 }

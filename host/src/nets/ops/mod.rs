@@ -23,6 +23,29 @@ pub use depthwise::depthwise_conv2d;
 pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
+use serde::{Deserialize, Serialize};
+
+/// Where zeros lie around a map that is convolved at a stride. At stride 1, and for odd sizes at
+/// stride 2, the two are one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// Half the kernel on every side (PyTorch's usual).
+    #[default]
+    Symmetric,
+    /// As few as the last place needs, the odd one right and below (TensorFlow's `SAME`).
+    Same,
+}
+
+impl Padding {
+    /// Zeros before the first of `size` elements, of which at least one, for an odd kernel.
+    pub fn before(self, size: usize, kernel: usize, stride: usize) -> usize {
+        match self {
+            Self::Symmetric => kernel / 2,
+            Self::Same => ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size) / 2,
+        }
+    }
+}
 
 /// The elements of a contiguous `f32` tensor on the CPU.
 pub(crate) fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {

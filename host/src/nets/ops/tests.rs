@@ -67,18 +67,19 @@ fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
     }
 }
 
-/// Grouped convolution by its definition.
+/// Grouped convolution by its definition, `padding` zeros above and left, as many places as
+/// `ceil(size / stride)`.
 fn plain_convolution(
     x: &Tensor,
     w: &Tensor,
     stride: usize,
-    padding: usize,
+    padding: (usize, usize),
     groups: usize,
 ) -> Vec<f32> {
     let (films, inputs, height, width) = x.dims4().unwrap();
     let (outputs, per_group, kernel, _) = w.dims4().unwrap();
     let (x, w) = (values(x), values(w));
-    let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+    let out = |size: usize| size.div_ceil(stride);
     let mut y = Vec::new();
     for n in 0..films {
         for o in 0..outputs {
@@ -90,10 +91,10 @@ fn plain_convolution(
                         for a in 0..kernel {
                             for b in 0..kernel {
                                 let (r, c) = (row * stride + a, column * stride + b);
-                                if r < padding || c < padding {
+                                if r < padding.0 || c < padding.1 {
                                     continue;
                                 }
-                                let (r, c) = (r - padding, c - padding);
+                                let (r, c) = (r - padding.0, c - padding.1);
                                 if r < height && c < width {
                                     let at = ((n * inputs + channel) * height + r) * width + c;
                                     let tap = ((o * per_group + i) * kernel + a) * kernel + b;
@@ -117,24 +118,43 @@ fn assert_close(a: &[f32], b: &[f32]) {
     }
 }
 
+/// Paddings above and left of maps of `height` x `width`, as PyTorch and TensorFlow document them.
+fn paddings(
+    (height, width): (usize, usize),
+    kernel: usize,
+    stride: usize,
+) -> [(Padding, (usize, usize)); 2] {
+    let half = kernel / 2;
+    // Where the zeros cannot be shared evenly, the odd one goes right or below.
+    let same = |size: usize| half - usize::from(stride == 2 && size.is_multiple_of(2));
+    [
+        (Padding::Symmetric, (half, half)),
+        (Padding::Same, (same(height), same(width))),
+    ]
+}
+
 #[test]
 fn convolutions_follow_their_definition() {
-    // (films, inputs, height, width, outputs, kernel, stride, padding)
+    // (films, inputs, height, width, outputs, kernel, stride)
     let cases = [
-        (5, 7, 6, 9, 5, 1, 1, 0),
-        (1, 3, 33, 40, 6, 1, 1, 0),
-        (5, 3, 5, 4, 6, 3, 1, 1),
-        (2, 5, 33, 35, 3, 3, 1, 1),
-        (2, 2, 9, 11, 3, 5, 1, 2),
-        (2, 3, 19, 22, 5, 7, 2, 3),
-        (3, 3, 10, 7, 4, 3, 2, 1),
+        (5, 7, 6, 9, 5, 1, 1),
+        (1, 3, 33, 40, 6, 1, 1),
+        (5, 3, 5, 4, 6, 3, 1),
+        (2, 5, 33, 35, 3, 3, 1),
+        (2, 2, 9, 11, 3, 5, 1),
+        (2, 3, 19, 22, 5, 7, 2),
+        (3, 3, 10, 7, 4, 3, 2),
     ];
-    for (films, inputs, height, width, outputs, kernel, stride, padding) in cases {
+    for (films, inputs, height, width, outputs, kernel, stride) in cases {
         let x = random(1, &[films, inputs, height, width]);
         let w = random(2, &[outputs, inputs, kernel, kernel]);
-        let y = conv2d(&x, &w, stride, padding).unwrap();
-        assert_close(&values(&y), &plain_convolution(&x, &w, stride, padding, 1));
-        check_gradients(&[x, w], |t| conv2d(&t[0], &t[1], stride, padding));
+        for (padding, before) in paddings((height, width), kernel, stride) {
+            let y = conv2d(&x, &w, stride, padding).unwrap();
+            assert_close(&values(&y), &plain_convolution(&x, &w, stride, before, 1));
+            check_gradients(&[x.clone(), w.clone()], |t| {
+                conv2d(&t[0], &t[1], stride, padding)
+            });
+        }
     }
 }
 
@@ -143,6 +163,7 @@ fn depthwise_convolutions_follow_their_definition() {
     for (height, width, kernel, stride) in [
         (7, 9, 3, 1),
         (8, 6, 3, 2),
+        (8, 7, 5, 2),
         (9, 7, 5, 2),
         (4, 4, 5, 1),
         (17, 33, 5, 1),
@@ -150,12 +171,13 @@ fn depthwise_convolutions_follow_their_definition() {
     ] {
         let x = random(3, &[3, 10, height, width]);
         let w = random(4, &[10, 1, kernel, kernel]);
-        let y = depthwise_conv2d(&x, &w, stride).unwrap();
-        assert_close(
-            &values(&y),
-            &plain_convolution(&x, &w, stride, kernel / 2, 10),
-        );
-        check_gradients(&[x, w], |t| depthwise_conv2d(&t[0], &t[1], stride));
+        for (padding, before) in paddings((height, width), kernel, stride) {
+            let y = depthwise_conv2d(&x, &w, stride, padding).unwrap();
+            assert_close(&values(&y), &plain_convolution(&x, &w, stride, before, 10));
+            check_gradients(&[x.clone(), w.clone()], |t| {
+                depthwise_conv2d(&t[0], &t[1], stride, padding)
+            });
+        }
     }
 }
 
@@ -219,9 +241,10 @@ fn channels_join_in_order() {
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let x = random(13, &[1, 3, 4, 4]);
-    assert!(conv2d(&x, &random(14, &[2, 4, 3, 3]), 1, 1).is_err());
-    assert!(conv2d(&x, &random(14, &[2, 3, 3, 3]), 1, 0).is_err());
-    assert!(depthwise_conv2d(&x, &random(14, &[3, 1, 7, 7]), 1).is_err());
+    let same = Padding::Same;
+    assert!(conv2d(&x, &random(14, &[2, 4, 3, 3]), 1, same).is_err());
+    assert!(conv2d(&x, &random(14, &[2, 3, 4, 4]), 2, same).is_err());
+    assert!(depthwise_conv2d(&x, &random(14, &[3, 1, 7, 7]), 1, same).is_err());
     assert!(concat_channels(&x, &random(14, &[1, 2, 4, 5])).is_err());
     assert!(scale_channels(&x, &random(14, &[1, 4])).is_err());
 }
