@@ -104,7 +104,7 @@ impl Model {
         weights.expect(architecture)?;
         let description = weights.description.clone();
         let (variant, head) = (description.variant, description.head);
-        let mut parameters = Parameters::new(&Device::Cpu, 0);
+        let mut parameters = Parameters::blank(&Device::Cpu);
         let network = Network::build(architecture, variant, head, &mut parameters)?;
         weights.give_all(&parameters)?;
         let engine = if head.reads_scoliosis() {

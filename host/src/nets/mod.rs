@@ -4,9 +4,11 @@
 //! average, and a small head. Names of parameters and statistics are torchvision's.
 
 mod densenet121;
+mod description;
 mod efficientnet_b0;
 mod head;
 pub mod layers;
+mod misfits;
 pub mod ops;
 mod parameters;
 mod variant;
@@ -16,12 +18,12 @@ use candle_core::{Tensor, Var};
 use plumbline_shared::manifest::Architecture;
 use rand_chacha::ChaCha8Rng;
 
+pub use description::Description;
 pub use head::Head;
+pub use misfits::{Misfits, Shapes, shortened};
 pub use parameters::Parameters;
 pub use variant::{Input, Variant};
-pub use weights_file::{
-    Description, Misfits, Shapes, WeightsError, WeightsFile, shortened, write_weights,
-};
+pub use weights_file::{WeightsError, WeightsFile, write_weights};
 
 use densenet121::DenseNet121;
 use efficientnet_b0::EfficientNetB0;

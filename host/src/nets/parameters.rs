@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use sha2::{Digest, Sha256};
 
-use super::weights_file::{Description, WeightsError, WeightsFile, write_weights};
+use super::description::Description;
+use super::weights_file::{WeightsError, WeightsFile, write_weights};
 
 /// How a parameter starts.
 #[derive(Clone, Copy)]
@@ -33,7 +34,8 @@ pub struct Parameters {
     trainable: BTreeMap<String, Var>,
     statistics: BTreeMap<String, Var>,
     device: Device,
-    seed: u64,
+    /// What parameters are drawn from; without, they are zeros.
+    seed: Option<u64>,
 }
 
 impl Parameters {
@@ -44,7 +46,17 @@ impl Parameters {
             trainable: BTreeMap::new(),
             statistics: BTreeMap::new(),
             device: device.clone(),
-            seed,
+            seed: Some(seed),
+        }
+    }
+
+    /// No parameters yet; those that a network asks for are zeros, to be loaded.
+    pub fn blank(device: &Device) -> Self {
+        Self {
+            trainable: BTreeMap::new(),
+            statistics: BTreeMap::new(),
+            device: device.clone(),
+            seed: None,
         }
     }
 
@@ -149,12 +161,15 @@ fn fetch(
 }
 
 fn start_values(
-    seed: u64,
+    seed: Option<u64>,
     name: &str,
     shape: &[usize],
     start: Start,
     device: &Device,
 ) -> Result<Tensor> {
+    let Some(seed) = seed else {
+        return Tensor::zeros(shape, candle_core::DType::F32, device);
+    };
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(name.as_bytes());

@@ -179,7 +179,7 @@ impl Run {
     /// # Errors
     /// If there are none yet, or they are not this network's.
     pub fn network(&self) -> Result<(Network, Parameters), RunError> {
-        let mut parameters = Parameters::new(&Device::Cpu, self.recipe.seed);
+        let mut parameters = Parameters::blank(&Device::Cpu);
         let (architecture, variant) = (self.recipe.architecture, self.record.variant);
         let network = Network::build(architecture, variant, Head::Study, &mut parameters)?;
         parameters.load(&self.best_weights())?;
