@@ -1,4 +1,4 @@
-//! Plumbline's host: cohorts, networks, training, evaluation, export.
+//! Plumbline's host: cohorts, networks, pretrained weights, training, evaluation, export.
 
 pub mod cli;
 pub mod cohort;
@@ -8,3 +8,4 @@ pub mod memory;
 pub mod model;
 pub mod nets;
 pub mod train;
+pub mod weights;

@@ -8,6 +8,7 @@ mod pack;
 mod predict;
 mod progress;
 mod train;
+mod weights;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,8 @@ pub struct Cli {
 enum Command {
     /// Make and inspect cohorts of films
     Cohort(cohort::CohortArgs),
+    /// Make pretrained weights of other libraries into this program's
+    Weights(weights::WeightsArgs),
     /// Train a network by a recipe
     Train(train::Args),
     /// Ask a model about films
@@ -42,6 +45,7 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Cohort(args) => cohort::run(args),
+        Command::Weights(args) => weights::run(args),
         Command::Train(args) => train::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),

@@ -1,4 +1,5 @@
 //! What several integration tests share. Each uses its own part of it.
 #![allow(dead_code)]
 
+pub mod foreign;
 pub mod reference;

@@ -79,6 +79,20 @@ pub fn tensor(name: &str, shape: &[usize]) -> Vec<f32> {
     }
 }
 
+/// The value of one of Keras' tensors, by `layer/weight`; kernels have their outputs last.
+pub fn keras_tensor(name: &str, shape: &[usize]) -> Vec<f32> {
+    let values = uniform(name, shape.iter().product());
+    if name.ends_with("gamma") || name.ends_with("moving_variance") {
+        values.map(|u| (0.5 + u) as f32).collect()
+    } else if name.ends_with("kernel") {
+        let inputs: usize = shape[..shape.len() - 1].iter().product();
+        let bound = (6.0 / inputs as f64).sqrt();
+        values.map(|u| ((2.0 * u - 1.0) * bound) as f32).collect()
+    } else {
+        values.map(|u| ((2.0 * u - 1.0) * 0.1) as f32).collect()
+    }
+}
+
 /// An input of 3 x 256 x 256: squares of 8 x 8 equal values in [-2, 2).
 pub fn picture(name: &str) -> Vec<f32> {
     let squares = SIDE / BLOCK;
