@@ -412,6 +412,8 @@ fn a_run_computes_as_its_initial_weights_did() {
         &cohort,
     ];
     plumbline(&[&export[..], &["--out", &bundle]].concat()).unwrap();
+    let card = std::fs::read_to_string(format!("{bundle}/MODEL_CARD.md")).unwrap();
+    assert!(card.contains("one channel from -1024 to 1024"), "{card}");
     let of_bundle = logit(&["--bundle", &bundle]);
     let error = (of_bundle - of_run).abs() / of_run.abs().max(1.0);
     assert!(error <= 1e-4, "{of_bundle} against {of_run}");

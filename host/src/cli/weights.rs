@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use plumbline_shared::manifest::Architecture;
 
-use crate::nets::{Description, Head, Input, ops::Padding};
+use crate::nets::{Description, Head};
 use crate::weights::{Source, import};
 
 /// Arguments of `plumbline weights`.
@@ -59,26 +59,10 @@ pub fn run(args: WeightsArgs) -> anyhow::Result<()> {
 
 /// What weights are, in one line.
 fn summary(architecture: Architecture, description: &Description) -> String {
-    let variant = &description.variant;
     let outputs = match description.head {
         Head::Study => "the study's head".to_owned(),
         Head::Linear { outputs } => format!("{outputs} outputs"),
     };
-    let padding = match variant.padding {
-        Padding::Symmetric => "symmetric padding",
-        Padding::Same => "TensorFlow's padding",
-    };
-    let input = match variant.input {
-        Input::Imagenet => "three channels normalised by ImageNet's mean and deviation",
-        Input::SignedUnit => "three channels from -1 to 1",
-        Input::OneChannel1024 => "one channel from -1024 to 1024",
-    };
-    let relu = match (architecture, variant.last_relu) {
-        (Architecture::Densenet121, false) => ", no ReLU after the last batch norm",
-        _ => "",
-    };
-    format!(
-        "{architecture} of {}: {outputs}, epsilon {:e}, {padding}, {input}{relu}",
-        description.source, variant.epsilon
-    )
+    let (source, variant) = (&description.source, description.variant);
+    format!("{architecture} of {source}: {outputs}, {variant}")
 }

@@ -71,9 +71,17 @@ impl Card<'_> {
             || "drawn from the recipe's seed".to_owned(),
             |digest| format!("a file with SHA-256 `{digest}`"),
         );
+        let source = if self.record.variant.is_default() {
+            String::new()
+        } else {
+            format!(
+                " (the network computes as theirs did: {})",
+                self.record.variant
+            )
+        };
         let _ = write!(
             text,
-            "\n## Training\n\nCohort `{}`; initial weights {start}; plumbline {}. The recipe:\n\n\
+            "\n## Training\n\nCohort `{}`; initial weights {start}{source}; plumbline {}. The recipe:\n\n\
              ```toml\n{}\n```\n\n| round | epoch | loss | validation loss | validation ROC-AUC | \
              |\n|---|---|---|---|---|---|\n",
             self.record.cohort,

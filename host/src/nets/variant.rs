@@ -1,5 +1,7 @@
 //! What the sources of pretrained weights do otherwise than the study's networks.
 
+use std::fmt::{self, Display};
+
 use candle_core::{Result, Tensor};
 use plumbline_shared::preprocess::{DEVIATION, MEAN};
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,25 @@ impl Variant {
     /// Whether it is the default.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let padding = match self.padding {
+            Padding::Symmetric => "symmetric padding",
+            Padding::Same => "TensorFlow's padding",
+        };
+        let input = match self.input {
+            Input::Imagenet => "three channels normalised by ImageNet's mean and deviation",
+            Input::SignedUnit => "three channels from -1 to 1",
+            Input::OneChannel1024 => "one channel from -1024 to 1024",
+        };
+        write!(f, "epsilon {:e}, {padding}, {input}", self.epsilon)?;
+        if !self.last_relu {
+            f.write_str(", no ReLU after the last batch norm")?;
+        }
+        Ok(())
     }
 }
 
