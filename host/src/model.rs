@@ -39,8 +39,7 @@ pub enum ModelError {
     Decision(#[from] DecisionError),
     /// Weights that still have their source's classifier.
     #[error(
-        "these weights answer for their source's classes, not for scoliosis; train with them as \
-         --init first"
+        "these weights answer for other classes than scoliosis; train with them as --init first"
     )]
     OtherClasses,
     /// Candle's.
@@ -90,8 +89,13 @@ impl Model {
         let run = Run::open(folder)?;
         let (network, parameters) = run.network()?;
         let architecture = run.recipe.architecture;
-        let head = head_of(architecture, nets::Head::Study, &parameters)?;
-        let engine = Engine::Candle(Box::new((network, head)));
+        let engine = match run.recipe.head() {
+            nets::Head::Study => {
+                let head = head_of(architecture, nets::Head::Study, &parameters)?;
+                Engine::Candle(Box::new((network, head)))
+            }
+            nets::Head::Linear { .. } => Engine::Classes(Box::new(network), run.recipe.findings),
+        };
         Ok(Self::from_engine(architecture, engine))
     }
 

@@ -207,6 +207,53 @@ fn efficientnet_b0_goes_all_the_way() {
     from_phantoms_to_a_screened_film("efficientnet-b0");
 }
 
+/// Pretraining on the phantoms' findings, whose weights then begin a training on scoliosis.
+#[test]
+fn findings_are_learnt_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    let cohort = at("cohort");
+    let drawing = "cohort phantom --films 80 --prevalence 0.5 --seed 4 --side 64 --out";
+    let mut drawing: Vec<&str> = drawing.split(' ').collect();
+    drawing.push(&cohort);
+    succeed(&mut plumbline(&drawing));
+    let round = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
+                 batch = 8\nepochs = 1\nside = 64\nsampling = \"shuffled\"\n";
+    let head = "architecture = \"efficientnet-b0\"\nseed = 5\n";
+    let findings = "findings = [\"Effusion\", \"Mass\", \"Nodule\", \"Edema\"]\n";
+    fs::write(at("findings.toml"), format!("{head}{findings}{round}")).unwrap();
+    fs::write(at("scoliosis.toml"), format!("{head}{round}")).unwrap();
+    let train = |recipe: &str, run: &str, more: &[&str]| {
+        let mut arguments = vec!["train", recipe, "--cohort", &cohort, "--out", run];
+        arguments.extend(more);
+        succeed(&mut plumbline(&arguments))
+    };
+    let (first, second) = (at("first"), at("second"));
+    train(&at("findings.toml"), &first, &[]);
+    let film = format!("{cohort}/films/000000.png");
+    let told = objects(&mut plumbline(&[
+        "predict", "--run", &first, &film, "--json",
+    ]));
+    let outputs = told[0]["outputs"].as_array().unwrap();
+    let names: Vec<&str> = outputs
+        .iter()
+        .map(|o| o["class"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Effusion", "Mass", "Nodule", "Edema"]);
+
+    let begin = format!("{first}/best.safetensors");
+    let said = train(&at("scoliosis.toml"), &second, &["--init", &begin]);
+    assert!(said.contains("the head is drawn"), "{said}");
+    let told = objects(&mut plumbline(&[
+        "predict", "--run", &second, &film, "--json",
+    ]));
+    assert!((0.0..=1.0).contains(&number(&told[0], "probability")));
+    let mut measured = plumbline(&["evaluate", "--run", &first, "--cohort", &cohort]);
+    let measured = measured.args(["--out", &at("measured")]).output().unwrap();
+    assert_eq!(measured.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&measured.stderr).contains("other classes than scoliosis"));
+}
+
 #[test]
 fn host_and_station_do_not_build_each_other() {
     let cargo = |package: &str| {

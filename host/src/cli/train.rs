@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
     /// Weights to begin with (a run's, or those that `weights import` makes); without, they are
-    /// drawn from the recipe's seed. A head of another shape than the study's is drawn anew
+    /// drawn from the recipe's seed. A head of another shape or for other classes is drawn anew
     #[arg(long, value_name = "W.safetensors")]
     init: Option<PathBuf>,
     /// Go on with the run in the folder after its last whole epoch
@@ -62,8 +62,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let run = Run::begin(&args.out, recipe, record, args.resume)?;
     let cache = Arc::new(packed(&cohort)?);
-    let training = films(&cohort, &cache, Split::Train, "training")?;
-    let validation = films(&cohort, &cache, Split::Val, "validation")?;
+    let training = films(&cohort, &cache, Split::Train, &run.recipe)?;
+    let validation = films(&cohort, &cache, Split::Val, &run.recipe)?;
     let init = args.init;
     // Candle's backward pass calls itself once for every operation of the network.
     let thread = std::thread::Builder::new()
@@ -131,31 +131,41 @@ fn films_in_all(recipe: &Recipe, training: usize, validation: usize) -> u64 {
     films.sum::<usize>() as u64
 }
 
-/// The labelled films of one split.
+/// The films of one split that the recipe learns from.
 fn films(
     cohort: &Cohort,
     cache: &Arc<Cache>,
     split: Split,
-    name: &str,
+    recipe: &Recipe,
 ) -> anyhow::Result<PreparedFilms> {
-    let (entries, labels) = cohort.labelled(Some(split));
-    if entries.is_empty() {
-        bail!(
-            "the cohort has no labelled {name} films; give a cohort with a {} split",
-            split.name()
-        );
+    let cache = Arc::clone(cache);
+    let (films, known) = if recipe.findings.is_empty() {
+        let (entries, labels) = cohort.labelled(Some(split));
+        (
+            PreparedFilms::new(cache, &entries, labels)?,
+            "labelled films",
+        )
+    } else {
+        let entries = cohort.with_findings(split);
+        let films = PreparedFilms::of_findings(cache, &entries, &recipe.findings)?;
+        (films, "films with known findings")
+    };
+    if films.is_empty() {
+        let split = split.name();
+        bail!("the cohort has no {known} in its {split} split; give a cohort that has");
     }
-    Ok(PreparedFilms::new(Arc::clone(cache), &entries, labels)?)
+    Ok(films)
 }
 
 /// How the network of the initial weights computes; says so if their head is not taken.
 fn initial_variant(init: &Path, recipe: &Recipe) -> anyhow::Result<Variant> {
     let weights = WeightsFile::read(init, &candle_core::Device::Cpu)?;
     weights.expect(recipe.architecture)?;
-    if !weights.has_study_head(recipe.architecture) {
+    let wanted = recipe.description(weights.description.variant);
+    if !weights.has_head(&wanted, recipe.architecture) {
         println!(
-            "the features begin with {}; its head has another shape than the study's, so the \
-             head is drawn from the recipe's seed",
+            "the features begin with {}; its head is not the recipe's, so the head is drawn from \
+             the recipe's seed",
             init.display()
         );
     }

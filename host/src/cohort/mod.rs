@@ -139,6 +139,15 @@ impl Cohort {
             .unzip()
     }
 
+    /// The films of one split whose findings are known, in the manifest's order, and that no reader
+    /// should refuse: what a network is pretrained on.
+    pub fn with_findings(&self, split: Split) -> Vec<&Entry> {
+        let of_split = self.entries.iter().filter(|entry| entry.split == split);
+        of_split
+            .filter(|entry| entry.refusal.is_none() && entry.findings.is_some())
+            .collect()
+    }
+
     /// SHA-256 of the manifest, in hexadecimal.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint

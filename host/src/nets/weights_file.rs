@@ -8,7 +8,7 @@ use plumbline_shared::manifest::Architecture;
 use safetensors::SafeTensors;
 
 use super::head::is_of_head;
-use super::{Description, Head, Misfits, Parameters, Shapes};
+use super::{Description, Misfits, Parameters, Shapes};
 
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -114,17 +114,18 @@ impl WeightsFile {
         }
     }
 
-    /// Whether its head is the study's of this architecture.
-    pub fn has_study_head(&self, architecture: Architecture) -> bool {
-        let layers = Head::Study.layers(architecture);
+    /// Whether its head is of the wanted shape, for the wanted classes.
+    pub fn has_head(&self, wanted: &Description, architecture: Architecture) -> bool {
+        let layers = wanted.head.layers(architecture);
         let fits = |name: String, shape: &[usize]| {
             let tensor = self.tensors.get(&name);
             tensor.is_some_and(|tensor| tensor.dims() == shape)
         };
-        layers.iter().all(|&(name, inputs, outputs)| {
+        let of_shape = layers.iter().all(|&(name, inputs, outputs)| {
             fits(format!("{name}.weight"), &[outputs, inputs])
                 && fits(format!("{name}.bias"), &[outputs])
-        })
+        });
+        of_shape && self.description.classes == wanted.classes
     }
 
     /// Sets every parameter and statistic.
@@ -135,17 +136,18 @@ impl WeightsFile {
         self.give(parameters, |_| true)
     }
 
-    /// Sets every parameter and statistic of the features, and those of the head if it is the
-    /// study's; else the head stays as it is.
+    /// Sets every parameter and statistic of the features, and those of the head if it is the one
+    /// wanted; else the head stays as it is.
     ///
     /// # Errors
     /// If names or shapes of the features are not exactly the network's; then nothing is changed.
     pub fn give_features(
         self,
+        wanted: &Description,
         architecture: Architecture,
         parameters: &Parameters,
     ) -> Result<(), WeightsError> {
-        let head = self.has_study_head(architecture);
+        let head = self.has_head(wanted, architecture);
         self.give(parameters, |name| head || !is_of_head(name))
     }
 
@@ -197,7 +199,7 @@ pub fn write_weights(
 mod tests {
     use super::*;
     use crate::nets::ops::Padding;
-    use crate::nets::{Input, Network, Variant};
+    use crate::nets::{Head, Input, Network, Variant};
 
     fn odd() -> Description {
         Description {
@@ -234,11 +236,18 @@ mod tests {
         source.save(&path, &odd()).unwrap();
         let file = WeightsFile::read(&path, &Device::Cpu).unwrap();
         assert_eq!(file.description, odd());
-        assert!(!file.has_study_head(architecture));
+        let study = Description::of_study(architecture, variant);
+        assert!(!file.has_head(&study, architecture));
+        assert!(file.has_head(&odd(), architecture));
+        let others = Description {
+            classes: ["a", "b", "d"].map(String::from).into(),
+            ..odd()
+        };
+        assert!(!file.has_head(&others, architecture));
 
         let begun = network(Head::Study, 2);
         let drawn = values(&begun, "classifier.weight");
-        file.give_features(architecture, &begun).unwrap();
+        file.give_features(&study, architecture, &begun).unwrap();
         let conv = "features.conv0.weight";
         assert_eq!(values(&begun, conv), values(&source, conv));
         assert_eq!(values(&begun, "classifier.weight"), drawn);

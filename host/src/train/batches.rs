@@ -13,22 +13,23 @@ use super::films::PreparedFilms;
 /// A batch on its way to the network.
 pub struct Batch {
     pixels: Vec<f32>,
-    labels: Vec<f32>,
+    films: Vec<usize>,
     side: usize,
 }
 
 impl Batch {
-    /// Films (`N x 3 x side x side`, normalised) and labels (`N`, 0 or 1).
+    /// Which films it is of.
+    pub fn films(&self) -> &[usize] {
+        &self.films
+    }
+
+    /// The films, `N x 3 x side x side`, normalised.
     ///
     /// # Errors
     /// Candle's, if memory cannot be had.
-    pub fn tensors(self, device: &Device) -> Result<(Tensor, Tensor)> {
-        let films = self.labels.len();
-        let shape = (films, 3, self.side, self.side);
-        Ok((
-            Tensor::from_vec(self.pixels, shape, device)?,
-            Tensor::from_vec(self.labels, films, device)?,
-        ))
+    pub fn tensor(self, device: &Device) -> Result<Tensor> {
+        let shape = (self.films.len(), 3, self.side, self.side);
+        Tensor::from_vec(self.pixels, shape, device)
     }
 }
 
@@ -133,10 +134,9 @@ pub(super) fn assemble(films: &PreparedFilms, varied: &[(usize, Variation)], sid
                 }
             }
         });
-    let label = |(index, _): &(usize, Variation)| f32::from(u8::from(films.labels()[*index]));
     Batch {
         pixels,
-        labels: varied.iter().map(label).collect(),
+        films: varied.iter().map(|(index, _)| *index).collect(),
         side,
     }
 }

@@ -54,7 +54,7 @@ impl FrozenFeatures {
                     (film, place(film, placement))
                 })
                 .collect();
-            let (x, _) = assemble(films, &varied, side).tensors(device)?;
+            let x = assemble(films, &varied, side).tensor(device)?;
             let means = self.means(&x, features)?;
             self.varied.extend(means);
             done(batch.len());
@@ -74,7 +74,7 @@ impl FrozenFeatures {
         for first in (0..films.len()).step_by(BATCH) {
             let batch = first..(first + BATCH).min(films.len());
             let count = batch.len();
-            let (x, _) = as_is(films, batch, side).tensors(device)?;
+            let x = as_is(films, batch, side).tensor(device)?;
             let means = self.means(&x, features)?;
             self.as_is.extend(means);
             done(count);

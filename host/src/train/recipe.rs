@@ -10,6 +10,7 @@ use super::augment::Augmentation;
 use super::batches::Sampling;
 use super::loss::Loss;
 use super::optimiser::{Algorithm, Rule};
+use crate::nets::{Description, Head, Variant};
 
 /// A training procedure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ pub struct Recipe {
     pub architecture: Architecture,
     /// Draws the start, the batches, the augmentation and the dropout.
     pub seed: u64,
+    /// Findings to tell instead of scoliosis, each by an output of its own, such as ChestX-ray14's:
+    /// pretraining on a close domain, whose run is then another's `--init`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
     /// How films are varied.
     #[serde(default)]
     pub augmentation: Augmentation,
@@ -188,12 +193,41 @@ impl Recipe {
         }
     }
 
+    /// What follows the features: the study's head, or an output for each finding.
+    pub fn head(&self) -> Head {
+        match self.findings.len() {
+            0 => Head::Study,
+            outputs => Head::Linear { outputs },
+        }
+    }
+
+    /// What a file of the trained weights says of them.
+    pub fn description(&self, variant: Variant) -> Description {
+        Description {
+            head: self.head(),
+            classes: self.findings.clone(),
+            ..Description::of_study(self.architecture, variant)
+        }
+    }
+
     fn fault(&self) -> Option<String> {
         if self.rounds.is_empty() {
             return Some("it has no [[round]]".into());
         }
         if let Some(fault) = self.augmentation.fault() {
             return Some(fault);
+        }
+        let twice = |name: &&String| self.findings.iter().filter(|n| n == name).count() > 1;
+        if let Some(name) = self.findings.iter().find(twice) {
+            return Some(format!("the finding {name:?} is there twice"));
+        }
+        let balanced = |round: &Round| round.sampling == Sampling::Balanced;
+        if !self.findings.is_empty() && self.rounds.iter().any(balanced) {
+            return Some(
+                "batches cannot be balanced for several findings: give each round \
+                 sampling = \"shuffled\""
+                    .into(),
+            );
         }
         self.rounds.iter().enumerate().find_map(|(index, round)| {
             let fault = round.fault()?;
@@ -286,6 +320,8 @@ mod tests {
             assert_eq!((round.batch, round.epochs), (16, 10));
             assert_eq!(round.optimiser, Algorithm::Adam);
         }
+        let pretraining = Recipe::read(&folder.join("pretrain-findings.toml")).unwrap();
+        assert_eq!(pretraining.head(), Head::Linear { outputs: 14 });
     }
 
     #[test]
@@ -304,6 +340,13 @@ mod tests {
         assert!(fault(&format!("{head}{round}batch = 4\nepoch = 1")).contains("epoch"));
         assert!(fault(&format!("{head}round = []")).contains("round"));
         let whole = format!("{head}{round}batch = 4\nepochs = 1\n");
+        let findings = |names: &str| {
+            fault(&format!(
+                "{head}findings = [{names}]\n{round}batch = 4\nepochs = 1"
+            ))
+        };
+        assert!(findings("\"Mass\", \"Mass\"").contains("twice"));
+        assert!(findings("\"Mass\"").contains("shuffled"));
         for (line, word) in [
             ("momentum = 0.9", "only sgd"),
             ("weight_decay = -0.1", "weight decay"),

@@ -20,9 +20,7 @@ use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
 use super::run::{Run, RunError};
 use crate::evaluate::roc_auc;
-use crate::nets::{
-    Description, Head, Mode, Network, Parameters, Variant, WeightsError, WeightsFile,
-};
+use crate::nets::{Head, Mode, Network, Parameters, Variant, WeightsError, WeightsFile};
 
 /// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +112,7 @@ pub enum Event<'a> {
 }
 
 /// Trains `run` to its end, from its last checkpoint if it has one, else from `initial` weights
-/// if given (their head only if it is the study's), and tells `watch` how it goes.
+/// if given (their head only if it is the recipe's), and tells `watch` how it goes.
 ///
 /// The result depends on the recipe, the films and the initial weights alone, not on interruptions
 /// or the number of threads.
@@ -150,7 +148,7 @@ pub fn train(
         }
     }
     let (architecture, variant) = (run.recipe.architecture, run.record.variant);
-    let description = Description::of_study(architecture, variant);
+    let description = run.recipe.description(variant);
     let trainer = Trainer::new(&run.recipe, variant, training, validation)?;
     let mut epochs = Vec::new();
     let mut start = Progress::default();
@@ -162,8 +160,11 @@ pub fn train(
         epochs = run.epochs()?;
         epochs.retain(|e: &Epoch| (e.round - 1, e.epoch - 1) < (start.round, start.epoch));
     } else if let Some(initial) = initial {
-        WeightsFile::read(initial, trainer.parameters.device())?
-            .give_features(architecture, &trainer.parameters)?;
+        WeightsFile::read(initial, trainer.parameters.device())?.give_features(
+            &description,
+            architecture,
+            &trainer.parameters,
+        )?;
     }
     for (index, round) in run.recipe.rounds.iter().enumerate().skip(start.round) {
         let mut progress = Progress {
@@ -275,7 +276,7 @@ impl<'a> Trainer<'a> {
         validation: &'a PreparedFilms,
     ) -> candle_core::Result<Self> {
         let mut parameters = Parameters::new(&Device::Cpu, recipe.seed);
-        let network = Network::build(recipe.architecture, variant, Head::Study, &mut parameters)?;
+        let network = Network::build(recipe.architecture, variant, recipe.head(), &mut parameters)?;
         Ok(Self {
             recipe,
             training,
@@ -360,8 +361,7 @@ impl<'a> Trainer<'a> {
                 let features = frozen.draw(batch, &mut drawing, self.parameters.device())?;
                 let mut mode = Mode::Training(Some(&mut dropping));
                 let logits = self.network.head(&features, &mut mode)?;
-                let label = self.training.label_tensor(batch)?;
-                step(index, crate::nets::logit(&logits)?, &label)?;
+                step(index, self.told(&logits)?, &self.training.targets(batch)?)?;
             }
             return Ok(total / count as f64);
         }
@@ -379,17 +379,27 @@ impl<'a> Trainer<'a> {
                 }
             });
             for (index, batch) in receive.iter().enumerate() {
-                let (x, label) = batch.tensors(self.parameters.device())?;
+                let targets = self.training.targets(batch.films())?;
+                let x = batch.tensor(self.parameters.device())?;
                 let mut mode = Mode::Training(Some(&mut dropping));
-                let logit = self.network.forward(&x, &mut mode)?.logit()?;
-                step(index, logit, &label)?;
+                let logits = self.network.forward(&x, &mut mode)?.logits;
+                step(index, self.told(&logits)?, &targets)?;
             }
             Ok(())
         })
         .map(|()| total / count as f64)
     }
 
-    /// Mean loss and ROC-AUC on the validation films.
+    /// What the head's outputs say: one logit a film (`N`), or one for each finding (`N x C`).
+    fn told(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
+        match self.recipe.head() {
+            Head::Study => crate::nets::logit(logits),
+            Head::Linear { .. } => Ok(logits.clone()),
+        }
+    }
+
+    /// Mean loss and ROC-AUC on the validation films; of several findings the mean of those that
+    /// some films show and some do not.
     fn validate(
         &self,
         round: &Round,
@@ -402,22 +412,30 @@ impl<'a> Trainer<'a> {
         for first in (0..films.len()).step_by(VALIDATION_BATCH) {
             let indices = first..(first + VALIDATION_BATCH).min(films.len());
             let count = indices.len();
-            let label = films.label_tensor(&indices.clone().collect::<Vec<_>>())?;
+            let targets = films.targets(&indices.clone().collect::<Vec<_>>())?;
             let features = match frozen {
                 Some(frozen) => frozen.validation(indices, device)?,
                 None => {
-                    let (x, _) = as_is(films, indices, round.side).tensors(device)?;
+                    let x = as_is(films, indices, round.side).tensor(device)?;
                     self.network.features(&x, &mut Mode::Evaluation)?
                 }
             };
             let outputs = self.network.head(&features, &mut Mode::Evaluation)?;
-            let logit = crate::nets::logit(&outputs)?.detach();
-            let loss: f32 = round.loss.of(&logit, &label)?.to_scalar()?;
+            let told = self.told(&outputs)?.detach();
+            let loss: f32 = round.loss.of(&told, &targets)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
-            let logit = logit.to_vec1::<f32>()?;
-            logits.extend(logit.into_iter().map(f64::from));
+            let told = told.flatten_all()?.to_vec1::<f32>()?;
+            logits.extend(told.into_iter().map(f64::from));
         }
-        Ok((total / films.len() as f64, roc_auc(&logits, films.labels())))
+        let outputs = films.outputs();
+        let told = outputs.iter().enumerate().filter_map(|(output, shown)| {
+            let both = shown.contains(&true) && shown.contains(&false);
+            let own = logits.iter().copied().skip(output).step_by(outputs.len());
+            both.then(|| roc_auc(&own.collect::<Vec<_>>(), shown))
+        });
+        let areas: Vec<f64> = told.collect();
+        let area = areas.iter().sum::<f64>() / areas.len() as f64;
+        Ok((total / films.len() as f64, area))
     }
 
     /// A generator of its own for each purpose and epoch, so that an epoch does not depend on

@@ -13,7 +13,7 @@ use super::curves::curves;
 use super::recipe::{Recipe, RecipeError};
 use super::rounds::Epoch;
 use super::tensorboard;
-use crate::nets::{Head, Network, Parameters, Variant, WeightsError};
+use crate::nets::{Network, Parameters, Variant, WeightsError};
 
 /// Why a run's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +181,7 @@ impl Run {
     pub fn network(&self) -> Result<(Network, Parameters), RunError> {
         let mut parameters = Parameters::blank(&Device::Cpu);
         let (architecture, variant) = (self.recipe.architecture, self.record.variant);
-        let network = Network::build(architecture, variant, Head::Study, &mut parameters)?;
+        let network = Network::build(architecture, variant, self.recipe.head(), &mut parameters)?;
         parameters.load(&self.best_weights())?;
         Ok((network, parameters))
     }
