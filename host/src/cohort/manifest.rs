@@ -203,6 +203,32 @@ pub(crate) struct Row {
     pub(crate) seed: Option<u64>,
 }
 
+impl Row {
+    /// A film of which nothing else is known.
+    pub(crate) fn new(film: String, patient: String, split: Split) -> Self {
+        Self {
+            film,
+            patient,
+            study: None,
+            split,
+            label: None,
+            refusal: None,
+            findings: None,
+            cobb_degrees: None,
+            curve: None,
+            apex: None,
+            convexity: None,
+            cobb_angles: None,
+            rotation_degrees: None,
+            mask: None,
+            age: None,
+            sex: None,
+            projection: None,
+            seed: None,
+        }
+    }
+}
+
 fn two_decimals<S: serde::Serializer>(value: &Option<f32>, to: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => to.serialize_str(&format!("{value:.2}")),

@@ -277,25 +277,15 @@ fn split(films: Vec<Placed>, options: &ImportOptions, gathered: &mut Gathered) -
     let rows = kept.iter().map(|(name, film)| {
         let patient = film.patient.as_str();
         let split = given.get(patient).or_else(|| drawn.get(patient));
+        let split = split.copied().unwrap_or(Split::Train);
         Row {
-            film: name.clone(),
-            patient: film.patient.clone(),
             study: film.study.clone(),
-            split: split.copied().unwrap_or(Split::Train),
             label: film.label.map(u8::from),
-            refusal: None,
             findings: film.findings.clone(),
-            cobb_degrees: None,
-            curve: None,
-            apex: None,
-            convexity: None,
-            cobb_angles: None,
-            rotation_degrees: None,
-            mask: None,
             age: film.age,
             sex: film.sex,
             projection: film.projection,
-            seed: None,
+            ..Row::new(name.clone(), film.patient.clone(), split)
         }
     });
     rows.collect()

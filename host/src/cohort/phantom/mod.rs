@@ -249,24 +249,13 @@ fn row(options: &PhantomOptions, order: &Order, phantom: &Phantom, split: manife
     };
     let patient = format!("phantom-{}-{index:06}", options.seed);
     let mut row = Row {
-        film: format!("films/{index:06}.{extension}"),
         study: Some(format!("{patient}-1")),
-        patient,
-        split,
-        label: None,
         refusal: order.refusal,
-        findings: None,
-        cobb_degrees: None,
-        curve: None,
-        apex: None,
-        convexity: None,
-        cobb_angles: None,
-        rotation_degrees: None,
-        mask: None,
         age: Some(phantom.patient.age as u8),
         sex: Some(phantom.patient.sex),
         projection: Some(phantom.projection()),
         seed: Some(options.seed),
+        ..Row::new(format!("films/{index:06}.{extension}"), patient, split)
     };
     match order.refusal {
         None => {
