@@ -85,7 +85,7 @@ fn work(
 ) -> anyhow::Result<()> {
     let in_all = films_in_all(&run.recipe, training.len(), validation.len());
     let bar = bar(in_all, "films");
-    let mut best = String::new();
+    let mut latest = String::new();
     let watch = |event: Event| match event {
         Event::Frozen { films } => {
             bar.inc(films as u64);
@@ -93,10 +93,10 @@ fn work(
         }
         Event::Step { films, loss } => {
             bar.inc(films as u64);
-            bar.set_message(format!("loss {loss:.3}{best}"));
+            bar.set_message(format!("loss {loss:.3}{latest}"));
         }
         Event::Epoch(epoch) => {
-            best = format!(", ROC-AUC {:.4}", epoch.validation_roc_auc);
+            latest = format!(", ROC-AUC {:.4}", epoch.validation_roc_auc);
             bar.suspend(|| println!("{epoch}"));
             // The epoch is recorded all the same.
             let _ = run.log(&epoch.to_string());

@@ -192,7 +192,9 @@ pub fn write_weights(
     description: &Description,
 ) -> candle_core::Result<()> {
     let metadata = Some(description.metadata());
-    Ok(safetensors::serialize_to_file(tensors, metadata, path)?)
+    // The library's own writing to a file makes it readable to nobody else.
+    let bytes = safetensors::serialize(tensors, metadata)?;
+    Ok(std::fs::write(path, bytes)?)
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ pub fn replace_file<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.tmp"));
     write(&temporary)?;
@@ -77,7 +80,8 @@ pub(super) fn save(
     let best = [progress.best.unwrap_or(f64::NAN)];
     tensors.insert("best".into(), Tensor::new(&best, &Device::Cpu)?);
     replace_file(path, |temporary| {
-        candle_core::safetensors::save(&tensors, temporary)
+        let bytes = safetensors::serialize(&tensors, None)?;
+        Ok(std::fs::write(temporary, bytes)?)
     })
 }
 
@@ -128,5 +132,21 @@ impl Checkpoint {
             average.restore(&mut take)?;
         }
         moving.optimiser.restore(self.steps, &mut take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_in_the_current_folder() {
+        let name = format!("replaced-{}.txt", std::process::id());
+        let path = Path::new(&name);
+        let written = replace_file(path, |temporary| std::fs::write(temporary, "whole"));
+        let read = std::fs::read_to_string(path);
+        std::fs::remove_file(path).unwrap();
+        assert!(written.is_ok(), "{written:?}");
+        assert_eq!(read.unwrap(), "whole");
     }
 }

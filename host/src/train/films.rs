@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use crate::cohort::phantom::curve::SCOLIOSIS_DEGREES;
 use crate::cohort::{Cache, Entry, FilmsError};
 
 /// Films as the networks see them, 256 x 256, with their labels; the pixels stay in the cohort's
@@ -16,9 +17,6 @@ pub struct PreparedFilms {
     findings: Option<(usize, Vec<bool>)>,
     cobb_degrees: Vec<Option<f32>>,
 }
-
-/// The Cobb angle from which a film is positive (Scoliosis Research Society).
-const POSITIVE_DEGREES: f32 = 10.0;
 
 impl PreparedFilms {
     /// The films of `entries`, which have these `labels`, in the cohort's packed films.
@@ -113,8 +111,9 @@ impl PreparedFilms {
     /// The films whose Cobb angle is not known to be nearer than `margin` degrees to the one that
     /// divides the classes.
     pub fn clear_of(&self, margin: f32) -> Vec<usize> {
-        let clear =
-            |cobb: &Option<f32>| cobb.is_none_or(|d| (d - POSITIVE_DEGREES).abs() >= margin);
+        let clear = |cobb: &Option<f32>| {
+            cobb.is_none_or(|d| (d - SCOLIOSIS_DEGREES as f32).abs() >= margin)
+        };
         let films = self.cobb_degrees.iter().enumerate();
         films
             .filter(|(_, cobb)| clear(cobb))

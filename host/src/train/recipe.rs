@@ -85,13 +85,18 @@ pub struct Round {
     pub side: usize,
 }
 
+/// Limits that no training comes near.
+const MOST_A_BATCH: usize = 4096;
+const MOST_EPOCHS: usize = 100_000;
+const MOST_FILMS: usize = 100_000_000;
+
 /// Which parameters a round moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trained {
     /// All.
     All,
-    /// Those of the last dense layer; the rest of the network runs as in evaluation.
+    /// Those of the last dense layer; the features are computed as in evaluation.
     LastLayer,
 }
 
@@ -249,10 +254,19 @@ impl Round {
     /// What is out of range, if anything.
     fn fault(&self) -> Option<String> {
         let halves = self.sampling == Sampling::Balanced;
-        if self.batch < 2 || (halves && !self.batch.is_multiple_of(2)) {
+        if halves && !self.batch.is_multiple_of(2) {
             Some(format!("a batch of {}: give an even number", self.batch))
+        } else if !(2..=MOST_A_BATCH).contains(&self.batch) {
+            Some(format!(
+                "a batch of {}: give 2 to {MOST_A_BATCH}",
+                self.batch
+            ))
         } else if self.epochs == 0 || self.films == Some(0) {
             Some("no epochs, or none with films".into())
+        } else if self.epochs > MOST_EPOCHS || self.films.is_some_and(|films| films > MOST_FILMS) {
+            Some(format!(
+                "more than {MOST_EPOCHS} epochs, or than {MOST_FILMS} films in each"
+            ))
         } else if self.patience == Some(0) {
             Some("a patience of 0 epochs: give 1 or more, or leave it out".into())
         } else if self.side < 64 || !SIDE.is_multiple_of(self.side) {
@@ -351,6 +365,7 @@ mod tests {
             ("momentum = 0.9", "only sgd"),
             ("weight_decay = -0.1", "weight decay"),
             ("patience = 0", "patience"),
+            ("films = 100000001", "films in each"),
             ("average = 1.0", "average"),
             ("placements = 3", "last layer"),
             ("loss = { focal = -1.0 }", "focal"),

@@ -180,6 +180,9 @@ pub fn train(
             None if index > 0 => {
                 trainer.parameters.load(&run.best_weights())?;
                 moving = Moving::new(round, &trainer)?;
+                // From here on the best weights may become this round's: a resume must not take
+                // them for the last round's.
+                checkpoint::save(&run.checkpoint(), &trainer.parameters, &moving, progress)?;
             }
             None => {}
         }

@@ -37,8 +37,9 @@ struct Summary {
 struct Value {
     #[prost(string, tag = "1")]
     tag: String,
-    #[prost(float, tag = "2")]
-    simple_value: f32,
+    /// Optional, as zero is left out otherwise.
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
 }
 
 /// The whole event file of a run with these epochs.
@@ -55,7 +56,7 @@ pub(super) fn file(epochs: &[Epoch]) -> Vec<u8> {
     for (step, epoch) in (1..).zip(epochs) {
         let value = |tag: &str, value: f64| Value {
             tag: tag.into(),
-            simple_value: value as f32,
+            simple_value: Some(value as f32),
         };
         file.extend(record(&Event {
             wall_time: epoch.ended,
@@ -95,6 +96,15 @@ fn masked(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zero_is_a_value() {
+        let value = Value {
+            tag: "a".into(),
+            simple_value: Some(0.0),
+        };
+        assert_eq!(value.encode_to_vec(), [0x0a, 1, b'a', 0x15, 0, 0, 0, 0]);
+    }
 
     #[test]
     fn records_are_framed_as_tensorflow_frames_them() {

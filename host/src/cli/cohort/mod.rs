@@ -105,7 +105,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 square,
                 refused,
             };
-            let films = films + refused;
+            let films = films.saturating_add(refused);
             let bar = bar(films, "films");
             let started = std::time::Instant::now();
             phantom::generate(&options, |more| bar.inc(more))?;

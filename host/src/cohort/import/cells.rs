@@ -96,8 +96,13 @@ pub(super) fn split(cell: &str) -> Result<Split, Reason> {
 
 /// Findings as the manifest holds them.
 pub(super) fn findings<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.map(|name| name.replace('|', "/")).collect();
-    names.join("|")
+    let mut once: Vec<String> = Vec::new();
+    for name in names.map(|name| name.replace('|', "/")) {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once.join("|")
 }
 
 #[cfg(test)]

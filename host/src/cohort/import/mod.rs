@@ -110,6 +110,9 @@ pub fn import(
                 .into(),
         ));
     }
+    if options.sources.is_empty() {
+        return Err(ImportError::Options("give at least one source".into()));
+    }
     let sources = options.sources.iter().map(|source| Source::open(source));
     let sources = sources.collect::<Result<Vec<_>, _>>()?;
     let draft = Draft::begin(&options.out, &sources)?;

@@ -120,7 +120,8 @@ fn film(
     let folder = folder.map(|folder| folder.strip_suffix(".0").unwrap_or(folder));
     let (source, located) = index.find(image, source, folder)?;
     let age = row.get(columns.day).zip(row.get(columns.birth));
-    let others = labels.iter().filter(|label| *label != NORMAL);
+    let says_nothing = |label: &&String| *label == NORMAL || SILENT.contains(&label.as_str());
+    let others = labels.iter().filter(|label| !says_nothing(label));
     Ok(Found {
         study: row.get(columns.study).map(str::to_owned),
         label: Some(labels.iter().any(|label| label == SCOLIOSIS)),

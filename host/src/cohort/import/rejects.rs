@@ -83,8 +83,8 @@ impl fmt::Display for Reason {
             ),
             Self::Name => write!(
                 f,
-                "the manifest cannot hold the name: it has a backslash or a blank at its end, or is \
-                 not UTF-8; rename the file"
+                "the manifest cannot hold the name: it has a backslash, a control character or a blank \
+                 at its end, or is not UTF-8; rename the file"
             ),
             Self::Absent => write!(f, "there is no such file in the source"),
             Self::Ambiguous(paths) => {
@@ -103,7 +103,7 @@ impl fmt::Display for Reason {
             Self::View(view) => write!(f, "the projection {view:?} is neither frontal nor lateral"),
             Self::Modality(modality) => write!(
                 f,
-                "the modality {modality:?} is not one of projection radiography (CR, DX)"
+                "the modality {modality:?} is not one of projection radiography (CR, DX, RG, RF or OT)"
             ),
             Self::Duplicate(first) => write!(f, "the same as {first}"),
             Self::Conflict(first) => write!(f, "the same as {first}, but with another label"),

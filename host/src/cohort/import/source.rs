@@ -91,7 +91,7 @@ impl Source {
     /// The film that `path`, relative to the root, leads to.
     pub(super) fn locate(&self, path: &str) -> Result<Located, Reason> {
         let plain = within(path).ok_or(Reason::Outside)?;
-        if path.ends_with(char::is_whitespace) {
+        if path.ends_with(char::is_whitespace) || path.contains(char::is_control) {
             return Err(Reason::Name);
         }
         let file = fs::canonicalize(self.root.join(plain)).map_err(|_| Reason::Absent)?;

@@ -87,7 +87,7 @@ pub enum PhantomError {
     #[error("cannot draw such a cohort: {0}")]
     Options(&'static str),
     /// The folder holds something else.
-    #[error("{} is not empty and holds no unfinished cohort of these options; give a new folder", .0.display())]
+    #[error("{} is not empty and holds no unfinished cohort of these options and this program; give a new folder", .0.display())]
     Occupied(PathBuf),
     /// A file cannot be written.
     #[error("cannot write {}: {source}; check the space and the rights there", file.display())]
@@ -137,7 +137,11 @@ pub fn generate(
             };
             let phantom = Phantom::draw(&order);
             let row = row(options, &order, &phantom, split);
-            let there = |file: &String| options.out.join(file).is_file();
+            // A power cut may leave an empty file under the name.
+            let there = |file: &String| {
+                let file = options.out.join(file).metadata();
+                file.is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+            };
             if !(there(&row.film) && row.mask.as_ref().is_none_or(there)) {
                 write_film(options, &order, phantom, &row)?;
             }
@@ -194,8 +198,11 @@ fn prepare(options: &PhantomOptions) -> Result<PathBuf, PhantomError> {
         move |source| PhantomError::Write { file, source }
     };
     fs::create_dir_all(out).map_err(failed(out))?;
-    let empty = fs::read_dir(out).map_err(failed(out))?.next().is_none();
-    let text = serde_json::to_vec_pretty(options).map_err(|error| PhantomError::Encode {
+    let unwritten = note.with_extension("part");
+    let empty = fs::read_dir(out)
+        .map_err(failed(out))?
+        .all(|entry| entry.is_ok_and(|entry| entry.path() == unwritten));
+    let text = note_of(options).map_err(|error| PhantomError::Encode {
         file: note.clone(),
         what: error.to_string(),
     })?;
@@ -209,6 +216,15 @@ fn prepare(options: &PhantomOptions) -> Result<PathBuf, PhantomError> {
         fs::create_dir_all(&folder).map_err(failed(&folder))?;
     }
     Ok(note)
+}
+
+/// What is noted of an unfinished cohort: what draws it, and its options.
+fn note_of(options: &PhantomOptions) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(&serde_json::json!({
+        "plumbline": env!("CARGO_PKG_VERSION"),
+        "revision": option_env!("PLUMBLINE_REVISION"),
+        "options": options,
+    }))
 }
 
 /// The Cobb angle of every film: exact quotas of both classes in random order, angles in whole
@@ -324,7 +340,8 @@ fn write_film(
     Ok(())
 }
 
-/// Writes a file under a temporary name, then renames it, so that it is never half there.
+/// Writes a file under a temporary name, then renames it, so that a call that is cut short leaves
+/// no half of it.
 fn place(file: &Path, bytes: &[u8]) -> Result<(), PhantomError> {
     let temporary = file.with_extension("part");
     fs::write(&temporary, bytes)

@@ -399,7 +399,8 @@ fn an_interrupted_cohort_is_finished_and_others_are_left_alone() {
     // As an interruption leaves it: the note, some films, no manifest.
     fs::remove_file(folder.path().join(MANIFEST)).unwrap();
     fs::remove_file(folder.path().join("films/000002.png")).unwrap();
-    let note = serde_json::to_vec_pretty(&wanted).unwrap();
+    fs::write(folder.path().join("films/000001.png"), "").unwrap();
+    let note = note_of(&wanted).unwrap();
     fs::write(folder.path().join(UNFINISHED), note).unwrap();
     let other = options(folder.path(), 4, 11);
     assert!(matches!(

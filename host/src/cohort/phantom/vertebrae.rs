@@ -231,7 +231,7 @@ fn studs(vertebra: &Vertebra, cervical: bool, cortical: f32) -> Vec<Stud> {
     studs
 }
 
-/// The vertebra as it is seen from the right: its depth is across the film, its front to the left.
+/// The vertebra as it is seen from the left: its depth is across the film, its front to the left.
 fn sideways(vertebra: &Vertebra) -> Vertebra {
     Vertebra {
         superior: -vertebra.sagittal,
