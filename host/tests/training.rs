@@ -2,8 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor, Var};
-use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
+use plumbline_host::cohort::phantom::{Format, PhantomOptions, generate};
+use plumbline_host::cohort::{Cohort, Split};
+use plumbline_host::nets::Variant;
+use plumbline_host::train::{
+    Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run, train,
+};
 use serde::Deserialize;
 
 /// What `references/training.py` wrote.
@@ -103,4 +112,75 @@ fn losses_are_pytorch_s() {
         }
     }
     assert_eq!(reference.answers.len(), 4);
+}
+
+/// What each epoch of a run gave, times left out.
+fn measures(run: &Run) -> Vec<[f64; 3]> {
+    let of = |e: Epoch| [e.loss, e.validation_loss, e.validation_roc_auc];
+    run.epochs().unwrap().into_iter().map(of).collect()
+}
+
+#[test]
+fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
+    // Candle's backward pass calls itself once for every operation of the network.
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    thread.spawn(stop_and_go_on).unwrap().join().unwrap();
+}
+
+fn stop_and_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = folder.path().join("cohort");
+    let options = PhantomOptions {
+        films: 20,
+        refused: 0,
+        prevalence: 0.5,
+        seed: 6,
+        out: cohort.clone(),
+        format: Format::Png,
+        side: 64,
+        square: true,
+    };
+    generate(&options, |_| {}).unwrap();
+    let cohort = Cohort::open(&cohort).unwrap();
+    let cache = Arc::new(cohort.pack(|| {}).unwrap().cache);
+    let films = |split| {
+        let (entries, labels) = cohort.labelled(Some(split));
+        PreparedFilms::new(Arc::clone(&cache), &entries, labels).unwrap()
+    };
+    let (training, validation) = (films(Split::Train), films(Split::Val));
+    let round = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
+                 batch = 4\nepochs = 1\nfilms = 8\nside = 64\n";
+    let recipe = folder.path().join("recipe.toml");
+    let text = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{round}{round}");
+    std::fs::write(&recipe, text).unwrap();
+    let begin = |name: &str, resume| {
+        let record = Record {
+            cohort: cohort.fingerprint().to_owned(),
+            preprocessing: String::new(),
+            initial_weights: None,
+            variant: Variant::default(),
+            plumbline: String::new(),
+            revision: None,
+        };
+        let out: &Path = &folder.path().join(name);
+        Run::begin(out, Recipe::read(&recipe).unwrap(), record, resume).unwrap()
+    };
+    let undisturbed = begin("undisturbed", false);
+    train(&undisturbed, &training, &validation, None, |_| {}).unwrap();
+    assert_eq!(measures(&undisturbed).len(), 2);
+
+    // An epoch is told when its best weights are there but its checkpoint is not yet.
+    for round in [1, 2] {
+        let name = format!("stopped-{round}");
+        let stopped = begin(&name, false);
+        let watch = |event: Event| {
+            let over = matches!(event, Event::Epoch(epoch) if epoch.round == round);
+            assert!(!over, "the power is cut");
+        };
+        let run = || train(&stopped, &training, &validation, None, watch).unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        let resumed = begin(&name, true);
+        train(&resumed, &training, &validation, None, |_| {}).unwrap();
+        assert_eq!(measures(&resumed), measures(&undisturbed));
+    }
 }

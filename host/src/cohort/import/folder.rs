@@ -203,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn names_that_break_lines_are_rejected() {
+        let bench = Bench::new();
+        bench.films(&["source/scoliosis/a.png", "source/normal/b.png"]);
+        bench.films(&["source/normal/c\rd.png"]);
+        let imported = bench.import(folders(None));
+        imported.assert_rejects(&[(None, "normal/c\rd.png", "control character")]);
+        assert_eq!(imported.report.films, 2);
+    }
+
+    #[test]
     fn folders_are_classes() {
         let bench = Bench::new();
         bench.films(&[
