@@ -146,11 +146,12 @@ fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::nets::ops::Padding;
 
-    fn odd() -> Description {
+    /// One that differs from the study's in everything.
+    pub(in crate::nets) fn odd() -> Description {
         Description {
             architecture: Some(Architecture::Densenet121),
             source: "somewhere".into(),

@@ -200,23 +200,8 @@ pub fn write_weights(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nets::ops::Padding;
-    use crate::nets::{Head, Input, Network, Variant};
-
-    fn odd() -> Description {
-        Description {
-            architecture: Some(Architecture::Densenet121),
-            source: "somewhere".into(),
-            variant: Variant {
-                epsilon: 1.001e-5,
-                padding: Padding::Same,
-                last_relu: false,
-                input: Input::OneChannel1024,
-            },
-            head: Head::Linear { outputs: 3 },
-            classes: ["a", "b;", "\"c\""].map(String::from).into(),
-        }
-    }
+    use crate::nets::description::tests::odd;
+    use crate::nets::{Head, Network};
 
     #[test]
     fn features_are_taken_without_the_head() {

@@ -171,15 +171,17 @@ pub fn train(
             round: index,
             ..Progress::default()
         };
+        let saved = saved.take();
+        if saved.is_none() && index > 0 {
+            trainer.parameters.load(&run.best_weights())?;
+        }
         let mut moving = Moving::new(round, &trainer)?;
-        match saved.take() {
+        match saved {
             Some(checkpoint) => {
                 progress = checkpoint.progress;
                 checkpoint.apply(&trainer.parameters, &mut moving)?;
             }
             None if index > 0 => {
-                trainer.parameters.load(&run.best_weights())?;
-                moving = Moving::new(round, &trainer)?;
                 // From here on the best weights may become this round's: a resume must not take
                 // them for the last round's.
                 checkpoint::save(&run.checkpoint(), &trainer.parameters, &moving, progress)?;

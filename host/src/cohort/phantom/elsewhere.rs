@@ -63,7 +63,7 @@ impl Parts<'_> {
         let limb: Vec<_> = limb
             .map(|&(point, half)| (point, half * self.near, flesh(half)))
             .collect();
-        pen.tapered(&limb);
+        pen.tapered(&limb, [1.0, 1.0]);
     }
 
     fn bone(&mut self, points: &[[f64; 3]], half: f64, wall: [f64; 2]) {

@@ -32,19 +32,12 @@ impl Pen<'_> {
         strength: f64,
         [wall, core]: [f64; 2],
     ) {
-        let joints: Vec<Joint> = points
-            .iter()
-            .map(|&point| {
-                let shadow = self.camera.shadow(point);
-                joint(shadow.at, half as f32 * shadow.scale, strength)
-            })
-            .collect();
-        self.layer
-            .add_chain(self.scratch, &joints, [false; 2], wall as f32, core as f32);
+        let points = points.iter().map(|&point| (point, half, strength));
+        self.tapered(&points.collect::<Vec<_>>(), [wall, core]);
     }
 
-    /// A solid line of changing half-width; each point has its half-width and its attenuation.
-    pub(crate) fn tapered(&mut self, points: &[([f64; 3], f64, f64)]) {
+    /// The same of changing half-width; each point has its half-width and its attenuation.
+    pub(crate) fn tapered(&mut self, points: &[([f64; 3], f64, f64)], [wall, core]: [f64; 2]) {
         let joints: Vec<Joint> = points
             .iter()
             .map(|&(point, half, strength)| {
@@ -53,7 +46,7 @@ impl Pen<'_> {
             })
             .collect();
         self.layer
-            .add_chain(self.scratch, &joints, [false; 2], 1.0, 1.0);
+            .add_chain(self.scratch, &joints, [false; 2], wall as f32, core as f32);
     }
 
     /// A solid line on the film itself, in pixels.
