@@ -1,55 +1,147 @@
-//! One training step's forward and backward pass of each network, on the CPU.
+//! One training step of each network on the CPU (forward and backward pass and the recipe's
+//! optimiser), its time and memory, side by side with PyTorch's.
 //!
-//! `cargo bench -p plumbline-host --bench training_step -- [SIDE [REPEATS]]`; the PyTorch
-//! counterpart is `training_step.py` beside this file.
+//! `cargo bench --workspace --bench training_step -- [PYTHON [SIDE [STEPS [ROUNDS]]]]`. In each
+//! round first this program, then `training_step.py` beside this file makes STEPS steps after one
+//! that does not count, each in a process of its own; printed are the medians over all rounds'
+//! steps. RAYON_NUM_THREADS sets the threads of both.
 
+use std::process::Command;
 use std::time::Instant;
 
+use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
 use plumbline_host::nets::{Mode, Network, Parameters};
+use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+/// Networks by torchvision's names, with the recipes' batches, rules and rates.
+const WORK: [(&str, Architecture, usize, Algorithm, f64); 2] = [
+    (
+        "densenet121",
+        Architecture::Densenet121,
+        16,
+        Algorithm::Adam,
+        1e-4,
+    ),
+    (
+        "efficientnet_b0",
+        Architecture::EfficientnetB0,
+        20,
+        Algorithm::Adagrad,
+        1e-2,
+    ),
+];
+
 fn main() -> anyhow::Result<()> {
     plumbline_host::memory::keep_freed_memory();
-    let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
-    let side: usize = arguments.next().map_or(Ok(256), |a| a.parse())?;
-    let repeats: usize = arguments.next().map_or(Ok(5), |a| a.parse())?;
-    let work = move || -> anyhow::Result<()> {
-        for (architecture, films) in [
-            (Architecture::Densenet121, 16),
-            (Architecture::EfficientnetB0, 20),
-        ] {
-            let mut parameters = Parameters::new(&Device::Cpu, 1);
-            let network = Network::new(architecture, &mut parameters)?;
-            let x = Tensor::rand(-1f32, 1.0, (films, 3, side, side), &Device::Cpu)?;
-            let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let (mut forward, mut backward) = (Vec::new(), Vec::new());
-            for _ in 0..=repeats {
-                let start = Instant::now();
-                let loss = network
-                    .forward(&x, &mut Mode::Training(Some(&mut rng)))?
-                    .logit()?
-                    .sqr()?
-                    .mean_all()?;
-                forward.push(start.elapsed().as_secs_f64());
-                let start = Instant::now();
-                loss.backward()?;
-                backward.push(start.elapsed().as_secs_f64());
-            }
-            let median = |times: &mut Vec<f64>| {
-                times.remove(0);
-                times.sort_by(f64::total_cmp);
-                times[times.len() / 2]
-            };
-            let (forward, backward) = (median(&mut forward), median(&mut backward));
-            println!(
-                "{architecture:?}: batch {films} at {side}: forward {forward:.3} s, backward \
-                 {backward:.3} s, {:.1} films/s",
-                films as f64 / (forward + backward)
-            );
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    let text = |at: usize, default: &str| {
+        let given = arguments.get(at).map(String::as_str);
+        given.unwrap_or(default).to_owned()
+    };
+    if arguments.first().is_some_and(|first| first == "ours") {
+        return ours(text(1, ""), text(2, "256").parse()?, text(3, "5").parse()?);
+    }
+    let python = text(0, "python3");
+    let (side, steps) = (text(1, "256"), text(2, "5"));
+    let rounds: usize = text(3, "3").parse()?;
+    let threads = rayon::current_num_threads().to_string();
+    println!(
+        "{:<18}{:>7}{:>10}{:>10}{:>8}{:>12}{:>12}",
+        "network", "batch", "ours, s", "PyTorch, s", "ratio", "ours, MB", "PyTorch, MB"
+    );
+    for (name, _, films, ..) in WORK {
+        let (mut here, mut there) = (Measured::default(), Measured::default());
+        for _ in 0..rounds {
+            let program = std::env::current_exe()?;
+            here.add(Command::new(program).args(["ours", name, &side, &steps]))?;
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/training_step.py");
+            let films = films.to_string();
+            there
+                .add(Command::new(&python).args([script, name, &films, &side, &steps, &threads]))?;
         }
+        let (ours, theirs) = (here.median(), there.median());
+        println!(
+            "{name:<18}{films:>7}{ours:>10.3}{theirs:>10.3}{:>8.2}{:>12.0}{:>12.0}",
+            ours / theirs,
+            here.megabytes,
+            there.megabytes
+        );
+    }
+    Ok(())
+}
+
+/// What the processes of one side reported.
+#[derive(Default)]
+struct Measured {
+    seconds: Vec<f64>,
+    megabytes: f64,
+}
+
+impl Measured {
+    /// Runs one process, which prints the seconds of its steps and then its peak of memory in
+    /// megabytes.
+    fn add(&mut self, command: &mut Command) -> anyhow::Result<()> {
+        let run = command
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        ensure!(
+            run.status.success(),
+            "{command:?} failed; it says why above"
+        );
+        let mut numbers = std::str::from_utf8(&run.stdout)?
+            .split_whitespace()
+            .map(str::parse)
+            .collect::<Result<Vec<f64>, _>>()?;
+        self.megabytes = self
+            .megabytes
+            .max(numbers.pop().context("no memory given")?);
+        self.seconds.extend(numbers);
+        Ok(())
+    }
+
+    fn median(&mut self) -> f64 {
+        self.seconds.sort_by(f64::total_cmp);
+        self.seconds[self.seconds.len() / 2]
+    }
+}
+
+fn ours(name: String, side: usize, steps: usize) -> anyhow::Result<()> {
+    let work = move || -> anyhow::Result<()> {
+        let (_, architecture, films, algorithm, rate) = WORK
+            .into_iter()
+            .find(|work| work.0 == name)
+            .with_context(|| format!("there is no network {name}"))?;
+        let mut parameters = Parameters::new(&Device::Cpu, 1);
+        let network = Network::new(architecture, &mut parameters)?;
+        let trained: Vec<_> = parameters.trainable().collect();
+        let rule = Rule {
+            algorithm,
+            weight_decay: 0.0,
+            momentum: 0.0,
+        };
+        let mut optimiser = Optimiser::new(rule, &trained)?;
+        let x = Tensor::rand(-1f32, 1.0, (films, 3, side, side), &Device::Cpu)?;
+        let labels: Vec<f32> = (0..films).map(|film| (film % 2) as f32).collect();
+        let labels = Tensor::new(labels, &Device::Cpu)?;
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for step in 0..=steps {
+            let start = Instant::now();
+            let output = network.forward(&x, &mut Mode::Training(Some(&mut rng)))?;
+            let loss = Loss::default().of(&output.logit()?, &labels)?;
+            optimiser.step(&loss.backward()?, rate)?;
+            if step > 0 {
+                print!("{} ", start.elapsed().as_secs_f64());
+            }
+        }
+        println!("{}", peak_megabytes()?);
         Ok(())
     };
     // Candle's backward pass recurses once a node.
@@ -59,4 +151,17 @@ fn main() -> anyhow::Result<()> {
     thread
         .join()
         .map_err(|_| anyhow::anyhow!("the benchmark panicked"))?
+}
+
+/// The most memory this process has held so far; not a number where the system does not tell.
+fn peak_megabytes() -> anyhow::Result<f64> {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return Ok(f64::NAN);
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kilobytes
+        .context("no peak of memory told")?
+        .parse::<f64>()?
+        / 1e3)
 }

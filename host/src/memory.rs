@@ -8,7 +8,8 @@ pub fn keep_freed_memory() {
     // SAFETY: mallopt only sets the allocator's own parameters; these three are documented.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        // -1 stands for never.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }

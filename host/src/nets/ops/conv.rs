@@ -1,17 +1,13 @@
 //! Dense convolution.
 //!
-//! Stride 1: the film's maps are laid side by side, each with its zero border, as one long row
-//! per channel; a `k x k` convolution is then `k * k` matrix products of whole rows shifted by
-//! the kernel's offset, with nothing gathered. The data gradient is the same convolution with the
-//! kernel turned over, the weight gradient a dot product of shifted rows.
-//!
-//! Larger strides (the stems): patches are gathered into columns, a band of output rows at a time.
+//! At stride 1 in [frames](super::frame), without gathering; at larger strides (the stems) in
+//! [patches](super::patches).
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::gemm::{Matrix, Rows, add_dot_products, matmul};
-use super::{Padding, elements};
+use super::frame::{Frame, turn_over};
+use super::{Padding, elements, patches, sum_in_order};
 
 /// Convolves `x` (`N x I x H x W`) with `weight` (`O x I x k x k`, `k` odd) to
 /// `N x O x ceil(H / stride) x ceil(W / stride)`.
@@ -31,20 +27,18 @@ struct Convolution {
 
 /// The sizes of one convolution.
 #[derive(Clone, Copy)]
-struct Sizes {
-    films: usize,
-    inputs: usize,
-    height: usize,
-    width: usize,
-    outputs: usize,
-    kernel: usize,
-    stride: usize,
-    /// Zeros on every side of a map at stride 1.
-    border: usize,
+pub(super) struct Sizes {
+    pub films: usize,
+    pub inputs: usize,
+    pub height: usize,
+    pub width: usize,
+    pub outputs: usize,
+    pub kernel: usize,
+    pub stride: usize,
     /// Zeros above and left of a map.
-    before: (usize, usize),
-    out_height: usize,
-    out_width: usize,
+    pub before: (usize, usize),
+    pub out_height: usize,
+    pub out_width: usize,
 }
 
 impl Sizes {
@@ -68,7 +62,6 @@ impl Sizes {
             outputs,
             kernel,
             stride,
-            border: kernel / 2,
             before: (
                 padding.before(height, kernel, stride),
                 padding.before(width, kernel, stride),
@@ -78,15 +71,15 @@ impl Sizes {
         })
     }
 
-    fn map(&self) -> usize {
+    pub fn map(&self) -> usize {
         self.height * self.width
     }
 
-    fn out_map(&self) -> usize {
+    pub fn out_map(&self) -> usize {
         self.out_height * self.out_width
     }
 
-    fn taps(&self) -> usize {
+    pub fn taps(&self) -> usize {
         self.kernel * self.kernel
     }
 
@@ -94,6 +87,16 @@ impl Sizes {
     /// stay wide. Depends on shapes alone, never on the number of threads.
     fn films_together(&self) -> usize {
         (1024 / self.map()).clamp(1, self.films.div_ceil(4))
+    }
+
+    /// How the films of `x` lie together at stride 1.
+    fn frame(&self, x: &[f32]) -> Frame {
+        Frame {
+            films: x.len() / (self.inputs * self.map()),
+            height: self.height,
+            width: self.width,
+            border: self.kernel / 2,
+        }
     }
 }
 
@@ -114,7 +117,7 @@ impl CustomOp2 for Convolution {
         let y = if self.stride == 1 {
             shifted_forward(x, weight, sizes)
         } else {
-            patches_forward(x, weight, sizes)
+            patches::forward(x, weight, sizes)
         };
         let shape = (
             sizes.films,
@@ -174,7 +177,7 @@ impl CustomOp2 for DataGradient {
         let y_gradient = elements(y_gradient, y_layout)?;
         let weight = elements(weight, weight_layout)?;
         let x_gradient = if self.op.stride == 1 {
-            let turned = turn_over(weight, sizes);
+            let turned = turn_over(weight, (sizes.inputs, sizes.outputs));
             let mirrored = Sizes {
                 inputs: sizes.outputs,
                 outputs: sizes.inputs,
@@ -182,7 +185,7 @@ impl CustomOp2 for DataGradient {
             };
             shifted_forward(y_gradient, &turned, mirrored)
         } else {
-            patches_data_gradient(y_gradient, weight, sizes)
+            patches::data_gradient(y_gradient, weight, sizes)
         };
         Ok((CpuStorage::F32(x_gradient), Shape::from(self.shape.clone())))
     }
@@ -211,321 +214,54 @@ impl CustomOp2 for WeightGradient {
         let gradient = if self.op.stride == 1 {
             shifted_weight_gradient(x, y_gradient, sizes)
         } else {
-            patches_weight_gradient(x, y_gradient, sizes)
+            patches::weight_gradient(x, y_gradient, sizes)
         };
         Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
     }
 }
 
-/// `O x I x k x k` to `I x O x k x k`, each kernel rotated by half a turn.
-fn turn_over(weight: &[f32], sizes: Sizes) -> Vec<f32> {
-    let taps = sizes.taps();
-    let mut turned = vec![0.0; weight.len()];
-    for o in 0..sizes.outputs {
-        for i in 0..sizes.inputs {
-            let from = &weight[(o * sizes.inputs + i) * taps..][..taps];
-            let to = &mut turned[(i * sizes.outputs + o) * taps..][..taps];
-            for (to, from) in to.iter_mut().zip(from.iter().rev()) {
-                *to = *from;
-            }
-        }
-    }
-    turned
-}
-
-/// Lays the maps of `films` films (`films x channels x height x width`) side by side as one row
-/// per channel, each map at (`inset`, `inset`) of a zeroed frame `2 * border` larger.
-fn lay_out(maps: &[f32], channels: usize, sizes: Sizes, inset: usize) -> Vec<f32> {
-    let Sizes { height, width, .. } = sizes;
-    let films = maps.len() / (channels * sizes.map());
-    let frame_width = width + 2 * sizes.border;
-    let frame = (height + 2 * sizes.border) * frame_width;
-    let mut rows = vec![0.0; channels * films * frame];
-    for film in 0..films {
-        for channel in 0..channels {
-            let map = &maps[(film * channels + channel) * sizes.map()..][..sizes.map()];
-            let to = &mut rows[(channel * films + film) * frame..][..frame];
-            for (y, line) in map.chunks_exact(width).enumerate() {
-                to[(y + inset) * frame_width + inset..][..width].copy_from_slice(line);
-            }
-        }
-    }
-    rows
-}
-
-/// The inverse of [`lay_out`] with an inset of zero.
-fn pick_up(rows: &[f32], channels: usize, sizes: Sizes, maps: &mut [f32]) {
-    let Sizes { height, width, .. } = sizes;
-    let films = maps.len() / (channels * sizes.map());
-    let frame_width = width + 2 * sizes.border;
-    let frame = (height + 2 * sizes.border) * frame_width;
-    for film in 0..films {
-        for channel in 0..channels {
-            let map = &mut maps[(film * channels + channel) * sizes.map()..][..sizes.map()];
-            let from = &rows[(channel * films + film) * frame..][..frame];
-            for (y, line) in map.chunks_exact_mut(width).enumerate() {
-                line.copy_from_slice(&from[y * frame_width..][..width]);
-            }
-        }
-    }
-}
-
-/// Where tap `tap` of the kernel reads, relative to the output's place in a laid-out row.
-fn tap_offset(tap: usize, sizes: Sizes) -> usize {
-    (tap / sizes.kernel) * (sizes.width + 2 * sizes.border) + tap % sizes.kernel
-}
-
 fn shifted_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
-    let mut y = vec![0.0; sizes.films * sizes.outputs * sizes.map()];
+    let Sizes {
+        inputs, outputs, ..
+    } = sizes;
     let together = sizes.films_together();
-    y.par_chunks_mut(together * sizes.outputs * sizes.map())
-        .zip(x.par_chunks(together * sizes.inputs * sizes.map()))
+    let mut y = vec![0.0; sizes.films * outputs * sizes.map()];
+    y.par_chunks_mut(together * outputs * sizes.map())
+        .zip(x.par_chunks(together * inputs * sizes.map()))
         .for_each(|(y, x)| {
-            let direct = sizes.kernel == 1 && x.len() == sizes.inputs * sizes.map();
-            if direct {
-                multiply_taps(x, weight, sizes, y);
+            let frame = sizes.frame(x);
+            if frame.border == 0 && frame.films == 1 {
+                frame.convolve(x, weight, (inputs, outputs), y);
             } else {
-                let rows = lay_out(x, sizes.inputs, sizes, sizes.border);
-                let mut out = vec![0.0; rows.len() / sizes.inputs * sizes.outputs];
-                multiply_taps(&rows, weight, sizes, &mut out);
-                pick_up(&out, sizes.outputs, sizes, y);
+                let rows = frame.lay_out(x, inputs);
+                let mut out = vec![0.0; outputs * frame.row()];
+                frame.convolve(&rows, weight, (inputs, outputs), &mut out);
+                frame.pick_up(&out, outputs, y);
             }
         });
     y
-}
-
-/// One matrix product per tap on laid-out rows.
-fn multiply_taps(rows: &[f32], weight: &[f32], sizes: Sizes, out: &mut [f32]) {
-    let row = rows.len() / sizes.inputs;
-    let columns = row - tap_offset(sizes.taps() - 1, sizes);
-    for tap in 0..sizes.taps() {
-        matmul(
-            (sizes.outputs, columns, sizes.inputs),
-            out,
-            row,
-            tap > 0,
-            Matrix {
-                data: &weight[tap..],
-                row: sizes.inputs * sizes.taps(),
-                column: sizes.taps(),
-            },
-            Matrix {
-                data: &rows[tap_offset(tap, sizes)..],
-                row,
-                column: 1,
-            },
-        );
-    }
 }
 
 fn shifted_weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f32> {
+    let Sizes {
+        inputs, outputs, ..
+    } = sizes;
     let together = sizes.films_together();
-    let parts: Vec<Vec<f32>> = x
-        .par_chunks(together * sizes.inputs * sizes.map())
-        .zip(y_gradient.par_chunks(together * sizes.outputs * sizes.map()))
-        .map(|(x, y_gradient)| {
-            let mut part = vec![0.0; sizes.outputs * sizes.inputs * sizes.taps()];
-            if sizes.kernel == 1 && x.len() == sizes.inputs * sizes.map() {
-                add_tap_products(x, y_gradient, sizes, &mut part);
-            } else {
-                let rows = lay_out(x, sizes.inputs, sizes, sizes.border);
-                let gradient_rows = lay_out(y_gradient, sizes.outputs, sizes, 0);
-                add_tap_products(&rows, &gradient_rows, sizes, &mut part);
-            }
-            part
-        })
-        .collect();
-    sum_in_order(parts)
-}
-
-fn add_tap_products(rows: &[f32], gradient_rows: &[f32], sizes: Sizes, part: &mut [f32]) {
-    let row = rows.len() / sizes.inputs;
-    let columns = row - tap_offset(sizes.taps() - 1, sizes);
-    for tap in 0..sizes.taps() {
-        add_dot_products(
-            &mut part[tap..],
-            sizes.taps(),
-            Rows {
-                data: gradient_rows,
-                count: sizes.outputs,
-                stride: row,
-                offset: 0,
-            },
-            Rows {
-                data: rows,
-                count: sizes.inputs,
-                stride: row,
-                offset: tap_offset(tap, sizes),
-            },
-            columns,
-        );
-    }
-}
-
-/// Adds the parts in their order, so that the sum does not depend on which thread was first.
-fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
-    let mut parts = parts.into_iter();
-    let mut sum = parts.next().unwrap_or_default();
-    for part in parts {
-        for (sum, part) in sum.iter_mut().zip(part) {
-            *sum += part;
-        }
-    }
-    sum
-}
-
-/// Output rows gathered at once, so that a band of patches stays in the second-level cache.
-const BAND: usize = 8;
-
-/// Calls `f` with each band of patches of one film: first output row, rows, and the patches as
-/// `inputs * k * k` rows of one column per output place.
-fn for_each_band(x: &[f32], sizes: Sizes, mut f: impl FnMut(usize, usize, &[f32])) {
-    let mut patches = vec![0.0; sizes.inputs * sizes.taps() * BAND * sizes.out_width];
-    for first in (0..sizes.out_height).step_by(BAND) {
-        let rows = BAND.min(sizes.out_height - first);
-        let places = rows * sizes.out_width;
-        let patches = &mut patches[..sizes.inputs * sizes.taps() * places];
-        for_each_patch_line(sizes, first, rows, |input, line, y, places_in_line| {
-            let to = &mut patches[line..][..sizes.out_width];
-            to.fill(0.0);
-            if let Some(y) = y {
-                let from = &x[(input * sizes.height + y) * sizes.width..][..sizes.width];
-                for (out, column) in places_in_line {
-                    to[out] = from[column];
-                }
-            }
-        });
-        f(first, rows, patches);
-    }
-}
-
-/// Visits every line of a band of patches: the input channel, where the line starts among the
-/// patches, the film row it reads (none in the padding), and the pairs of output column and film
-/// column inside the film.
-fn for_each_patch_line(
-    sizes: Sizes,
-    first: usize,
-    rows: usize,
-    mut f: impl FnMut(usize, usize, Option<usize>, &mut dyn Iterator<Item = (usize, usize)>),
-) {
-    for input in 0..sizes.inputs {
-        for tap in 0..sizes.taps() {
-            let (tap_y, tap_x) = (tap / sizes.kernel, tap % sizes.kernel);
-            for row in 0..rows {
-                let line = ((input * sizes.taps() + tap) * rows + row) * sizes.out_width;
-                let y = ((first + row) * sizes.stride + tap_y)
-                    .checked_sub(sizes.before.0)
-                    .filter(|y| *y < sizes.height);
-                let mut places = (0..sizes.out_width).filter_map(|out| {
-                    (out * sizes.stride + tap_x)
-                        .checked_sub(sizes.before.1)
-                        .filter(|x| *x < sizes.width)
-                        .map(|x| (out, x))
-                });
-                f(input, line, y, &mut places);
-            }
-        }
-    }
-}
-
-fn patches_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
-    let mut y = vec![0.0; sizes.films * sizes.outputs * sizes.out_map()];
-    let depth = sizes.inputs * sizes.taps();
-    y.par_chunks_mut(sizes.outputs * sizes.out_map())
-        .zip(x.par_chunks(sizes.inputs * sizes.map()))
-        .for_each(|(y, x)| {
-            for_each_band(x, sizes, |first, rows, patches| {
-                let places = rows * sizes.out_width;
-                matmul(
-                    (sizes.outputs, places, depth),
-                    &mut y[first * sizes.out_width..],
-                    sizes.out_map(),
-                    false,
-                    Matrix {
-                        data: weight,
-                        row: depth,
-                        column: 1,
-                    },
-                    Matrix {
-                        data: patches,
-                        row: places,
-                        column: 1,
-                    },
-                );
-            });
-        });
-    y
-}
-
-fn patches_weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f32> {
-    let depth = sizes.inputs * sizes.taps();
     let parts = x
-        .par_chunks(sizes.inputs * sizes.map())
-        .zip(y_gradient.par_chunks(sizes.outputs * sizes.out_map()))
+        .par_chunks(together * inputs * sizes.map())
+        .zip(y_gradient.par_chunks(together * outputs * sizes.map()))
         .map(|(x, y_gradient)| {
-            let mut part = vec![0.0; sizes.outputs * depth];
-            for_each_band(x, sizes, |first, rows, patches| {
-                let places = rows * sizes.out_width;
-                add_dot_products(
-                    &mut part,
-                    1,
-                    Rows {
-                        data: y_gradient,
-                        count: sizes.outputs,
-                        stride: sizes.out_map(),
-                        offset: first * sizes.out_width,
-                    },
-                    Rows {
-                        data: patches,
-                        count: depth,
-                        stride: places,
-                        offset: 0,
-                    },
-                    places,
-                );
-            });
+            let frame = sizes.frame(x);
+            let mut part = vec![0.0; outputs * inputs * sizes.taps()];
+            if frame.border == 0 && frame.films == 1 {
+                frame.add_weight_gradient(x, y_gradient, (inputs, outputs), &mut part);
+            } else {
+                let rows = frame.lay_out(x, inputs);
+                let output_rows = frame.lay_out(y_gradient, outputs);
+                frame.add_weight_gradient(&rows, &output_rows, (inputs, outputs), &mut part);
+            }
             part
         })
         .collect();
     sum_in_order(parts)
-}
-
-fn patches_data_gradient(y_gradient: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
-    let depth = sizes.inputs * sizes.taps();
-    let mut x_gradient = vec![0.0; sizes.films * sizes.inputs * sizes.map()];
-    x_gradient
-        .par_chunks_mut(sizes.inputs * sizes.map())
-        .zip(y_gradient.par_chunks(sizes.outputs * sizes.out_map()))
-        .for_each(|(x_gradient, y_gradient)| {
-            let mut patches = vec![0.0; depth * BAND * sizes.out_width];
-            for first in (0..sizes.out_height).step_by(BAND) {
-                let rows = BAND.min(sizes.out_height - first);
-                let places = rows * sizes.out_width;
-                matmul(
-                    (depth, places, sizes.outputs),
-                    &mut patches,
-                    places,
-                    false,
-                    Matrix {
-                        data: weight,
-                        row: 1,
-                        column: depth,
-                    },
-                    Matrix {
-                        data: &y_gradient[first * sizes.out_width..],
-                        row: sizes.out_map(),
-                        column: 1,
-                    },
-                );
-                for_each_patch_line(sizes, first, rows, |input, line, y, places_in_line| {
-                    let Some(y) = y else { return };
-                    let to = &mut x_gradient[(input * sizes.height + y) * sizes.width..];
-                    let from = &patches[line..][..sizes.out_width];
-                    for (out, column) in places_in_line {
-                        to[column] += from[out];
-                    }
-                });
-            }
-        });
-    x_gradient
 }

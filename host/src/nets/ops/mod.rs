@@ -12,7 +12,9 @@ mod batch_norm;
 mod channels;
 mod conv;
 mod depthwise;
+mod frame;
 mod gemm;
+mod patches;
 mod pool;
 mod vectorised;
 
@@ -63,6 +65,18 @@ fn with_elements<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Res
         candle_core::Storage::Cpu(cpu) => f(elements(cpu, layout)?),
         _ => bail!("this operation runs on the CPU only"),
     }
+}
+
+/// Adds the parts in their order, so that the sum does not depend on which thread was first.
+fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().unwrap_or_default();
+    for part in parts {
+        for (sum, part) in sum.iter_mut().zip(part) {
+            *sum += part;
+        }
+    }
+    sum
 }
 
 #[cfg(test)]
