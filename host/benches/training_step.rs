@@ -46,33 +46,59 @@ fn main() -> anyhow::Result<()> {
         given.unwrap_or(default).to_owned()
     };
     if arguments.first().is_some_and(|first| first == "ours") {
-        return ours(text(1, ""), text(2, "256").parse()?, text(3, "5").parse()?);
+        let (side, steps) = (text(2, "256").parse()?, text(3, "5").parse()?);
+        return ours(text(1, ""), side, steps, text(4, "") == "recomputed");
     }
     let python = text(0, "python3");
     let (side, steps) = (text(1, "256"), text(2, "5"));
     let rounds: usize = text(3, "3").parse()?;
     let threads = rayon::current_num_threads().to_string();
     println!(
-        "{:<18}{:>7}{:>10}{:>10}{:>8}{:>12}{:>12}",
-        "network", "batch", "ours, s", "PyTorch, s", "ratio", "ours, MB", "PyTorch, MB"
+        "{:<18}{:>6}  {:<28}{:>8}{:>8}{:>8}",
+        "network", "batch", "", "seconds", "ratio", "MB"
     );
     for (name, _, films, ..) in WORK {
-        let (mut here, mut there) = (Measured::default(), Measured::default());
-        for _ in 0..rounds {
-            let program = std::env::current_exe()?;
-            here.add(Command::new(program).args(["ours", name, &side, &steps]))?;
+        let program = std::env::current_exe()?;
+        let films = films.to_string();
+        let ours = |way: &str| {
+            let mut command = Command::new(&program);
+            command.args(["ours", name, &side, &steps, way]);
+            command
+        };
+        let theirs = |tunables: &str| {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/training_step.py");
-            let films = films.to_string();
-            there
-                .add(Command::new(&python).args([script, name, &films, &side, &steps, &threads]))?;
+            let mut command = Command::new(&python);
+            command.args([script, name, &films, &side, &steps, &threads]);
+            command.env("GLIBC_TUNABLES", tunables);
+            command
+        };
+        let keep = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1000000000000";
+        let mut ways = vec![
+            ("PyTorch, memory kept", theirs(keep)),
+            ("PyTorch", theirs("")),
+            ("Plumbline", ours("kept")),
+        ];
+        if name == "densenet121" {
+            ways.push(("Plumbline, recomputing", ours("recomputed")));
         }
-        let (ours, theirs) = (here.median(), there.median());
-        println!(
-            "{name:<18}{films:>7}{ours:>10.3}{theirs:>10.3}{:>8.2}{:>12.0}{:>12.0}",
-            ours / theirs,
-            here.megabytes,
-            there.megabytes
-        );
+        let mut ways: Vec<_> = ways
+            .into_iter()
+            .map(|(label, command)| (label, command, Measured::default()))
+            .collect();
+        for _ in 0..rounds {
+            for (_, command, measured) in &mut ways {
+                measured.add(command)?;
+            }
+        }
+        let peer = ways[0].2.median();
+        for (label, _, measured) in &mut ways {
+            let seconds = measured.median();
+            println!(
+                "{name:<18}{films:>6}  {label:<28}{seconds:>8.3}{:>8.2}{:>8.0}",
+                seconds / peer,
+                measured.megabytes
+            );
+        }
     }
     Ok(())
 }
@@ -113,14 +139,17 @@ impl Measured {
     }
 }
 
-fn ours(name: String, side: usize, steps: usize) -> anyhow::Result<()> {
+fn ours(name: String, side: usize, steps: usize, recompute: bool) -> anyhow::Result<()> {
     let work = move || -> anyhow::Result<()> {
         let (_, architecture, films, algorithm, rate) = WORK
             .into_iter()
             .find(|work| work.0 == name)
             .with_context(|| format!("there is no network {name}"))?;
         let mut parameters = Parameters::new(&Device::Cpu, 1);
-        let network = Network::new(architecture, &mut parameters)?;
+        let mut network = Network::new(architecture, &mut parameters)?;
+        if recompute {
+            network.recompute();
+        }
         let trained: Vec<_> = parameters.trainable().collect();
         let rule = Rule {
             algorithm,

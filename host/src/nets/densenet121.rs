@@ -3,7 +3,9 @@
 use candle_core::{Result, Tensor};
 
 use super::layers::{BatchNorm, Convolution, Fan};
-use super::ops::{Activation, average_pool_2x2, concat_channels, max_pool_3x3};
+use super::ops::{
+    self, Activation, LayerStatistics, average_pool_2x2, concat_channels, max_pool_3x3,
+};
 use super::parameters::Parameters;
 use super::{Mode, Variant};
 
@@ -22,6 +24,8 @@ pub(super) struct DenseNet121 {
     stem_norm: BatchNorm,
     blocks: Vec<Block>,
     last_norm: BatchNorm,
+    epsilon: f32,
+    recompute: bool,
 }
 
 struct Block {
@@ -94,16 +98,25 @@ impl DenseNet121 {
             stem_norm,
             blocks,
             last_norm: BatchNorm::new(parameters, name, channels, variant.epsilon, last)?,
+            epsilon: variant.epsilon,
+            recompute: false,
         })
+    }
+
+    /// Computes the middles of the layers again in the backward pass: less memory, more time.
+    pub(super) fn recompute(&mut self) {
+        self.recompute = true;
     }
 
     pub(super) fn features(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let mut x = self.stem.forward(x)?;
         x = max_pool_3x3(&self.stem_norm.forward(&x, mode)?)?;
         for block in &self.blocks {
-            for layer in &block.layers {
-                x = concat_channels(&x, &layer.forward(&x, mode)?)?;
-            }
+            x = if x.device().is_cpu() {
+                block.at_once(&x, mode, self.epsilon, self.recompute)?
+            } else {
+                block.layer_by_layer(&x, mode)?
+            };
             if let Some((norm, conv)) = &block.transition {
                 x = average_pool_2x2(&conv.forward(&norm.forward(&x, mode)?)?)?;
             }
@@ -120,9 +133,170 @@ fn pointwise(
     Convolution::new(parameters, name, channels, 1, 1, Fan::In)
 }
 
+impl Block {
+    /// As one operation.
+    fn at_once(&self, x: &Tensor, mode: &Mode, epsilon: f32, recompute: bool) -> Result<Tensor> {
+        let layers: Vec<_> = self.layers.iter().map(DenseLayer::parameters).collect();
+        let running = match mode {
+            Mode::Training(_) => None,
+            Mode::Evaluation => {
+                let running = self.layers.iter().map(DenseLayer::running);
+                Some(running.collect::<Result<_>>()?)
+            }
+        };
+        let training = running.is_none();
+        let (y, batch) = ops::dense_block(x, &layers, running, epsilon, recompute)?;
+        if training {
+            for (layer, batch) in self.layers.iter().zip(&batch) {
+                layer.norm1.learn(&batch.first)?;
+                layer.norm2.learn(&batch.second)?;
+            }
+        }
+        Ok(y)
+    }
+
+    fn layer_by_layer(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+        self.layers.iter().try_fold(x.clone(), |x, layer| {
+            concat_channels(&x, &layer.forward(&x, mode)?)
+        })
+    }
+}
+
 impl DenseLayer {
     fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let narrow = self.conv1.forward(&self.norm1.forward(x, mode)?)?;
         self.conv2.forward(&self.norm2.forward(&narrow, mode)?)
+    }
+
+    fn parameters(&self) -> ops::DenseLayer<'_> {
+        ops::DenseLayer {
+            norm1: self.norm1.affine(),
+            conv1: self.conv1.weight(),
+            norm2: self.norm2.affine(),
+            conv2: self.conv2.weight(),
+        }
+    }
+
+    fn running(&self) -> Result<LayerStatistics> {
+        Ok(LayerStatistics {
+            first: self.norm1.running()?,
+            second: self.norm2.running()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{D, Device, Var};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    const EPSILON: f32 = 1e-3;
+
+    /// A block of three layers on maps of odd sizes, and something to read.
+    fn block(parameters: &mut Parameters) -> Block {
+        let relu = |parameters: &mut Parameters, name: &str, channels| {
+            BatchNorm::new(parameters, name, channels, EPSILON, Activation::Relu).unwrap()
+        };
+        let layers = (0..3).map(|index| {
+            let channels = 7 + 4 * index;
+            DenseLayer {
+                norm1: relu(parameters, &format!("{index}.norm1"), channels),
+                conv1: pointwise(parameters, &format!("{index}.conv1"), (channels, 10)).unwrap(),
+                norm2: relu(parameters, &format!("{index}.norm2"), 10),
+                conv2: Convolution::new(
+                    parameters,
+                    &format!("{index}.conv2"),
+                    (10, 4),
+                    3,
+                    1,
+                    Fan::In,
+                )
+                .unwrap(),
+            }
+        });
+        Block {
+            layers: layers.collect(),
+            transition: None,
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    enum Way {
+        LayerByLayer,
+        AtOnce,
+        Recomputing,
+    }
+
+    /// A block's output and, of a weighted sum of it, the gradients of the input and of all
+    /// parameters; then the parameters and statistics it leaves.
+    fn everything(way: Way, x: &Tensor, training: bool) -> Vec<Tensor> {
+        let x = Var::from_tensor(x).unwrap();
+        let mut parameters = Parameters::new(&Device::Cpu, 5);
+        let block = block(&mut parameters);
+        let mode = if training {
+            Mode::Training(None)
+        } else {
+            Mode::Evaluation
+        };
+        let y = match way {
+            Way::LayerByLayer => block.layer_by_layer(&x, &mode),
+            Way::AtOnce => block.at_once(&x, &mode, EPSILON, false),
+            Way::Recomputing => block.at_once(&x, &mode, EPSILON, true),
+        };
+        let y = y.unwrap();
+        let weights = Tensor::arange(0f32, y.elem_count() as f32, &Device::Cpu).unwrap();
+        let weights = weights.sin().unwrap().reshape(y.shape()).unwrap();
+        let sum = (&y * weights).unwrap().sum_all().unwrap();
+        let gradients = sum.backward().unwrap();
+        let mut all = vec![y, gradients.get(&x).unwrap().clone()];
+        let trained = parameters.trainable();
+        all.extend(trained.map(|(_, var)| gradients.get(var).unwrap().clone()));
+        let mut left: Vec<_> = parameters.tensors().into_iter().collect();
+        left.sort_by(|a, b| a.0.cmp(&b.0));
+        all.extend(left.into_iter().map(|(_, tensor)| tensor));
+        all
+    }
+
+    /// The largest magnitude.
+    fn largest(tensor: &Tensor) -> f32 {
+        let all = tensor.abs().unwrap().flatten_all().unwrap();
+        all.max(D::Minus1).unwrap().to_scalar().unwrap()
+    }
+
+    fn with_threads(count: usize, work: impl FnOnce() -> Vec<Tensor> + Send) -> Vec<Tensor> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        pool.unwrap().install(work)
+    }
+
+    #[test]
+    fn a_block_at_once_is_its_layers_one_by_one() {
+        // Groups of one film, of several, and a last group of fewer; strips within a film and over
+        // several.
+        for (films, height, width) in [(2, 33, 31), (9, 5, 7), (7, 13, 12), (1, 1, 1)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            let count = films * 7 * height * width;
+            let x: Vec<f32> = (0..count).map(|_| rng.random_range(-3.0..4.0)).collect();
+            let x = Tensor::from_vec(x, (films, 7, height, width), &Device::Cpu).unwrap();
+            for training in [true, false] {
+                let layered = everything(Way::LayerByLayer, &x, training);
+                let kept = with_threads(1, || everything(Way::AtOnce, &x, training));
+                let recomputed = with_threads(3, || everything(Way::Recomputing, &x, training));
+                assert_eq!(layered.len(), kept.len());
+                for (index, expected) in layered.iter().enumerate() {
+                    let difference = largest(&(&kept[index] - expected).unwrap());
+                    assert!(
+                        difference <= 2e-5 * largest(expected).max(1.0),
+                        "{:?}, training {training}, tensor {index}: {difference}",
+                        x.shape()
+                    );
+                    // To the last bit.
+                    let difference = (&kept[index] - &recomputed[index]).unwrap();
+                    assert_eq!(largest(&difference), 0.0, "tensor {index}");
+                }
+            }
+        }
     }
 }

@@ -53,6 +53,11 @@ impl Convolution {
         })
     }
 
+    /// The kernel, `outputs x inputs x kernel x kernel`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
     /// The same with another padding.
     pub fn padded(self, padding: Padding) -> Self {
         Self { padding, ..self }
@@ -152,11 +157,7 @@ impl BatchNorm {
     pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
         let running = match mode {
             Mode::Training(_) => None,
-            Mode::Evaluation => Some(BatchStatistics {
-                mean: self.running_mean.to_vec1()?,
-                variance: self.running_variance.to_vec1()?,
-                count: 1,
-            }),
+            Mode::Evaluation => Some(self.running()?),
         };
         let training = running.is_none();
         let (y, batch) = ops::batch_norm(
@@ -168,11 +169,36 @@ impl BatchNorm {
             self.activation,
         )?;
         if training {
-            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
-            move_towards(&self.running_mean, &batch.mean, 1.0)?;
-            move_towards(&self.running_variance, &batch.variance, unbiased)?;
+            self.learn(&batch)?;
         }
         Ok(y)
+    }
+
+    /// Scale and shift of each channel.
+    pub fn affine(&self) -> [&Tensor; 2] {
+        [&self.gamma, &self.beta]
+    }
+
+    /// The running statistics.
+    ///
+    /// # Errors
+    /// Candle's.
+    pub fn running(&self) -> Result<BatchStatistics> {
+        Ok(BatchStatistics {
+            mean: self.running_mean.to_vec1()?,
+            variance: self.running_variance.to_vec1()?,
+            count: 1,
+        })
+    }
+
+    /// Moves the running statistics towards a batch's.
+    ///
+    /// # Errors
+    /// Candle's, if the statistics are of other channels.
+    pub fn learn(&self, batch: &BatchStatistics) -> Result<()> {
+        let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
+        move_towards(&self.running_mean, &batch.mean, 1.0)?;
+        move_towards(&self.running_variance, &batch.variance, unbiased)
     }
 }
 

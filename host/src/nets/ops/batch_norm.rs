@@ -101,16 +101,10 @@ impl CustomOp3 for BatchNorm {
         let beta = elements(beta, beta_layout)?;
         let map = height * width;
         let used = self.used.get_or_init(|| batch_statistics(x, channels, map));
-        if [
-            gamma.len(),
-            beta.len(),
-            used.mean.len(),
-            used.variance.len(),
-        ] != [channels; 4]
-        {
+        let affine = Affine::new(used, self.epsilon, gamma, beta)?;
+        if affine.scale.len() != channels {
             bail!("batch norm of {channels} channels was given parameters of other sizes");
         }
-        let inverse = inverse_deviation(used, self.epsilon);
         let mut y = vec![0.0; x.len()];
         y.par_chunks_mut(map)
             .zip(x.par_chunks(map))
@@ -118,9 +112,7 @@ impl CustomOp3 for BatchNorm {
             .with_min_len(PLANES_AT_ONCE)
             .for_each(|(plane, (y, x))| {
                 let c = plane % channels;
-                let scale = gamma[c] * inverse[c];
-                let shift = beta[c] - used.mean[c] * scale;
-                apply(self.activation, x, scale, shift, y);
+                apply(self.activation, x, affine.scale[c], affine.shift[c], y);
             });
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
@@ -191,7 +183,7 @@ impl CustomOp3 for Gradient {
         let x = elements(x, x_layout)?;
         let gamma = elements(gamma, gamma_layout)?;
         let y_gradient = elements(y_gradient, y_layout)?;
-        let inverse = inverse_deviation(used, self.forward.epsilon);
+        let affine = Affine::new(used, self.forward.epsilon, gamma, &self.beta)?;
         let activation = self.forward.activation;
 
         // First the gradient before the activation, and per plane its sum and its product with x.
@@ -203,11 +195,9 @@ impl CustomOp3 for Gradient {
             .with_min_len(PLANES_AT_ONCE)
             .map(|(plane, (gradient, (x, y_gradient)))| {
                 let c = plane % channels;
-                let scale = gamma[c] * inverse[c];
-                let shift = self.beta[c] - used.mean[c] * scale;
-                let mean = used.mean[c];
+                let (scale, shift) = (affine.scale[c], affine.shift[c]);
                 before_activation(activation, x, y_gradient, scale, shift, gradient);
-                sum_with_product(gradient, x, mean)
+                sum_with_product(gradient, x, affine.mean[c])
             })
             .collect();
         let mut gamma_gradient = vec![0.0f64; channels];
@@ -216,7 +206,7 @@ impl CustomOp3 for Gradient {
             beta_gradient[plane % channels] += f64::from(sum);
             gamma_gradient[plane % channels] += f64::from(product);
         }
-        for (gradient, inverse) in gamma_gradient.iter_mut().zip(&inverse) {
+        for (gradient, inverse) in gamma_gradient.iter_mut().zip(&affine.inverse) {
             *gradient *= f64::from(*inverse);
         }
 
@@ -228,11 +218,10 @@ impl CustomOp3 for Gradient {
             .with_min_len(PLANES_AT_ONCE)
             .for_each(|(plane, (gradient, x))| {
                 let c = plane % channels;
-                let scale = gamma[c] * inverse[c];
                 // dx = scale (dz - mean(dz) - normalised x mean(dz normalised x)), the two means
                 // being the way through the batch's own statistics.
                 let (slope, offset) = if self.forward.from_batch {
-                    let slope = (gamma_gradient[c] / count) as f32 * inverse[c];
+                    let slope = (gamma_gradient[c] / count) as f32 * affine.inverse[c];
                     (
                         slope,
                         (beta_gradient[c] / count) as f32 - slope * used.mean[c],
@@ -240,7 +229,7 @@ impl CustomOp3 for Gradient {
                 } else {
                     (0.0, 0.0)
                 };
-                through_statistics(gradient, x, scale, slope, offset);
+                through_statistics(gradient, x, affine.scale[c], slope, offset);
             });
         let parameters = (
             gamma_gradient.into_iter().map(|g| g as f32).collect(),
@@ -251,41 +240,81 @@ impl CustomOp3 for Gradient {
     }
 }
 
-fn inverse_deviation(statistics: &BatchStatistics, epsilon: f32) -> Vec<f32> {
-    let inverse = |variance: &f32| 1.0 / (variance + epsilon).sqrt();
-    statistics.variance.iter().map(inverse).collect()
+/// A normalisation as `x scale + shift`, for each channel.
+pub(super) struct Affine<'a> {
+    pub mean: &'a [f32],
+    /// One over the deviation.
+    pub inverse: Vec<f32>,
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
 }
 
-/// Two passes, as the difference of large squares would lose the variance of a bright channel.
+impl<'a> Affine<'a> {
+    /// # Errors
+    /// If the sizes differ.
+    pub fn new(
+        statistics: &'a BatchStatistics,
+        epsilon: f32,
+        gamma: &[f32],
+        beta: &[f32],
+    ) -> Result<Self> {
+        let BatchStatistics { mean, variance, .. } = statistics;
+        let channels = gamma.len();
+        if [beta.len(), mean.len(), variance.len()] != [channels; 3] {
+            bail!("batch norm of {channels} channels was given parameters of other sizes");
+        }
+        let inverse: Vec<f32> = variance
+            .iter()
+            .map(|variance| 1.0 / (variance + epsilon).sqrt())
+            .collect();
+        let scale: Vec<f32> = gamma.iter().zip(&inverse).map(|(g, i)| g * i).collect();
+        let shift = beta
+            .iter()
+            .zip(mean.iter().zip(&scale))
+            .map(|(beta, (mean, scale))| beta - mean * scale)
+            .collect();
+        Ok(Self {
+            mean,
+            inverse,
+            scale,
+            shift,
+        })
+    }
+}
+
 fn batch_statistics(x: &[f32], channels: usize, map: usize) -> BatchStatistics {
-    let mean = channel_means(x, channels, map, |_, plane| sum(plane));
-    let variance = channel_means(x, channels, map, |c, plane| sum_of_squares(plane, mean[c]));
+    let films = x.len() / (channels * map);
+    statistics(channels, films, |channel, film| {
+        &x[(film * channels + channel) * map..][..map]
+    })
+}
+
+/// Mean and variance of each channel, over `planes` parts that `plane` gives for a channel and a
+/// number. Two passes, as the difference of large squares would lose the variance of a bright
+/// channel.
+pub(super) fn statistics<'a>(
+    channels: usize,
+    planes: usize,
+    plane: impl Fn(usize, usize) -> &'a [f32] + Sync,
+) -> BatchStatistics {
+    let planes_of = |channel| (0..planes).map(move |number| (channel, number));
+    let count = planes_of(0).map(|(c, n)| plane(c, n).len()).sum();
+    let (mean, variance) = (0..channels)
+        .into_par_iter()
+        .map(|channel| {
+            let total = |part: &dyn Fn(&[f32]) -> f32| -> f32 {
+                let sums = planes_of(channel).map(|(c, n)| f64::from(part(plane(c, n))));
+                (sums.sum::<f64>() / count as f64) as f32
+            };
+            let mean = total(&sum);
+            (mean, total(&|x| sum_of_squares(x, mean)))
+        })
+        .unzip();
     BatchStatistics {
         mean,
         variance,
-        count: x.len() / channels,
+        count,
     }
-}
-
-/// The mean over each channel of what `total` sums over each of its planes.
-fn channel_means(
-    x: &[f32],
-    channels: usize,
-    map: usize,
-    total: impl Fn(usize, &[f32]) -> f32 + Sync,
-) -> Vec<f32> {
-    let sums: Vec<f32> = x
-        .par_chunks(map)
-        .enumerate()
-        .with_min_len(PLANES_AT_ONCE)
-        .map(|(plane, x)| total(plane % channels, x))
-        .collect();
-    let mut means = vec![0.0f64; channels];
-    for (plane, sum) in sums.into_iter().enumerate() {
-        means[plane % channels] += f64::from(sum);
-    }
-    let count = (x.len() / channels) as f64;
-    means.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
 /// Independent partial sums, which let the compiler use vectors and lose less to rounding.
@@ -320,7 +349,7 @@ vectorised! {
 
 vectorised! {
     /// The sum of `gradient`, and of its products with `x - mean`.
-    fn sum_with_product(gradient: &[f32], x: &[f32], mean: f32) -> (f32, f32) {
+    pub(super) fn sum_with_product(gradient: &[f32], x: &[f32], mean: f32) -> (f32, f32) {
         let (gradients, gradient_tail) = gradient.as_chunks::<LANES>();
         let (blocks, tail) = x.as_chunks::<LANES>();
         let (mut sums, mut products) = ([0.0f32; LANES], [0.0f32; LANES]);
@@ -342,7 +371,7 @@ vectorised! {
 
 vectorised! {
     /// `y = activation(x scale + shift)`.
-    fn apply(activation: Activation, x: &[f32], scale: f32, shift: f32, y: &mut [f32]) {
+    pub(super) fn apply(activation: Activation, x: &[f32], scale: f32, shift: f32, y: &mut [f32]) {
         match activation {
             Activation::Identity => {
                 for (y, x) in y.iter_mut().zip(x) {
@@ -394,7 +423,7 @@ vectorised! {
 
 vectorised! {
     /// `gradient = scale (gradient - (x slope + offset))`.
-    fn through_statistics(gradient: &mut [f32], x: &[f32], scale: f32, slope: f32, offset: f32) {
+    pub(super) fn through_statistics(gradient: &mut [f32], x: &[f32], scale: f32, slope: f32, offset: f32) {
         for (gradient, x) in gradient.iter_mut().zip(x) {
             *gradient = scale * (*gradient - (x * slope + offset));
         }

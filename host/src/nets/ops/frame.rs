@@ -29,7 +29,7 @@ impl Frame {
     }
 
     /// Elements of one framed map.
-    fn size(self) -> usize {
+    pub fn size(self) -> usize {
         (self.height + 2 * self.border) * self.line()
     }
 

@@ -1,8 +1,6 @@
-//! Matrix products on slices: the `gemm` crate where one operand can be packed cheaply, and a
-//! register-tiled kernel of dot products for weight gradients, whose operands both run along the
-//! summed dimension.
+//! Matrix products on slices, by the `gemm` crate.
 
-use pulp::{Arch, Simd, WithSimd};
+use super::vectorised::vectorised;
 
 /// A matrix inside a slice: element `(i, j)` is `data[i * row + j * column]`.
 #[derive(Clone, Copy)]
@@ -68,84 +66,86 @@ pub struct Rows<'a> {
     pub offset: usize,
 }
 
-impl<'a> Rows<'a> {
-    fn row(&self, i: usize, length: usize) -> &'a [f32] {
-        &self.data[i * self.stride + self.offset..][..length]
-    }
-}
-
-/// Rows and columns of the register tile of [`add_dot_products`].
-const TILE: usize = 4;
-
-/// How many elements of each row are summed before moving on, so that two tiles' rows stay in
-/// the first-level cache.
-const STRETCH: usize = 1024;
+/// How many elements of each row are multiplied before moving on, so that they stay in the
+/// second-level cache.
+const STRETCH: usize = 512;
 
 /// Adds `sum over t of a[i][t] * b[j][t]` to `out[(i * b.count + j) * out_step]` for every pair
 /// of rows, each `length` long.
+///
+/// Both operands run along the summed dimension, where a matrix product wants one to run across
+/// it: the one with fewer rows is turned.
 pub fn add_dot_products(out: &mut [f32], out_step: usize, a: Rows, b: Rows, length: usize) {
-    let mut start = 0;
-    while start < length {
-        let stretch = STRETCH.min(length - start);
-        for i in (0..a.count).step_by(TILE) {
-            for j in (0..b.count).step_by(TILE) {
-                let tile = Tile {
-                    a: std::array::from_fn(|r| {
-                        &a.row((i + r).min(a.count - 1), length)[start..start + stretch]
-                    }),
-                    b: std::array::from_fn(|s| {
-                        &b.row((j + s).min(b.count - 1), length)[start..start + stretch]
-                    }),
-                };
-                let sums = Arch::new().dispatch(tile);
-                for (r, row) in sums.iter().enumerate().take(a.count - i) {
-                    for (s, sum) in row.iter().enumerate().take(b.count - j) {
-                        out[((i + r) * b.count + j + s) * out_step] += sum;
+    let (few, many) = if a.count < b.count { (a, b) } else { (b, a) };
+    let mut turned = vec![0.0; few.count * STRETCH.min(length)];
+    let mut sums = vec![0.0; few.count * many.count];
+    for start in (0..length).step_by(STRETCH) {
+        let count = STRETCH.min(length - start);
+        let rows = &few.data[few.offset + start..];
+        transpose(rows, few.count, count, few.stride, &mut turned);
+        matmul(
+            (many.count, few.count, count),
+            &mut sums,
+            few.count,
+            start > 0,
+            Matrix {
+                data: &many.data[many.offset + start..],
+                row: many.stride,
+                column: 1,
+            },
+            Matrix {
+                data: &turned,
+                row: few.count,
+                column: 1,
+            },
+        );
+    }
+    let (step_many, step_few) = if a.count < b.count {
+        (1, b.count)
+    } else {
+        (b.count, 1)
+    };
+    for (i, sums) in sums.chunks_exact(few.count).enumerate() {
+        for (j, sum) in sums.iter().enumerate() {
+            out[(i * step_many + j * step_few) * out_step] += sum;
+        }
+    }
+}
+
+/// Side of the blocks that are turned at once.
+const BLOCK: usize = 16;
+
+vectorised! {
+    /// Turns `rows x columns` elements, whose rows start `stride` apart, into `columns x rows`.
+    pub fn transpose(
+        x: &[f32],
+        rows: usize,
+        columns: usize,
+        stride: usize,
+        to: &mut [f32],
+    ) {
+        for row in (0..rows).step_by(BLOCK) {
+            for column in (0..columns).step_by(BLOCK) {
+                let (height, width) = (BLOCK.min(rows - row), BLOCK.min(columns - column));
+                if (height, width) == (BLOCK, BLOCK) {
+                    let mut block = [[0.0f32; BLOCK]; BLOCK];
+                    for i in 0..BLOCK {
+                        let line = &x[(row + i) * stride + column..][..BLOCK];
+                        for j in 0..BLOCK {
+                            block[j][i] = line[j];
+                        }
+                    }
+                    for j in 0..BLOCK {
+                        to[(column + j) * rows + row..][..BLOCK].copy_from_slice(&block[j]);
+                    }
+                } else {
+                    for i in 0..height {
+                        for j in 0..width {
+                            to[(column + j) * rows + row + i] = x[(row + i) * stride + column + j];
+                        }
                     }
                 }
             }
         }
-        start += stretch;
-    }
-}
-
-struct Tile<'a> {
-    a: [&'a [f32]; TILE],
-    b: [&'a [f32]; TILE],
-}
-
-impl WithSimd for Tile<'_> {
-    type Output = [[f32; TILE]; TILE];
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let a = self.a.map(|row| S::as_simd_f32s(row));
-        let b = self.b.map(|row| S::as_simd_f32s(row));
-        let vectors = a[0].0.len();
-        let a_vectors: [&[S::f32s]; TILE] = a.map(|(head, _)| &head[..vectors]);
-        let b_vectors: [&[S::f32s]; TILE] = b.map(|(head, _)| &head[..vectors]);
-        let mut sums = [[simd.splat_f32s(0.0); TILE]; TILE];
-        for t in 0..vectors {
-            let x: [S::f32s; TILE] = [
-                a_vectors[0][t],
-                a_vectors[1][t],
-                a_vectors[2][t],
-                a_vectors[3][t],
-            ];
-            for s in 0..TILE {
-                let y = b_vectors[s][t];
-                for r in 0..TILE {
-                    sums[r][s] = simd.mul_add_f32s(x[r], y, sums[r][s]);
-                }
-            }
-        }
-        let mut out = [[0.0; TILE]; TILE];
-        for r in 0..TILE {
-            for s in 0..TILE {
-                let tail: f32 = a[r].1.iter().zip(b[s].1).map(|(x, y)| x * y).sum();
-                out[r][s] = simd.reduce_sum_f32s(sums[r][s]) + tail;
-            }
-        }
-        out
     }
 }

@@ -11,6 +11,7 @@
 mod batch_norm;
 mod channels;
 mod conv;
+mod dense_block;
 mod depthwise;
 mod frame;
 mod gemm;
@@ -21,6 +22,7 @@ mod vectorised;
 pub use batch_norm::{Activation, BatchStatistics, batch_norm};
 pub use channels::{concat_channels, scale_channels};
 pub use conv::conv2d;
+pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
 pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 

@@ -5,9 +5,9 @@
 /// includes vectors and fused multiply-add) is the only one. Everything that the body calls in
 /// its loops must be `#[inline(always)]`.
 macro_rules! vectorised {
-    ($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
         $(#[$meta])*
-        fn $name($($arg: $type),*) $(-> $out)? {
+        $visibility fn $name($($arg: $type),*) $(-> $out)? {
             #[inline(always)]
             fn baseline($($arg: $type),*) $(-> $out)? $body
 

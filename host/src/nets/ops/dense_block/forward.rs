@@ -1,0 +1,227 @@
+//! From the incoming channels to all.
+
+use candle_core::{Result, bail};
+use rayon::prelude::*;
+
+use super::super::batch_norm::{Activation, Affine, BatchStatistics, apply, statistics};
+use super::super::frame::Frame;
+use super::super::gemm::{Matrix, matmul};
+use super::super::vectorised::vectorised;
+use super::{DenseBlock, Kept, Layer, LayerStatistics, STRIP, Sizes, for_each_piece};
+
+impl DenseBlock {
+    /// All channels of all films, from the incoming ones.
+    pub(super) fn forward(&self, x: &[f32], parameters: &[f32]) -> Result<(Vec<f32>, Kept)> {
+        let sizes = self.sizes;
+        let (map, total) = (sizes.map(), sizes.total());
+        let mut features = vec![0.0; sizes.films * total * map];
+        features
+            .par_chunks_mut(total * map)
+            .zip(x.par_chunks(sizes.inputs * map))
+            .for_each(|(features, x)| features[..x.len()].copy_from_slice(x));
+        let running = self.running.as_deref();
+        if running.is_some_and(|running| running.len() != sizes.layers) {
+            bail!("a dense block was given statistics for another number of layers");
+        }
+
+        let mut kept = Kept {
+            statistics: Vec::new(),
+            middles: Vec::new(),
+        };
+        // Of all channels so far; each is measured once, for all layers that read it.
+        let mut measured = BatchStatistics {
+            mean: Vec::new(),
+            variance: Vec::new(),
+            count: 0,
+        };
+        let mut middles = Vec::new();
+        for index in 0..sizes.layers {
+            let channels = sizes.channels(index);
+            let first = match running {
+                Some(running) => running[index].first.clone(),
+                None => {
+                    let known = measured.mean.len();
+                    let new = statistics(channels - known, sizes.films, |channel, film| {
+                        &features[(film * total + known + channel) * map..][..map]
+                    });
+                    measured.mean.extend(new.mean);
+                    measured.variance.extend(new.variance);
+                    measured.count = new.count;
+                    measured.clone()
+                }
+            };
+            let [gamma1, beta1, conv1, gamma2, beta2, conv2] = self.split(parameters, index);
+            let norm1 = Affine::new(&first, self.epsilon, gamma1, beta1)?;
+            middles.resize(sizes.films * sizes.middle * map, 0.0);
+            sizes.fill_middles(&features, channels, &norm1, conv1, &mut middles);
+            let second = match running {
+                Some(running) => running[index].second.clone(),
+                None => sizes.measure_middles(&middles),
+            };
+            let layer = Layer {
+                channels,
+                norm1,
+                conv1,
+                norm2: Affine::new(&second, self.epsilon, gamma2, beta2)?,
+                conv2,
+            };
+            sizes.add_channels(&middles, &layer, &mut features);
+            kept.statistics.push(LayerStatistics { first, second });
+            if self.keep_middles {
+                kept.middles.push(std::mem::take(&mut middles));
+            }
+        }
+        Ok((features, kept))
+    }
+}
+
+impl Sizes {
+    /// Films of the group that starts at film `start`.
+    fn films_from(&self, start: usize) -> usize {
+        self.together().min(self.films - start)
+    }
+
+    /// The first convolution of a layer. The middles lie by groups of films, each group as one row
+    /// a channel.
+    pub(super) fn fill_middles(
+        &self,
+        features: &[f32],
+        channels: usize,
+        norm: &Affine,
+        conv: &[f32],
+        middles: &mut [f32],
+    ) {
+        features
+            .par_chunks(self.group(self.total()))
+            .zip(middles.par_chunks_mut(self.group(self.middle)))
+            .for_each_init(
+                || vec![0.0; channels * STRIP],
+                |strip, (features, middles)| {
+                    let row = middles.len() / self.middle;
+                    for start in (0..row).step_by(STRIP) {
+                        let columns = start..row.min(start + STRIP);
+                        let count = columns.len();
+                        self.normalise(features, norm, columns, strip);
+                        matmul(
+                            (self.middle, count, channels),
+                            &mut middles[start..],
+                            row,
+                            false,
+                            Matrix {
+                                data: conv,
+                                row: channels,
+                                column: 1,
+                            },
+                            Matrix {
+                                data: strip,
+                                row: count,
+                                column: 1,
+                            },
+                        );
+                    }
+                },
+            );
+    }
+
+    /// What a layer's first convolution reads, for some columns of a group: one row of them a
+    /// channel, for as many channels as `norm` has.
+    pub(super) fn normalise(
+        &self,
+        features: &[f32],
+        norm: &Affine,
+        columns: std::ops::Range<usize>,
+        strip: &mut [f32],
+    ) {
+        let (map, count) = (self.map(), columns.len());
+        for_each_piece(columns, map, |film, piece, at| {
+            for (channel, (scale, shift)) in norm.scale.iter().zip(&norm.shift).enumerate() {
+                let plane = &features[(film * self.total() + channel) * map..][piece.clone()];
+                let to = &mut strip[channel * count + at..][..piece.len()];
+                apply(Activation::Relu, plane, *scale, *shift, to);
+            }
+        });
+    }
+
+    fn measure_middles(&self, middles: &[f32]) -> BatchStatistics {
+        let groups = self.films.div_ceil(self.together());
+        statistics(self.middle, groups, |channel, group| {
+            let start = group * self.together();
+            let row = self.films_from(start) * self.map();
+            &middles[start * self.middle * self.map() + channel * row..][..row]
+        })
+    }
+
+    /// The second convolution of a layer, whose outputs follow the channels that it read.
+    fn add_channels(&self, middles: &[f32], layer: &Layer, features: &mut [f32]) {
+        let (map, total) = (self.map(), self.total());
+        features
+            .par_chunks_mut(self.group(total))
+            .zip(middles.par_chunks(self.group(self.middle)))
+            .for_each_init(
+                || None,
+                |scratch: &mut Option<Framed>, (features, middles)| {
+                    let frame = self.frame(features);
+                    let framed = Framed::of(scratch, frame, self.middle);
+                    framed.rectify(middles, &layer.norm2);
+                    let mut out = vec![0.0; self.growth * frame.row()];
+                    let channels = (self.middle, self.growth);
+                    frame.convolve(&framed.rows, layer.conv2, channels, &mut out);
+                    for (channel, row) in out.chunks_exact(frame.row()).enumerate() {
+                        for film in 0..frame.films {
+                            let plane = film * total + layer.channels + channel;
+                            frame.take(row, film, &mut features[plane * map..][..map]);
+                        }
+                    }
+                },
+            );
+    }
+}
+
+/// Rows in their frame, whose borders stay zeros from one use to the next.
+pub(super) struct Framed {
+    pub frame: Frame,
+    pub rows: Vec<f32>,
+}
+
+impl Framed {
+    /// The rows of `scratch`, made anew if there are none or they lie in another frame.
+    pub fn of(scratch: &mut Option<Self>, frame: Frame, channels: usize) -> &mut Self {
+        scratch.take_if(|framed| framed.frame != frame);
+        scratch.get_or_insert_with(|| Self {
+            frame,
+            rows: vec![0.0; channels * frame.row()],
+        })
+    }
+
+    /// What a layer's second convolution reads: a group's middles, normalised.
+    pub fn rectify(&mut self, middles: &[f32], norm: &Affine) {
+        let Self { frame, rows } = self;
+        let map = frame.map();
+        for (channel, row) in rows.chunks_exact_mut(frame.row()).enumerate() {
+            for film in 0..frame.films {
+                let from = &middles[(channel * frame.films + film) * map..][..map];
+                let to = &mut row[frame.first(film)..];
+                let (scale, shift) = (norm.scale[channel], norm.shift[channel]);
+                rectify_lines(from, frame.width, scale, shift, to, frame.line());
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `max(x scale + shift, 0)` of lines of `width`, into lines that start `stride` apart.
+    fn rectify_lines(
+        x: &[f32],
+        width: usize,
+        scale: f32,
+        shift: f32,
+        to: &mut [f32],
+        stride: usize,
+    ) {
+        for (to, line) in to.chunks_mut(stride).zip(x.chunks_exact(width)) {
+            for (to, x) in to.iter_mut().zip(line) {
+                *to = (x * scale + shift).max(0.0);
+            }
+        }
+    }
+}
