@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod cohort;
+pub mod device;
 pub mod evaluate;
 pub mod export;
 pub mod memory;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use plumbline_host::cohort::phantom::{Format, PhantomOptions, generate};
 use plumbline_host::cohort::{Cohort, Split};
 use plumbline_host::nets::Variant;
@@ -120,67 +119,152 @@ fn measures(run: &Run) -> Vec<[f64; 3]> {
     run.epochs().unwrap().into_iter().map(of).collect()
 }
 
-#[test]
-fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
-    // Candle's backward pass calls itself once for every operation of the network.
-    let thread = std::thread::Builder::new().stack_size(256 << 20);
-    thread.spawn(stop_and_go_on).unwrap().join().unwrap();
+/// A small cohort, and a folder for runs.
+struct Material {
+    folder: tempfile::TempDir,
+    cohort: Cohort,
+    training: PreparedFilms,
+    validation: PreparedFilms,
 }
 
-fn stop_and_go_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let cohort = folder.path().join("cohort");
-    let options = PhantomOptions {
-        films: 20,
-        refused: 0,
-        prevalence: 0.5,
-        seed: 6,
-        out: cohort.clone(),
-        format: Format::Png,
-        side: 64,
-        square: true,
-    };
-    generate(&options, |_| {}).unwrap();
-    let cohort = Cohort::open(&cohort).unwrap();
-    let cache = Arc::new(cohort.pack(|| {}).unwrap().cache);
-    let films = |split| {
-        let (entries, labels) = cohort.labelled(Some(split));
-        PreparedFilms::new(Arc::clone(&cache), &entries, labels).unwrap()
-    };
-    let (training, validation) = (films(Split::Train), films(Split::Val));
-    let round = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
-                 batch = 4\nepochs = 1\nfilms = 8\nside = 64\n";
-    let recipe = folder.path().join("recipe.toml");
-    let text = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{round}{round}");
-    std::fs::write(&recipe, text).unwrap();
-    let begin = |name: &str, resume| {
+impl Material {
+    fn draw() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cohort = folder.path().join("cohort");
+        let options = PhantomOptions {
+            films: 20,
+            refused: 0,
+            prevalence: 0.5,
+            seed: 6,
+            out: cohort.clone(),
+            format: Format::Png,
+            side: 64,
+            square: true,
+        };
+        generate(&options, |_| {}).unwrap();
+        let cohort = Cohort::open(&cohort).unwrap();
+        let cache = Arc::new(cohort.pack(|| {}).unwrap().cache);
+        let films = |split| {
+            let (entries, labels) = cohort.labelled(Some(split));
+            PreparedFilms::new(Arc::clone(&cache), &entries, labels).unwrap()
+        };
+        let (training, validation) = (films(Split::Train), films(Split::Val));
+        Self {
+            folder,
+            cohort,
+            training,
+            validation,
+        }
+    }
+
+    fn begin(&self, name: &str, recipe: &str, resume: bool) -> Run {
         let record = Record {
-            cohort: cohort.fingerprint().to_owned(),
+            cohort: self.cohort.fingerprint().to_owned(),
             preprocessing: String::new(),
             initial_weights: None,
             variant: Variant::default(),
             plumbline: String::new(),
             revision: None,
         };
-        let out: &Path = &folder.path().join(name);
-        Run::begin(out, Recipe::read(&recipe).unwrap(), record, resume).unwrap()
-    };
-    let undisturbed = begin("undisturbed", false);
-    train(&undisturbed, &training, &validation, None, |_| {}).unwrap();
-    assert_eq!(measures(&undisturbed).len(), 2);
-
-    // An epoch is told when its best weights are there but its checkpoint is not yet.
-    for round in [1, 2] {
-        let name = format!("stopped-{round}");
-        let stopped = begin(&name, false);
-        let watch = |event: Event| {
-            let over = matches!(event, Event::Epoch(epoch) if epoch.round == round);
-            assert!(!over, "the power is cut");
-        };
-        let run = || train(&stopped, &training, &validation, None, watch).unwrap();
-        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-        let resumed = begin(&name, true);
-        train(&resumed, &training, &validation, None, |_| {}).unwrap();
-        assert_eq!(measures(&resumed), measures(&undisturbed));
+        let path = self.folder.path().join(format!("{name}.toml"));
+        std::fs::write(&path, recipe).unwrap();
+        let recipe = Recipe::read(&path).unwrap();
+        Run::begin(&self.folder.path().join(name), recipe, record, resume).unwrap()
     }
+
+    /// Trains, or says why not.
+    fn train(&self, run: &Run, watch: impl FnMut(Event)) -> Result<(), String> {
+        let trained = train(
+            run,
+            &self.training,
+            &self.validation,
+            None,
+            &Device::Cpu,
+            watch,
+        );
+        trained.map_err(|error| error.to_string())
+    }
+}
+
+/// Candle's backward pass calls itself once for every operation of the network.
+fn with_a_large_stack(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    thread.spawn(work).unwrap().join().unwrap();
+}
+
+const ROUND: &str = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
+                     batch = 4\nepochs = 1\nfilms = 8\nside = 64\n";
+
+#[test]
+fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
+    with_a_large_stack(|| {
+        let material = Material::draw();
+        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{ROUND}");
+        let undisturbed = material.begin("undisturbed", &recipe, false);
+        material.train(&undisturbed, |_| {}).unwrap();
+        assert_eq!(measures(&undisturbed).len(), 2);
+
+        // An epoch is told when its best weights are there but its checkpoint is not yet.
+        for round in [1, 2] {
+            let name = format!("stopped-{round}");
+            let stopped = material.begin(&name, &recipe, false);
+            let watch = |event: Event| {
+                let over = matches!(event, Event::Epoch(epoch) if epoch.round == round);
+                assert!(!over, "the power is cut");
+            };
+            let run = || material.train(&stopped, watch).unwrap();
+            assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+            let resumed = material.begin(&name, &recipe, true);
+            material.train(&resumed, |_| {}).unwrap();
+            assert_eq!(measures(&resumed), measures(&undisturbed));
+        }
+    });
+}
+
+#[test]
+fn workers_and_recomputation_change_nothing_and_dropout_does() {
+    with_a_large_stack(|| {
+        let material = Material::draw();
+        let trained = |name: &str, fields: &str| {
+            let recipe = format!("architecture = \"densenet121\"\nseed = 3\n{fields}\n{ROUND}");
+            let run = material.begin(name, &recipe, false);
+            material.train(&run, |_| {}).unwrap();
+            let weights = candle_core::safetensors::load(run.best_weights(), &Device::Cpu);
+            let bits = |tensor: Tensor| -> Vec<u32> {
+                let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+                values.into_iter().map(f32::to_bits).collect()
+            };
+            let weights = weights.unwrap().into_iter();
+            let weights: BTreeMap<String, Vec<u32>> =
+                weights.map(|(name, tensor)| (name, bits(tensor))).collect();
+            (measures(&run), weights)
+        };
+        let plain = trained("plain", "");
+        assert!(plain == trained("other", "workers = 3\nrecompute = true"));
+        assert!(plain != trained("dropped", "dropout = 0.5"));
+    });
+}
+
+#[test]
+fn a_loss_that_explodes_stops_the_run_and_keeps_what_it_had() {
+    with_a_large_stack(|| {
+        let material = Material::draw();
+        let wild = ROUND
+            .replace("adam", "sgd")
+            .replace("0.001", "10.0")
+            .replace("epochs = 1", "epochs = 9");
+        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{wild}");
+        let run = material.begin("wild", &recipe, false);
+        let error = material.train(&run, |_| {}).unwrap_err();
+        assert!(error.contains("lower the round's learning rate"), "{error}");
+        assert!(error.contains("round 2"), "{error}");
+        for file in [run.best_weights(), run.checkpoint()] {
+            let tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+            let weights = tensors.iter().filter(|(name, _)| *name != "best");
+            for (name, tensor) in weights {
+                let sum = tensor.to_dtype(DType::F64).unwrap().sum_all().unwrap();
+                assert!(sum.to_scalar::<f64>().unwrap().is_finite(), "{name}");
+            }
+        }
+    });
 }

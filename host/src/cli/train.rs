@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
 
 use super::pack::packed;
 use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
+use crate::device::DeviceName;
 use crate::nets::{Variant, WeightsFile};
 use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Trained, train};
 
@@ -32,19 +32,14 @@ pub struct Args {
     /// Go on with the run in the folder after its last whole epoch
     #[arg(long)]
     resume: bool,
-    /// Where to compute
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: Device,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Device {
-    /// All cores
-    Cpu,
+    /// Where to compute: cpu (all cores), or cuda or cuda:N (an NVIDIA GPU, the first or the one
+    /// with this number)
+    #[arg(long, default_value = "cpu")]
+    device: DeviceName,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Device::Cpu = args.device;
+    let device = args.device.open()?;
     let recipe = Recipe::read(&args.recipe)?;
     let cohort = Cohort::open(&args.cohort)?;
     let variant = match &args.init {
@@ -69,7 +64,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let thread = std::thread::Builder::new()
         .name("training".into())
         .stack_size(256 << 20)
-        .spawn(move || work(&run, &training, &validation, init.as_deref()))
+        .spawn(move || work(&run, &training, &validation, init.as_deref(), &device))
         .context("cannot start the training thread")?;
     match thread.join() {
         Ok(result) => result,
@@ -82,6 +77,7 @@ fn work(
     training: &PreparedFilms,
     validation: &PreparedFilms,
     init: Option<&Path>,
+    device: &candle_core::Device,
 ) -> anyhow::Result<()> {
     let in_all = films_in_all(&run.recipe, training.len(), validation.len());
     let bar = bar(in_all, "films");
@@ -103,12 +99,13 @@ fn work(
         }
     };
     run.log(&format!(
-        "{} training and {} validation films, {} threads",
+        "{} training and {} validation films, on {}, {} threads",
         training.len(),
         validation.len(),
+        if device.is_cpu() { "the CPU" } else { "a GPU" },
         rayon::current_num_threads()
     ))?;
-    let result = train(run, training, validation, init, watch);
+    let result = train(run, training, validation, init, device, watch);
     bar.finish_and_clear();
     match &result {
         Ok(()) => run.log("finished")?,

@@ -74,6 +74,10 @@ impl Classifier {
         })
     }
 
+    pub(super) fn set_dropout(&mut self, rate: f32) {
+        self.dropout = rate;
+    }
+
     pub(super) fn forward(&self, features: &Tensor, mode: &mut Mode) -> Result<Tensor> {
         let mut x = dropout(&global_average_pool(features)?, self.dropout, mode)?;
         for (index, layer) in self.layers.iter().enumerate() {

@@ -123,6 +123,11 @@ impl Network {
         })
     }
 
+    /// Drops this share of the pooled features before the head in training.
+    pub fn set_dropout(&mut self, rate: f32) {
+        self.classifier.set_dropout(rate);
+    }
+
     /// Has the backward pass compute again what it can instead of keeping it from the forward pass:
     /// the narrow middles of DenseNet's layers. Takes less memory and more time; results are the
     /// same to the bit.

@@ -94,12 +94,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads what [`save`] wrote.
+    /// Reads what [`save`] wrote, to go on with it on `device`.
     ///
     /// # Errors
     /// If the file cannot be read or is not a checkpoint.
-    pub fn read(path: &Path) -> Result<Self> {
-        let tensors = candle_core::safetensors::load(path, &Device::Cpu)?;
+    pub fn read(path: &Path, device: &Device) -> Result<Self> {
+        let tensors = candle_core::safetensors::load(path, device)?;
         let get = |name: &str| match tensors.get(name) {
             Some(tensor) => Ok(tensor),
             None => candle_core::bail!("{} is not a checkpoint: no {name}", path.display()),

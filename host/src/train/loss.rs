@@ -40,6 +40,13 @@ impl Loss {
         }
     }
 
+    /// Whether a mean loss is no longer a number, or so large (a thousand; knowing nothing gives 0.7)
+    /// that the training is lost.
+    pub(super) fn exploded(&self, loss: f32) -> bool {
+        let most = 1e3 * self.positive_weight.max(1.0);
+        loss.is_nan() || f64::from(loss) > most
+    }
+
     /// The mean loss of `logit` against `label` (of one shape; 0 or 1, not a number where it is not
     /// known, which does not count), computed on the CPU without overflow; a scalar.
     ///

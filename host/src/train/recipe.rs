@@ -24,6 +24,18 @@ pub struct Recipe {
     /// pretraining on a close domain, whose run is then another's `--init`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// Share of the pooled features dropped before the head; without, the network's own (0 for
+    /// DenseNet121, 0.2 for EfficientNet-B0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f32>,
+    /// Computes the narrow middles of DenseNet121's layers again in the backward pass instead of
+    /// keeping them: less memory, more time, the same result.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub recompute: bool,
+    /// Threads that prepare batches beside those that compute; without, these do both. The result
+    /// is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<usize>,
     /// How films are varied.
     #[serde(default)]
     pub augmentation: Augmentation,
@@ -89,6 +101,7 @@ pub struct Round {
 const MOST_A_BATCH: usize = 4096;
 const MOST_EPOCHS: usize = 100_000;
 const MOST_FILMS: usize = 100_000_000;
+const MOST_WORKERS: usize = 1024;
 
 /// Which parameters a round moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +231,21 @@ impl Recipe {
     fn fault(&self) -> Option<String> {
         if self.rounds.is_empty() {
             return Some("it has no [[round]]".into());
+        }
+        if self
+            .dropout
+            .is_some_and(|rate| !(0.0..=0.9).contains(&rate))
+        {
+            return Some("a dropout that is not 0 to 0.9".into());
+        }
+        if self.recompute && self.architecture != Architecture::Densenet121 {
+            return Some("recompute, which only densenet121 takes; leave it out".into());
+        }
+        if self
+            .workers
+            .is_some_and(|count| !(1..=MOST_WORKERS).contains(&count))
+        {
+            return Some(format!("workers that are not 1 to {MOST_WORKERS}"));
         }
         if let Some(fault) = self.augmentation.fault() {
             return Some(fault);
@@ -353,6 +381,11 @@ mod tests {
         assert!(fault(&format!("{head}{round}batch = 4\nepochs = 1\nside = 100")).contains("128"));
         assert!(fault(&format!("{head}{round}batch = 4\nepoch = 1")).contains("epoch"));
         assert!(fault(&format!("{head}round = []")).contains("round"));
+        let top = |line: &str| fault(&format!("{head}{line}\n{round}batch = 4\nepochs = 1"));
+        assert!(top("dropout = 1.0").contains("dropout"));
+        assert!(top("workers = 0").contains("workers"));
+        let other = "architecture = \"efficientnet-b0\"\nseed = 1\nrecompute = true\n";
+        assert!(fault(&format!("{other}{round}batch = 4\nepochs = 1")).contains("recompute"));
         let whole = format!("{head}{round}batch = 4\nepochs = 1\n");
         let findings = |names: &str| {
             fault(&format!(

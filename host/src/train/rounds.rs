@@ -26,7 +26,7 @@ use crate::nets::{Head, Mode, Network, Parameters, Variant, WeightsError, Weight
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The loss became infinite or not a number.
+    /// The loss became infinite, not a number, or hopelessly large.
     #[error(
         "the loss is {loss} at step {step} of round {round}, epoch {epoch}; lower the round's \
          learning rate; the best weights so far are kept"
@@ -36,6 +36,19 @@ pub enum TrainError {
         loss: f32,
         /// The step in the epoch, from 1.
         step: usize,
+        /// The round, from 1.
+        round: usize,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
+    /// The same, on the validation films.
+    #[error(
+        "the validation loss is {loss} after epoch {epoch} of round {round}; lower the round's \
+         learning rate; the best weights so far, and the epoch before as --resume takes it, are kept"
+    )]
+    ValidationDiverged {
+        /// The loss.
+        loss: f64,
         /// The round, from 1.
         round: usize,
         /// The epoch, from 1.
@@ -111,8 +124,8 @@ pub enum Event<'a> {
     Epoch(&'a Epoch),
 }
 
-/// Trains `run` to its end, from its last checkpoint if it has one, else from `initial` weights
-/// if given (their head only if it is the recipe's), and tells `watch` how it goes.
+/// Trains `run` to its end on `device`, from its last checkpoint if it has one, else from `initial`
+/// weights if given (their head only if it is the recipe's), and tells `watch` how it goes.
 ///
 /// The result depends on the recipe, the films and the initial weights alone, not on interruptions
 /// or the number of threads.
@@ -124,6 +137,7 @@ pub fn train(
     training: &PreparedFilms,
     validation: &PreparedFilms,
     initial: Option<&Path>,
+    device: &Device,
     mut watch: impl FnMut(Event),
 ) -> Result<(), TrainError> {
     for (films, name) in [
@@ -149,12 +163,12 @@ pub fn train(
     }
     let (architecture, variant) = (run.recipe.architecture, run.record.variant);
     let description = run.recipe.description(variant);
-    let trainer = Trainer::new(&run.recipe, variant, training, validation)?;
+    let trainer = Trainer::new(&run.recipe, variant, training, validation, device)?;
     let mut epochs = Vec::new();
     let mut start = Progress::default();
     let mut saved = None;
     if run.checkpoint().exists() {
-        let checkpoint = Checkpoint::read(&run.checkpoint())?;
+        let checkpoint = Checkpoint::read(&run.checkpoint(), device)?;
         start = checkpoint.progress;
         saved = Some(checkpoint);
         epochs = run.epochs()?;
@@ -201,6 +215,13 @@ pub fn train(
                 Some(average) => average.in_place(&trainer.parameters, validate)?,
             };
             let (validation_loss, auc) = validated;
+            if round.loss.exploded(validation_loss as f32) {
+                return Err(TrainError::ValidationDiverged {
+                    loss: validation_loss,
+                    round: index + 1,
+                    epoch: progress.epoch + 1,
+                });
+            }
             let is_best = progress.best.is_none_or(|best| auc > best);
             progress.epoch += 1;
             progress.since_best += 1;
@@ -268,6 +289,8 @@ struct Trainer<'a> {
     validation: &'a PreparedFilms,
     network: Network,
     parameters: Parameters,
+    /// What prepares batches, where it is not what computes.
+    workers: Option<rayon::ThreadPool>,
 }
 
 /// Films of one validation batch.
@@ -279,15 +302,28 @@ impl<'a> Trainer<'a> {
         variant: Variant,
         training: &'a PreparedFilms,
         validation: &'a PreparedFilms,
+        device: &Device,
     ) -> candle_core::Result<Self> {
-        let mut parameters = Parameters::new(&Device::Cpu, recipe.seed);
-        let network = Network::build(recipe.architecture, variant, recipe.head(), &mut parameters)?;
+        let mut parameters = Parameters::new(device, recipe.seed);
+        let mut network =
+            Network::build(recipe.architecture, variant, recipe.head(), &mut parameters)?;
+        if let Some(rate) = recipe.dropout {
+            network.set_dropout(rate);
+        }
+        if recipe.recompute {
+            network.recompute();
+        }
+        let workers = recipe.workers.map(|count| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
+            pool.build().map_err(candle_core::Error::wrap)
+        });
         Ok(Self {
             recipe,
             training,
             validation,
             network,
             parameters,
+            workers: workers.transpose()?,
         })
     }
 
@@ -340,7 +376,7 @@ impl<'a> Trainer<'a> {
         let mut step = |index: usize, logit: Tensor, label: &Tensor| {
             let loss = round.loss.of(&logit, label)?;
             let value: f32 = loss.to_scalar()?;
-            if !value.is_finite() {
+            if round.loss.exploded(value) {
                 return Err(TrainError::Diverged {
                     loss: value,
                     step: index + 1,
@@ -376,8 +412,13 @@ impl<'a> Trainer<'a> {
             scope.spawn(move || {
                 for batch in &batches {
                     let augmentation = &self.recipe.augmentation;
-                    let ready =
-                        augmented(self.training, batch, round.side, augmentation, &mut drawing);
+                    let films = self.training;
+                    let mut prepare =
+                        || augmented(films, batch, round.side, augmentation, &mut drawing);
+                    let ready = match &self.workers {
+                        Some(workers) => workers.install(prepare),
+                        None => prepare(),
+                    };
                     if send.send(ready).is_err() {
                         return;
                     }

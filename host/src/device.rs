@@ -1,0 +1,92 @@
+//! Where networks are computed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use candle_core::Device;
+
+/// What `--device` names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceName {
+    /// All cores of the processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU by its number, from 0.
+    Cuda(usize),
+}
+
+/// Why there is no such device.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// Not a name.
+    #[error("{0:?} is no device; give cpu, cuda, or cuda: and a number")]
+    Name(String),
+    /// The program has no code for it.
+    #[error(
+        "this plumbline was built without CUDA; build it with --features cuda as host/CUDA.md \
+         says, or give --device cpu"
+    )]
+    WithoutCuda,
+}
+
+impl FromStr for DeviceName {
+    type Err = DeviceError;
+
+    fn from_str(name: &str) -> Result<Self, DeviceError> {
+        match name {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => name
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| DeviceError::Name(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl DeviceName {
+    /// The device.
+    ///
+    /// # Errors
+    /// If there is none of this name, or the program was built without what it needs. Never another
+    /// device instead.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(_) => Err(DeviceError::WithoutCuda),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written() {
+        for (text, name) in [
+            ("cpu", DeviceName::Cpu),
+            ("cuda:0", DeviceName::Cuda(0)),
+            ("cuda:12", DeviceName::Cuda(12)),
+        ] {
+            assert_eq!(text.parse(), Ok(name));
+            assert_eq!(name.to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceName::Cuda(0)));
+        for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
+            let error = wrong.parse::<DeviceName>().unwrap_err();
+            assert_eq!(error, DeviceError::Name(wrong.to_owned()));
+        }
+    }
+}
