@@ -185,8 +185,8 @@ impl BatchNorm {
     /// Candle's.
     pub fn running(&self) -> Result<BatchStatistics> {
         Ok(BatchStatistics {
-            mean: self.running_mean.to_vec1()?,
-            variance: self.running_variance.to_vec1()?,
+            mean: self.running_mean.detach(),
+            variance: self.running_variance.detach(),
             count: 1,
         })
     }
@@ -202,9 +202,13 @@ impl BatchNorm {
     }
 }
 
-fn move_towards(running: &Var, batch: &[f32], scale: f64) -> Result<()> {
-    let batch = (Tensor::new(batch, running.device())? * (MOMENTUM * scale))?;
-    running.set(&((running.as_tensor() * (1.0 - MOMENTUM))? + batch)?)
+fn move_towards(running: &Var, batch: &Tensor, scale: f64) -> Result<()> {
+    let average = ops::RunningAverage {
+        decay: 1.0 - MOMENTUM,
+        share: MOMENTUM * scale,
+        squared: false,
+    };
+    running.inplace_op2(batch, &average)
 }
 
 /// A dense layer.

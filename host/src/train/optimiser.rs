@@ -2,12 +2,10 @@
 //! and stochastic gradient descent with momentum, with PyTorch's formulas and constants.
 
 use candle_core::backprop::GradStore;
-use candle_core::{
-    CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail,
-};
+use candle_core::{Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::nets::ops::elements;
+use crate::nets::ops::{AdaptiveStep, Descend, RunningAverage, Shrink};
 
 /// An update rule. `g` is the gradient, to which all but AdamW add the weight decay times `w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,13 +153,13 @@ impl Rule {
         }
         match (&slot.mean, &slot.square) {
             (Some(mean), Some(square)) => {
-                mean.inplace_op2(&gradient, &Average::mean(DECAYS.0))?;
-                let squares = Average {
+                mean.inplace_op2(&gradient, &RunningAverage::mean(DECAYS.0))?;
+                let squares = RunningAverage {
                     squared: true,
-                    ..Average::mean(DECAYS.1)
+                    ..RunningAverage::mean(DECAYS.1)
                 };
                 square.inplace_op2(&gradient, &squares)?;
-                let step = Move {
+                let step = AdaptiveStep {
                     rate: rate / (1.0 - DECAYS.0.powi(steps as i32)),
                     square_scale: 1.0 / (1.0 - DECAYS.1.powi(steps as i32)),
                     epsilon: 1e-8,
@@ -169,13 +167,13 @@ impl Rule {
                 parameter.inplace_op3(mean, square, &step)
             }
             (None, Some(square)) => {
-                let sum = Average {
+                let sum = RunningAverage {
                     decay: 1.0,
                     share: 1.0,
                     squared: true,
                 };
                 square.inplace_op2(&gradient, &sum)?;
-                let step = Move {
+                let step = AdaptiveStep {
                     rate,
                     square_scale: 1.0,
                     epsilon: 1e-10,
@@ -183,7 +181,7 @@ impl Rule {
                 parameter.inplace_op3(&gradient, square, &step)
             }
             (Some(momentum), None) => {
-                let sum = Average {
+                let sum = RunningAverage {
                     decay: self.momentum,
                     share: 1.0,
                     squared: false,
@@ -193,129 +191,5 @@ impl Rule {
             }
             (None, None) => parameter.inplace_op2(&gradient, &Descend(rate)),
         }
-    }
-}
-
-fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(all), Some((start, end))) => Ok(&mut all[start..end]),
-        _ => bail!("an optimiser moves contiguous f32 parameters only"),
-    }
-}
-
-/// `average = decay average + share g`, or `g^2` for `g`.
-pub(super) struct Average {
-    decay: f64,
-    share: f64,
-    squared: bool,
-}
-
-impl Average {
-    /// The running mean: what is new has the share that decays.
-    pub(super) fn mean(decay: f64) -> Self {
-        Self {
-            decay,
-            share: 1.0 - decay,
-            squared: false,
-        }
-    }
-}
-
-impl InplaceOp2 for Average {
-    fn name(&self) -> &'static str {
-        "running average"
-    }
-
-    fn cpu_fwd(
-        &self,
-        average: &mut CpuStorage,
-        layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> Result<()> {
-        let (decay, share) = (self.decay as f32, self.share as f32);
-        let gradient = elements(gradient, gradient_layout)?;
-        for (average, g) in contiguous_mut(average, layout)?.iter_mut().zip(gradient) {
-            let term = if self.squared { g * g } else { *g };
-            *average = *average * decay + term * share;
-        }
-        Ok(())
-    }
-}
-
-/// `w *= share`.
-struct Shrink(f64);
-
-impl InplaceOp1 for Shrink {
-    fn name(&self) -> &'static str {
-        "weight decay"
-    }
-
-    fn cpu_fwd(&self, parameter: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let share = self.0 as f32;
-        for w in contiguous_mut(parameter, layout)? {
-            *w *= share;
-        }
-        Ok(())
-    }
-}
-
-/// `w -= rate direction`.
-struct Descend(f64);
-
-impl InplaceOp2 for Descend {
-    fn name(&self) -> &'static str {
-        "descent"
-    }
-
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        layout: &Layout,
-        direction: &CpuStorage,
-        direction_layout: &Layout,
-    ) -> Result<()> {
-        let rate = self.0 as f32;
-        let direction = elements(direction, direction_layout)?;
-        for (w, d) in contiguous_mut(parameter, layout)?.iter_mut().zip(direction) {
-            *w -= rate * d;
-        }
-        Ok(())
-    }
-}
-
-/// `w -= rate direction / (sqrt(square_scale square) + epsilon)`.
-struct Move {
-    rate: f64,
-    square_scale: f64,
-    epsilon: f64,
-}
-
-impl InplaceOp3 for Move {
-    fn name(&self) -> &'static str {
-        "optimiser step"
-    }
-
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        layout: &Layout,
-        direction: &CpuStorage,
-        direction_layout: &Layout,
-        square: &CpuStorage,
-        square_layout: &Layout,
-    ) -> Result<()> {
-        let direction = elements(direction, direction_layout)?;
-        let square = elements(square, square_layout)?;
-        let (rate, epsilon) = (self.rate as f32, self.epsilon as f32);
-        let root_scale = self.square_scale.sqrt() as f32;
-        for ((w, d), s) in contiguous_mut(parameter, layout)?
-            .iter_mut()
-            .zip(direction)
-            .zip(square)
-        {
-            *w -= rate * d / (s.sqrt() * root_scale + epsilon);
-        }
-        Ok(())
     }
 }

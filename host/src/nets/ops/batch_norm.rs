@@ -4,13 +4,17 @@
 //! bound by memory, not arithmetic: one pass over the maps instead of two, and one map fewer kept
 //! for the backward pass.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::cuda;
+use super::elements;
 use super::vectorised::vectorised;
-use super::{elements, with_elements};
 
 /// What is applied after the normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +27,43 @@ pub enum Activation {
     Silu,
 }
 
-/// Mean and variance of each channel, over films and places.
+/// Mean and variance of each channel, over films and places, where the network is computed.
 #[derive(Clone, Debug)]
 pub struct BatchStatistics {
     /// One mean a channel.
-    pub mean: Vec<f32>,
+    pub mean: Tensor,
     /// One biased variance a channel.
-    pub variance: Vec<f32>,
+    pub variance: Tensor,
     /// Elements that each was taken over.
     pub count: usize,
+}
+
+/// The same as numbers.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelStatistics {
+    pub mean: Vec<f32>,
+    pub variance: Vec<f32>,
+    pub count: usize,
+}
+
+impl BatchStatistics {
+    pub(super) fn numbers(&self) -> Result<ChannelStatistics> {
+        Ok(ChannelStatistics {
+            mean: self.mean.to_vec1()?,
+            variance: self.variance.to_vec1()?,
+            count: self.count,
+        })
+    }
+}
+
+impl ChannelStatistics {
+    pub fn tensors(self) -> Result<BatchStatistics> {
+        Ok(BatchStatistics {
+            mean: Tensor::new(self.mean, &Device::Cpu)?,
+            variance: Tensor::new(self.variance, &Device::Cpu)?,
+            count: self.count,
+        })
+    }
 }
 
 /// `activation(gamma (x - mean) / sqrt(variance + epsilon) + beta)` for each channel of `x`
@@ -50,30 +82,89 @@ pub fn batch_norm(
     epsilon: f32,
     activation: Activation,
 ) -> Result<(Tensor, BatchStatistics)> {
-    let used = Arc::new(OnceLock::new());
-    let from_batch = running.is_none();
-    if let Some(running) = running {
-        used.get_or_init(|| running);
-    }
+    let x = x.contiguous()?;
+    let held = running.is_some();
+    let used = match running {
+        Some(running) => running,
+        None => {
+            let both = x.apply_op1_no_bwd(&Statistics)?;
+            BatchStatistics {
+                mean: both.get(0)?,
+                variance: both.get(1)?,
+                count: x.elem_count() / both.dim(1)?,
+            }
+        }
+    };
     let op = BatchNorm {
         used: used.clone(),
-        from_batch,
+        held,
+        beta: beta.detach(),
         epsilon,
         activation,
     };
-    let y = x.contiguous()?.apply_op3(gamma, beta, op)?;
-    match used.get() {
-        Some(statistics) => Ok((y, statistics.clone())),
-        None => bail!("batch norm left no statistics"),
+    Ok((x.apply_op3(gamma, beta, op)?, used))
+}
+
+/// Mean and biased variance of each channel, `2 x C`.
+struct Statistics;
+
+impl CustomOp1 for Statistics {
+    fn name(&self) -> &'static str {
+        "batch statistics"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (films, channels, map) = sizes(layout)?;
+        let x = elements(x, layout)?;
+        let ChannelStatistics { mean, variance, .. } =
+            statistics(channels, films, |channel, film| {
+                &x[(film * channels + channel) * map..][..map]
+            });
+        let both = [mean, variance].concat();
+        Ok((CpuStorage::F32(both), Shape::from((2, channels))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::batch_norm::statistics(x, layout)
+    }
+}
+
+/// Films, channels and places of maps.
+fn sizes(layout: &Layout) -> Result<(usize, usize, usize)> {
+    match layout.dims() {
+        &[films, channels, height, width] if layout.shape().elem_count() > 0 => {
+            Ok((films, channels, height * width))
+        }
+        other => bail!("batch norm needs a 4-d input, got {other:?}"),
     }
 }
 
 #[derive(Clone)]
 struct BatchNorm {
-    used: Arc<OnceLock<BatchStatistics>>,
-    from_batch: bool,
+    used: BatchStatistics,
+    /// Whether the statistics are constants.
+    held: bool,
+    beta: Tensor,
     epsilon: f32,
     activation: Activation,
+}
+
+impl BatchNorm {
+    #[cfg(feature = "cuda")]
+    fn on_cuda<'a>(
+        &'a self,
+        gamma: (&'a CudaStorage, &'a Layout),
+    ) -> cuda::batch_norm::Normalisation<'a> {
+        cuda::batch_norm::Normalisation {
+            gamma,
+            beta: &self.beta,
+            mean: &self.used.mean,
+            variance: &self.used.variance,
+            epsilon: self.epsilon,
+            activation: self.activation,
+        }
+    }
 }
 
 /// Planes a thread takes at once: the smallest maps are too little work for one task.
@@ -93,15 +184,12 @@ impl CustomOp3 for BatchNorm {
         beta: &CpuStorage,
         beta_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let &[_, channels, height, width] = x_layout.dims() else {
-            bail!("batch norm needs a 4-d input, got {:?}", x_layout.dims());
-        };
+        let (_, channels, map) = sizes(x_layout)?;
         let x = elements(x, x_layout)?;
         let gamma = elements(gamma, gamma_layout)?;
         let beta = elements(beta, beta_layout)?;
-        let map = height * width;
-        let used = self.used.get_or_init(|| batch_statistics(x, channels, map));
-        let affine = Affine::new(used, self.epsilon, gamma, beta)?;
+        let used = self.used.numbers()?;
+        let affine = Affine::new(&used, self.epsilon, gamma, beta)?;
         if affine.scale.len() != channels {
             bail!("batch norm of {channels} channels was given parameters of other sizes");
         }
@@ -117,49 +205,63 @@ impl CustomOp3 for BatchNorm {
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        gamma: &CudaStorage,
+        gamma_layout: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::batch_norm::forward(x, x_layout, &self.on_cuda((gamma, gamma_layout)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
         gamma: &Tensor,
-        beta: &Tensor,
+        _beta: &Tensor,
         _y: &Tensor,
         y_gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let beta_values = with_elements(beta, |beta| Ok(beta.to_vec()))?;
+        let y_gradient = y_gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let both = x.apply_op3_no_bwd(gamma, &y_gradient, &ParameterGradients(self))?;
+            let op = InputGradient {
+                forward: self,
+                parameters: &both,
+            };
+            let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient, &op)?;
+            return Ok((Some(x_gradient), Some(both.get(0)?), Some(both.get(1)?)));
+        }
         let op = Gradient {
-            forward: self.clone(),
-            beta: beta_values,
+            forward: self,
             parameters: OnceLock::new(),
         };
-        let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient.contiguous()?, &op)?;
+        let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient, &op)?;
         let Some((gamma_gradient, beta_gradient)) = op.parameters.into_inner() else {
             bail!("batch norm's gradient left no parameter gradients");
         };
+        let tensor = |values: Vec<f32>| Tensor::new(values, &Device::Cpu).map(Some);
         Ok((
             Some(x_gradient),
-            Some(Tensor::from_vec(
-                gamma_gradient,
-                gamma.shape(),
-                gamma.device(),
-            )?),
-            Some(Tensor::from_vec(
-                beta_gradient,
-                beta.shape(),
-                beta.device(),
-            )?),
+            tensor(gamma_gradient)?,
+            tensor(beta_gradient)?,
         ))
     }
 }
 
 /// The gradient of the input; the parameters' gradients, sums of the same pass, are left in
 /// `parameters`.
-struct Gradient {
-    forward: BatchNorm,
-    beta: Vec<f32>,
+struct Gradient<'a> {
+    forward: &'a BatchNorm,
     parameters: OnceLock<(Vec<f32>, Vec<f32>)>,
 }
 
-impl CustomOp3 for Gradient {
+impl CustomOp3 for Gradient<'_> {
     fn name(&self) -> &'static str {
         "batch norm gradient"
     }
@@ -173,17 +275,13 @@ impl CustomOp3 for Gradient {
         y_gradient: &CpuStorage,
         y_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let &[_, channels, height, width] = x_layout.dims() else {
-            bail!("batch norm needs a 4-d input, got {:?}", x_layout.dims());
-        };
-        let Some(used) = self.forward.used.get() else {
-            bail!("batch norm was asked for a gradient before its forward pass");
-        };
-        let map = height * width;
+        let (_, channels, map) = sizes(x_layout)?;
         let x = elements(x, x_layout)?;
         let gamma = elements(gamma, gamma_layout)?;
         let y_gradient = elements(y_gradient, y_layout)?;
-        let affine = Affine::new(used, self.forward.epsilon, gamma, &self.beta)?;
+        let used = self.forward.used.numbers()?;
+        let beta: Vec<f32> = self.forward.beta.to_vec1()?;
+        let affine = Affine::new(&used, self.forward.epsilon, gamma, &beta)?;
         let activation = self.forward.activation;
 
         // First the gradient before the activation, and per plane its sum and its product with x.
@@ -210,7 +308,7 @@ impl CustomOp3 for Gradient {
             *gradient *= f64::from(*inverse);
         }
 
-        let count = used.count as f64;
+        let count = (x.len() / channels) as f64;
         gradient
             .par_chunks_mut(map)
             .zip(x.par_chunks(map))
@@ -220,14 +318,12 @@ impl CustomOp3 for Gradient {
                 let c = plane % channels;
                 // dx = scale (dz - mean(dz) - normalised x mean(dz normalised x)), the two means
                 // being the way through the batch's own statistics.
-                let (slope, offset) = if self.forward.from_batch {
-                    let slope = (gamma_gradient[c] / count) as f32 * affine.inverse[c];
-                    (
-                        slope,
-                        (beta_gradient[c] / count) as f32 - slope * used.mean[c],
-                    )
-                } else {
+                let (slope, offset) = if self.forward.held {
                     (0.0, 0.0)
+                } else {
+                    let slope = (gamma_gradient[c] / count) as f32 * affine.inverse[c];
+                    let mean = (beta_gradient[c] / count) as f32;
+                    (slope, mean - slope * affine.mean[c])
                 };
                 through_statistics(gradient, x, affine.scale[c], slope, offset);
             });
@@ -237,6 +333,82 @@ impl CustomOp3 for Gradient {
         );
         self.parameters.get_or_init(|| parameters);
         Ok((CpuStorage::F32(gradient), x_layout.shape().clone()))
+    }
+}
+
+/// The gradients of gamma and beta on a GPU, `2 x C`.
+#[cfg(feature = "cuda")]
+struct ParameterGradients<'a>(&'a BatchNorm);
+
+#[cfg(feature = "cuda")]
+impl CustomOp3 for ParameterGradients<'_> {
+    fn name(&self) -> &'static str {
+        "batch norm parameter gradients"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("{} are for a GPU", self.name())
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        gamma: &CudaStorage,
+        gamma_layout: &Layout,
+        y_gradient: &CudaStorage,
+        y_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let by = self.0.on_cuda((gamma, gamma_layout));
+        cuda::batch_norm::parameter_gradients((x, x_layout), (y_gradient, y_layout), &by)
+    }
+}
+
+/// The gradient of the input on a GPU, from the parameters'.
+#[cfg(feature = "cuda")]
+struct InputGradient<'a> {
+    forward: &'a BatchNorm,
+    parameters: &'a Tensor,
+}
+
+#[cfg(feature = "cuda")]
+impl CustomOp3 for InputGradient<'_> {
+    fn name(&self) -> &'static str {
+        "batch norm input gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("the {} is for a GPU", self.name())
+    }
+
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        gamma: &CudaStorage,
+        gamma_layout: &Layout,
+        y_gradient: &CudaStorage,
+        y_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let by = self.forward.on_cuda((gamma, gamma_layout));
+        let (x, y_gradient) = ((x, x_layout), (y_gradient, y_layout));
+        cuda::batch_norm::input_gradient(x, y_gradient, &by, self.parameters, self.forward.held)
     }
 }
 
@@ -253,12 +425,12 @@ impl<'a> Affine<'a> {
     /// # Errors
     /// If the sizes differ.
     pub fn new(
-        statistics: &'a BatchStatistics,
+        statistics: &'a ChannelStatistics,
         epsilon: f32,
         gamma: &[f32],
         beta: &[f32],
     ) -> Result<Self> {
-        let BatchStatistics { mean, variance, .. } = statistics;
+        let ChannelStatistics { mean, variance, .. } = statistics;
         let channels = gamma.len();
         if [beta.len(), mean.len(), variance.len()] != [channels; 3] {
             bail!("batch norm of {channels} channels was given parameters of other sizes");
@@ -282,13 +454,6 @@ impl<'a> Affine<'a> {
     }
 }
 
-fn batch_statistics(x: &[f32], channels: usize, map: usize) -> BatchStatistics {
-    let films = x.len() / (channels * map);
-    statistics(channels, films, |channel, film| {
-        &x[(film * channels + channel) * map..][..map]
-    })
-}
-
 /// Mean and variance of each channel, over `planes` parts that `plane` gives for a channel and a
 /// number. Two passes, as the difference of large squares would lose the variance of a bright
 /// channel.
@@ -296,7 +461,7 @@ pub(super) fn statistics<'a>(
     channels: usize,
     planes: usize,
     plane: impl Fn(usize, usize) -> &'a [f32] + Sync,
-) -> BatchStatistics {
+) -> ChannelStatistics {
     let planes_of = |channel| (0..planes).map(move |number| (channel, number));
     let count = planes_of(0).map(|(c, n)| plane(c, n).len()).sum();
     let (mean, variance) = (0..channels)
@@ -310,7 +475,7 @@ pub(super) fn statistics<'a>(
             (mean, total(&|x| sum_of_squares(x, mean)))
         })
         .unzip();
-    BatchStatistics {
+    ChannelStatistics {
         mean,
         variance,
         count,

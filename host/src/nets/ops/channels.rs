@@ -1,8 +1,12 @@
 //! Joining maps along the channels, and scaling each channel of each film.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::elements;
 
 /// Joins `a` (`N x A x H x W`) and `b` (`N x B x H x W`) to `N x (A + B) x H x W`.
@@ -27,20 +31,8 @@ impl CustomOp2 for Concat {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (&[films, a_channels, height, width], &[b_films, b_channels, b_height, b_width]) =
-            (a_layout.dims(), b_layout.dims())
-        else {
-            bail!("channels can be joined of 4-d tensors only");
-        };
-        if (b_films, b_height, b_width) != (films, height, width) {
-            bail!(
-                "maps of {:?} and {:?} cannot be joined",
-                a_layout.dims(),
-                b_layout.dims()
-            );
-        }
+        let (a_film, b_film, shape) = joined_sizes(a_layout, b_layout)?;
         let (a, b) = (elements(a, a_layout)?, elements(b, b_layout)?);
-        let (a_film, b_film) = (a_channels * height * width, b_channels * height * width);
         let mut joined = vec![0.0; a.len() + b.len()];
         joined
             .par_chunks_mut(a_film + b_film)
@@ -49,8 +41,20 @@ impl CustomOp2 for Concat {
                 joined[..a_film].copy_from_slice(a);
                 joined[a_film..].copy_from_slice(b);
             });
-        let shape = (films, a_channels + b_channels, height, width);
-        Ok((CpuStorage::F32(joined), Shape::from(shape)))
+        Ok((CpuStorage::F32(joined), shape))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (a_film, b_film, shape) = joined_sizes(a_layout, b_layout)?;
+        let joined = cuda::channels::join((a, a_layout), (b, b_layout), (a_film, b_film))?;
+        Ok((joined, shape))
     }
 
     fn bwd(
@@ -66,6 +70,20 @@ impl CustomOp2 for Concat {
             gradient.apply_op1_no_bwd(&ChannelSlice { first, shape })
         };
         Ok((Some(slice(0, a)?), Some(slice(a.dim(1)?, b)?)))
+    }
+}
+
+/// The elements of one film of each of two tensors, and the shape of both joined.
+fn joined_sizes(a: &Layout, b: &Layout) -> Result<(usize, usize, Shape)> {
+    match (a.dims(), b.dims()) {
+        (&[films, a_channels, height, width], &[b_films, b_channels, b_height, b_width])
+            if (b_films, b_height, b_width) == (films, height, width) =>
+        {
+            let map = height * width;
+            let shape = (films, a_channels + b_channels, height, width);
+            Ok((a_channels * map, b_channels * map, Shape::from(shape)))
+        }
+        (a, b) => bail!("maps of {a:?} and {b:?} cannot be joined"),
     }
 }
 
@@ -91,6 +109,18 @@ impl CustomOp1 for ChannelSlice {
             .zip(all.par_chunks(film))
             .for_each(|(slice, film)| slice.copy_from_slice(&film[self.first * map..][..part]));
         Ok((CpuStorage::F32(slice), Shape::from(self.shape.clone())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let map: usize = self.shape[2..].iter().product();
+        let runs = cuda::channels::Runs {
+            first: self.first * map,
+            step: layout.dims()[1] * map,
+        };
+        let (run, count) = (self.shape[1] * map, self.shape.iter().product());
+        let slice = cuda::channels::cut((x, layout), runs, run, count)?;
+        Ok((slice, Shape::from(self.shape.clone())))
     }
 }
 
@@ -128,6 +158,19 @@ impl CustomOp2 for Scale {
                 }
             });
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        scale: &CudaStorage,
+        scale_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let map = map_of_scale(x_layout, scale_layout)?;
+        let y = cuda::channels::scale((x, x_layout), (scale, scale_layout), map)?;
+        Ok((y, x_layout.shape().clone()))
     }
 
     fn bwd(
@@ -195,5 +238,16 @@ impl CustomOp2 for MapProducts {
             })
             .collect();
         Ok((CpuStorage::F32(sums), Shape::from((films, channels))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::channels::products((a, a_layout), (b, b_layout))
     }
 }

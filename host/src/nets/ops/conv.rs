@@ -3,9 +3,13 @@
 //! At stride 1 in [frames](super::frame), without gathering; at larger strides (the stems) in
 //! [patches](super::patches).
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::frame::{Frame, turn_over};
 use super::{Padding, elements, patches, sum_in_order};
 
@@ -128,6 +132,18 @@ impl CustomOp2 for Convolution {
         Ok((CpuStorage::F32(y), Shape::from(shape)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(x_layout.dims(), weight_layout.dims(), *self)?;
+        cuda::conv::forward((x, x_layout), (weight, weight_layout), &sizes)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -189,6 +205,19 @@ impl CustomOp2 for DataGradient {
         };
         Ok((CpuStorage::F32(x_gradient), Shape::from(self.shape.clone())))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y_gradient: &CudaStorage,
+        y_gradient_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(&self.shape, weight_layout.dims(), self.op)?;
+        let y_gradient = (y_gradient, y_gradient_layout);
+        cuda::conv::data_gradient(y_gradient, (weight, weight_layout), &sizes)
+    }
 }
 
 /// The gradient of the kernel, from the input and the output's gradient.
@@ -217,6 +246,19 @@ impl CustomOp2 for WeightGradient {
             patches::weight_gradient(x, y_gradient, sizes)
         };
         Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        y_gradient: &CudaStorage,
+        y_gradient_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(x_layout.dims(), &self.shape, self.op)?;
+        let y_gradient = (y_gradient, y_gradient_layout);
+        cuda::conv::weight_gradient((x, x_layout), y_gradient, &sizes)
     }
 }
 

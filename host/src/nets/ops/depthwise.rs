@@ -5,10 +5,14 @@
 //! two computes the stride-1 map and keeps every other place, the padding deciding which: the few
 //! layers that stride cost little, and one kernel serves all.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{Padding, elements};
 
 /// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight`
@@ -33,15 +37,15 @@ struct Depthwise {
 }
 
 #[derive(Clone, Copy)]
-struct Sizes {
-    films: usize,
-    channels: usize,
-    height: usize,
-    width: usize,
-    kernel: usize,
-    stride: usize,
+pub(super) struct Sizes {
+    pub films: usize,
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub kernel: usize,
+    pub stride: usize,
     /// Row and column of the stride-1 map where the first place that is kept lies.
-    first: (usize, usize),
+    pub first: (usize, usize),
 }
 
 impl Sizes {
@@ -73,19 +77,19 @@ impl Sizes {
         }
     }
 
-    fn out_height(&self) -> usize {
+    pub fn out_height(&self) -> usize {
         self.height.div_ceil(self.stride)
     }
 
-    fn out_width(&self) -> usize {
+    pub fn out_width(&self) -> usize {
         self.width.div_ceil(self.stride)
     }
 
-    fn map(&self) -> usize {
+    pub fn map(&self) -> usize {
         self.height * self.width
     }
 
-    fn out_map(&self) -> usize {
+    pub fn out_map(&self) -> usize {
         self.out_height() * self.out_width()
     }
 
@@ -107,7 +111,7 @@ impl Sizes {
         (self.height - 1) * self.frame_width() + self.width
     }
 
-    fn taps(&self) -> usize {
+    pub fn taps(&self) -> usize {
         self.kernel * self.kernel
     }
 }
@@ -152,6 +156,18 @@ impl CustomOp2 for Depthwise {
             sizes.out_width(),
         );
         Ok((CpuStorage::F32(y), Shape::from(shape)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(x_layout.dims(), weight_layout.dims(), *self)?;
+        cuda::depthwise::forward((x, x_layout), (weight, weight_layout), &sizes)
     }
 
     fn bwd(
@@ -224,6 +240,19 @@ impl CustomOp2 for DataGradient {
             );
         Ok((CpuStorage::F32(x_gradient), Shape::from(self.shape.clone())))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y_gradient: &CudaStorage,
+        y_gradient_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(&self.shape, weight_layout.dims(), self.op)?;
+        let y_gradient = (y_gradient, y_gradient_layout);
+        cuda::depthwise::data_gradient(y_gradient, (weight, weight_layout), &sizes)
+    }
 }
 
 struct WeightGradient {
@@ -268,6 +297,19 @@ impl CustomOp2 for WeightGradient {
                 },
             );
         Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        y_gradient: &CudaStorage,
+        y_gradient_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(x_layout.dims(), &self.shape, self.op)?;
+        let y_gradient = (y_gradient, y_gradient_layout);
+        cuda::depthwise::weight_gradient((x, x_layout), y_gradient, &sizes)
     }
 }
 

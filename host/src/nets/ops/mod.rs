@@ -11,10 +11,13 @@
 mod batch_norm;
 mod channels;
 mod conv;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense_block;
 mod depthwise;
 mod frame;
 mod gemm;
+mod moves;
 mod patches;
 mod pool;
 mod vectorised;
@@ -24,6 +27,7 @@ pub use channels::{concat_channels, scale_channels};
 pub use conv::conv2d;
 pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
+pub use moves::{AdaptiveStep, Descend, RunningAverage, Shrink};
 pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};

@@ -1,8 +1,12 @@
 //! The poolings the two networks use.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::elements;
 
 /// Maps of one 4-d tensor: films, channels, height, width.
@@ -64,6 +68,11 @@ impl CustomOp1 for MaxPool {
         Ok((CpuStorage::F32(y), Shape::from(shape)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::pool::max(x, layout)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
         x.apply_op2_no_bwd(&y_gradient.contiguous()?, &MaxPoolGradient)
             .map(Some)
@@ -100,6 +109,17 @@ impl CustomOp2 for MaxPoolGradient {
                 }
             });
         Ok((CpuStorage::F32(gradient), x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        y_gradient: &CudaStorage,
+        y_gradient_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::pool::max_gradient((x, x_layout), (y_gradient, y_gradient_layout))
     }
 }
 
@@ -141,6 +161,11 @@ impl CustomOp1 for AveragePool {
         Ok((CpuStorage::F32(y), Shape::from(shape)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::pool::average(x, layout)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
         let shape = x.dims().to_vec();
         y_gradient
@@ -150,7 +175,7 @@ impl CustomOp1 for AveragePool {
     }
 }
 
-/// Mean over each map: `N x C x H x W` to `N x C`.
+/// Mean over each map: `N x C x H x W` to `N x C`, always `f32`.
 ///
 /// # Errors
 /// If `x` is not 4-d.
@@ -185,32 +210,55 @@ impl CustomOp1 for GlobalAverage {
         Ok((CpuStorage::F32(means), Shape::from((films, channels))))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::pool::means(x, layout)
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
-        let (_, _, height, width) = x.dims4()?;
-        let share = (y_gradient.contiguous()? / (height * width) as f64)?;
-        let shape = x.dims().to_vec();
-        share.apply_op1_no_bwd(&Fill { shape }).map(Some)
+        x.apply_op2_no_bwd(&y_gradient.contiguous()?, &Fill)
+            .map(Some)
     }
 }
 
-/// Repeats each value over a whole map.
-struct Fill {
-    shape: Vec<usize>,
-}
+/// The gradient of a mean over each map of the first tensor: each value of the second shared out.
+struct Fill;
 
-impl CustomOp1 for Fill {
+impl CustomOp2 for Fill {
     fn name(&self) -> &'static str {
         "global average pool gradient"
     }
 
-    fn cpu_fwd(&self, values: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let map: usize = self.shape[2..].iter().product();
-        let mut maps = vec![0.0; self.shape.iter().product()];
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        x_layout: &Layout,
+        values: &CpuStorage,
+        values_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, _, height, width) = sizes(x_layout)?;
+        let map = height * width;
+        let mut maps = vec![0.0; x_layout.shape().elem_count()];
         maps.par_chunks_mut(map)
-            .zip(elements(values, layout)?)
+            .zip(elements(values, values_layout)?)
             .with_min_len(16)
-            .for_each(|(map, value)| map.fill(*value));
-        Ok((CpuStorage::F32(maps), Shape::from(self.shape.clone())))
+            .for_each(|(plane, value)| plane.fill(value / map as f32));
+        Ok((CpuStorage::F32(maps), x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        values: &CudaStorage,
+        values_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (_, _, height, width) = sizes(x_layout)?;
+        let share = 1.0 / (height * width) as f32;
+        let values = (values, values_layout);
+        let maps = cuda::pool::fill(values, x, share, x_layout.dims())?;
+        Ok((maps, x_layout.shape().clone()))
     }
 }
 
@@ -244,5 +292,10 @@ impl CustomOp1 for Spread {
                 }
             });
         Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::pool::average_gradient(x, layout, &self.shape)
     }
 }

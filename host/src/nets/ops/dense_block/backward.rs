@@ -8,7 +8,7 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::batch_norm::{Activation, Affine, BatchStatistics, apply, through_statistics};
+use super::super::batch_norm::{Activation, Affine, ChannelStatistics, apply, through_statistics};
 use super::super::gemm::{Matrix, matmul, transpose};
 use super::super::sum_in_order;
 use super::super::vectorised::vectorised;
@@ -178,7 +178,7 @@ impl Sizes {
     fn settle(
         &self,
         features: &[f32],
-        statistics: &BatchStatistics,
+        statistics: &ChannelStatistics,
         losses: &Losses,
         channels: std::ops::Range<usize>,
         gradient: &mut [f32],

@@ -3,11 +3,11 @@
 use candle_core::{Result, bail};
 use rayon::prelude::*;
 
-use super::super::batch_norm::{Activation, Affine, BatchStatistics, apply, statistics};
+use super::super::batch_norm::{Activation, Affine, ChannelStatistics, apply, statistics};
 use super::super::frame::Frame;
 use super::super::gemm::{Matrix, matmul};
 use super::super::vectorised::vectorised;
-use super::{DenseBlock, Kept, Layer, LayerStatistics, STRIP, Sizes, for_each_piece};
+use super::{DenseBlock, Kept, Layer, LayerNumbers, STRIP, Sizes, for_each_piece};
 
 impl DenseBlock {
     /// All channels of all films, from the incoming ones.
@@ -29,7 +29,7 @@ impl DenseBlock {
             middles: Vec::new(),
         };
         // Of all channels so far; each is measured once, for all layers that read it.
-        let mut measured = BatchStatistics {
+        let mut measured = ChannelStatistics {
             mean: Vec::new(),
             variance: Vec::new(),
             count: 0,
@@ -66,7 +66,7 @@ impl DenseBlock {
                 conv2,
             };
             sizes.add_channels(&middles, &layer, &mut features);
-            kept.statistics.push(LayerStatistics { first, second });
+            kept.statistics.push(LayerNumbers { first, second });
             if self.keep_middles {
                 kept.middles.push(std::mem::take(&mut middles));
             }
@@ -142,7 +142,7 @@ impl Sizes {
         });
     }
 
-    fn measure_middles(&self, middles: &[f32]) -> BatchStatistics {
+    fn measure_middles(&self, middles: &[f32]) -> ChannelStatistics {
         let groups = self.films.div_ceil(self.together());
         statistics(self.middle, groups, |channel, group| {
             let start = group * self.together();

@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::batch_norm::Affine;
+use super::batch_norm::ChannelStatistics;
 use super::frame::Frame;
 use super::{BatchStatistics, elements, with_elements};
 
@@ -66,6 +67,9 @@ pub fn dense_block(
             parameters.push(part.flatten_all()?);
         }
     }
+    let running = running
+        .map(|running| running.iter().map(LayerStatistics::numbers).collect())
+        .transpose()?;
     let op = DenseBlock {
         sizes,
         epsilon,
@@ -79,8 +83,36 @@ pub fn dense_block(
         .contiguous()?
         .apply_op2(&Tensor::cat(&parameters, 0)?, op)?;
     match kept.get() {
-        Some(kept) => Ok((y, kept.statistics.clone())),
+        Some(kept) => {
+            let statistics = kept.statistics.iter().cloned().map(LayerNumbers::tensors);
+            Ok((y, statistics.collect::<Result<_>>()?))
+        }
         None => bail!("a dense block left no statistics"),
+    }
+}
+
+/// [`LayerStatistics`] as numbers.
+#[derive(Clone)]
+struct LayerNumbers {
+    first: ChannelStatistics,
+    second: ChannelStatistics,
+}
+
+impl LayerStatistics {
+    fn numbers(&self) -> Result<LayerNumbers> {
+        Ok(LayerNumbers {
+            first: self.first.numbers()?,
+            second: self.second.numbers()?,
+        })
+    }
+}
+
+impl LayerNumbers {
+    fn tensors(self) -> Result<LayerStatistics> {
+        Ok(LayerStatistics {
+            first: self.first.tensors()?,
+            second: self.second.tensors()?,
+        })
     }
 }
 
@@ -90,14 +122,14 @@ struct DenseBlock {
     /// Whether the gradient also flows through the statistics.
     from_batch: bool,
     keep_middles: bool,
-    running: Option<Vec<LayerStatistics>>,
+    running: Option<Vec<LayerNumbers>>,
     kept: Arc<OnceLock<Kept>>,
 }
 
 /// What the forward pass leaves for the backward one.
 struct Kept {
     /// One a layer.
-    statistics: Vec<LayerStatistics>,
+    statistics: Vec<LayerNumbers>,
     /// One a layer, or none.
     middles: Vec<Vec<f32>>,
 }

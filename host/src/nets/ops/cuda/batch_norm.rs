@@ -1,0 +1,214 @@
+//! Batch norm with its activation.
+
+use candle_core::cuda_backend::CudaDType;
+use candle_core::cuda_backend::cudarc::driver::CudaView;
+use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
+
+use super::super::batch_norm::Activation;
+use super::{
+    Blocks, Element, by_element, elements, integers, launch, room, small, spans, storage,
+    with_storage,
+};
+
+/// What a normalisation needs beside its input.
+pub struct Normalisation<'a> {
+    pub gamma: (&'a CudaStorage, &'a Layout),
+    pub beta: &'a Tensor,
+    pub mean: &'a Tensor,
+    pub variance: &'a Tensor,
+    pub epsilon: f32,
+    pub activation: Activation,
+}
+
+fn number(activation: Activation) -> i32 {
+    match activation {
+        Activation::Identity => 0,
+        Activation::Relu => 1,
+        Activation::Silu => 2,
+    }
+}
+
+/// Films, channels and places of maps.
+fn sizes(layout: &Layout) -> Result<(usize, usize, usize)> {
+    match layout.dims() {
+        &[films, channels, height, width] if films * height * width > 0 => {
+            Ok((films, channels, height * width))
+        }
+        other => bail!("batch norm needs a 4-d input, got {other:?}"),
+    }
+}
+
+impl Normalisation<'_> {
+    /// Calls `f` with the values of gamma, beta, mean and variance.
+    fn with_values<R>(
+        &self,
+        channels: usize,
+        f: impl FnOnce([CudaView<'_, f32>; 4]) -> Result<R>,
+    ) -> Result<R> {
+        let (gamma, gamma_layout) = self.gamma;
+        with_storage(self.beta, |beta, beta_layout| {
+            with_storage(self.mean, |mean, mean_layout| {
+                with_storage(self.variance, |variance, variance_layout| {
+                    let all = [
+                        elements::<f32>(gamma, gamma_layout)?,
+                        elements::<f32>(beta, beta_layout)?,
+                        elements::<f32>(mean, mean_layout)?,
+                        elements::<f32>(variance, variance_layout)?,
+                    ];
+                    if all.iter().any(|values| values.len() != channels) {
+                        bail!(
+                            "batch norm of {channels} channels was given parameters of other sizes"
+                        );
+                    }
+                    f(all)
+                })
+            })
+        })
+    }
+}
+
+/// Mean and biased variance of each channel, `2 x C`.
+pub fn statistics(x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+    let (films, channels, map) = sizes(layout)?;
+    let device = &x.device;
+    let spans = spans(channels, films * map);
+    let mut means = room::<f32>(device, channels * spans)?;
+    let mut squares = room::<f32>(device, channels * spans)?;
+    let mut both = room::<f32>(device, 2 * channels)?;
+    let grid = Blocks::Of(channels, spans);
+    let joined = Blocks::Elements(channels);
+    let shape = Shape::from((2, channels));
+    let [films, channels, map, spans] = integers([films, channels, map, spans])?;
+    by_element!(x, T => {
+        let x = elements::<T>(x, layout)?;
+        launch!(device, "span_moments", T::SUFFIX, grid, x, mut means, mut squares, films, channels, map);
+    });
+    launch!(
+        device,
+        "joined_moments",
+        "",
+        joined,
+        means,
+        squares,
+        mut both,
+        channels,
+        spans,
+        films,
+        map
+    );
+    Ok((storage(both, device), shape))
+}
+
+/// The normalised and activated maps.
+pub fn forward(
+    x: &CudaStorage,
+    layout: &Layout,
+    by: &Normalisation,
+) -> Result<(CudaStorage, Shape)> {
+    let (_, channels, map) = sizes(layout)?;
+    let device = &x.device;
+    let (epsilon, activation) = (by.epsilon, number(by.activation));
+    let y = by.with_values(channels, |[gamma, beta, mean, variance]| {
+        let [channels, map] = integers([channels, map])?;
+        by_element!(x, T => {
+            let x = elements::<T>(x, layout)?;
+            let mut y = room::<T>(device, x.len())?;
+            let count = small(x.len())?;
+            let grid = Blocks::Elements(x.len());
+            launch!(
+                device, "normalise", T::SUFFIX, grid, x, mut y, gamma, beta, mean, variance, epsilon,
+                activation, channels, map, count,
+            );
+            Ok(storage(y, device))
+        })
+    })?;
+    Ok((y, layout.shape().clone()))
+}
+
+/// The gradients of gamma and beta, `2 x C`.
+pub fn parameter_gradients(
+    x: (&CudaStorage, &Layout),
+    y_gradient: (&CudaStorage, &Layout),
+    by: &Normalisation,
+) -> Result<(CudaStorage, Shape)> {
+    let (films, channels, map) = sizes(x.1)?;
+    let device = &x.0.device;
+    let spans = spans(channels, films * map);
+    let mut sums = room::<f32>(device, channels * spans)?;
+    let mut products = room::<f32>(device, channels * spans)?;
+    let mut both = room::<f32>(device, 2 * channels)?;
+    let shape = Shape::from((2, channels));
+    let (epsilon, activation) = (by.epsilon, number(by.activation));
+    by.with_values(channels, |[gamma, beta, mean, variance]| {
+        let grid = Blocks::Of(channels, spans);
+        let joined = Blocks::Elements(channels);
+        let [films, channels, map, spans] = integers([films, channels, map, spans])?;
+        by_element!(x.0, T => {
+            let (x, dy) = pair::<T>(x, y_gradient)?;
+            launch!(
+                device, "span_gradients", T::SUFFIX, grid, x, dy, mut sums, mut products, gamma, beta,
+                mean, variance, epsilon, activation, films, channels, map,
+            );
+        });
+        launch!(
+            device, "joined_gradients", "", joined, sums, products, mut both, variance, epsilon,
+            channels, spans,
+        );
+        Ok(())
+    })?;
+    Ok((storage(both, device), shape))
+}
+
+/// The gradient of the input; `parameters` is what [`parameter_gradients`] gave, and `held` says that
+/// the statistics are constants.
+pub fn input_gradient(
+    x: (&CudaStorage, &Layout),
+    y_gradient: (&CudaStorage, &Layout),
+    by: &Normalisation,
+    parameters: &Tensor,
+    held: bool,
+) -> Result<(CudaStorage, Shape)> {
+    let (films, channels, map) = sizes(x.1)?;
+    let device = &x.0.device;
+    let share = if held {
+        0.0
+    } else {
+        1.0 / (films * map) as f32
+    };
+    let (epsilon, activation) = (by.epsilon, number(by.activation));
+    let shape = x.1.shape().clone();
+    let dx = with_storage(parameters, |parameters, parameters_layout| {
+        let gradients = elements::<f32>(parameters, parameters_layout)?;
+        by.with_values(channels, |[gamma, beta, mean, variance]| {
+            let [channels, map] = integers([channels, map])?;
+            by_element!(x.0, T => {
+                let (x, dy) = pair::<T>(x, y_gradient)?;
+                let mut dx = room::<T>(device, x.len())?;
+                let count = small(x.len())?;
+                let grid = Blocks::Elements(x.len());
+                launch!(
+                    device, "input_gradient", T::SUFFIX, grid, x, dy, mut dx, gradients, gamma, beta,
+                    mean, variance, epsilon, activation, share, channels, map, count,
+                );
+                Ok(storage(dx, device))
+            })
+        })
+    })?;
+    Ok((dx, shape))
+}
+
+/// The elements of two tensors of one shape.
+fn pair<'a, T: Element + CudaDType>(
+    a: (&'a CudaStorage, &Layout),
+    b: (&'a CudaStorage, &Layout),
+) -> Result<(CudaView<'a, T>, CudaView<'a, T>)> {
+    let (a, b) = (elements::<T>(a.0, a.1)?, elements::<T>(b.0, b.1)?);
+    if a.len() != b.len() {
+        bail!(
+            "a gradient of {} elements for {} was given",
+            b.len(),
+            a.len()
+        );
+    }
+    Ok((a, b))
+}

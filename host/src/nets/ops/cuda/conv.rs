@@ -1,0 +1,376 @@
+//! Dense convolution by cuDNN.
+//!
+//! What cuDNN recommends for a shape is asked once. Backward algorithms that add in no fixed order
+//! are passed over for the first that does.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use candle_core::cuda_backend::cudarc::cudnn::sys::{
+    cudnnConvolutionBwdDataAlgo_t as DataAlgorithm,
+    cudnnConvolutionBwdFilterAlgo_t as FilterAlgorithm,
+    cudnnConvolutionFwdAlgo_t as ForwardAlgorithm, cudnnConvolutionMode_t, cudnnMathType_t,
+    cudnnTensorFormat_t,
+};
+use candle_core::cuda_backend::cudarc::cudnn::{
+    ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnError,
+    FilterDescriptor, TensorDescriptor,
+};
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
+use candle_core::cuda_backend::{CudaDevice, DeviceId};
+use candle_core::{CudaStorage, Error, Layout, Result, Shape};
+
+use super::super::conv::Sizes;
+use super::{Blocks, Element, TF32, by_element, elements, integers, launch, room, small, storage};
+
+/// What depends on the shape of a convolution alone.
+struct Plan<T> {
+    conv: ConvDescriptor<f32>,
+    x: TensorDescriptor<T>,
+    weight: FilterDescriptor<T>,
+    y: TensorDescriptor<T>,
+    forward: (ForwardAlgorithm, usize),
+    data: (DataAlgorithm, usize),
+    filter: (FilterAlgorithm, usize),
+}
+
+/// Device, films, inputs, outputs, height, width, kernel, stride, padding, and whether TF32 is
+/// allowed.
+type Key = (DeviceId, [i32; 8], bool);
+
+/// A thread's handles, plans and memory for cuDNN to work in; the stream's order lets all
+/// convolutions share the memory.
+#[derive(Default)]
+struct Library {
+    handles: HashMap<DeviceId, Arc<Cudnn>>,
+    f32: HashMap<Key, Rc<Plan<f32>>>,
+    bf16: HashMap<Key, Rc<Plan<half::bf16>>>,
+    workspace: HashMap<DeviceId, CudaSlice<u8>>,
+}
+
+thread_local! {
+    static LIBRARY: RefCell<Library> = RefCell::default();
+}
+
+/// Elements whose plans are kept.
+trait Planned: Element {
+    fn plans(library: &mut Library) -> &mut HashMap<Key, Rc<Plan<Self>>>
+    where
+        Self: Sized;
+}
+
+impl Planned for f32 {
+    fn plans(library: &mut Library) -> &mut HashMap<Key, Rc<Plan<Self>>> {
+        &mut library.f32
+    }
+}
+
+impl Planned for half::bf16 {
+    fn plans(library: &mut Library) -> &mut HashMap<Key, Rc<Plan<Self>>> {
+        &mut library.bf16
+    }
+}
+
+impl<T: Planned> Plan<T> {
+    /// For maps already padded to `height x width` where `padding` is 0.
+    fn new(handle: &Arc<Cudnn>, key: &Key) -> std::result::Result<Self, CudnnError> {
+        let &(
+            _,
+            [
+                films,
+                inputs,
+                outputs,
+                height,
+                width,
+                kernel,
+                stride,
+                padding,
+            ],
+            tf32,
+        ) = key;
+        let out = |size: i32| (size + 2 * padding - kernel) / stride + 1;
+        let mode = cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
+        let mut conv = handle.create_conv2d([padding; 2], [stride; 2], [1; 2], mode)?;
+        conv.set_math_type(if T::SUFFIX == f32::SUFFIX && !tf32 {
+            cudnnMathType_t::CUDNN_FMA_MATH
+        } else {
+            cudnnMathType_t::CUDNN_TENSOR_OP_MATH
+        })?;
+        let format = cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
+        let x = handle.create_4d_tensor(format, [films, inputs, height, width])?;
+        let weight = handle.create_4d_filter(format, [outputs, inputs, kernel, kernel])?;
+        let y = handle.create_4d_tensor(format, [films, outputs, out(height), out(width)])?;
+        let forward = {
+            let operation = ConvForward {
+                conv: &conv,
+                x: &x,
+                w: &weight,
+                y: &y,
+            };
+            let algorithm = operation.pick_algorithm()?;
+            (algorithm, operation.get_workspace_size(algorithm)?)
+        };
+        let data = {
+            let operation = ConvBackwardData {
+                conv: &conv,
+                dx: &x,
+                w: &weight,
+                dy: &y,
+            };
+            let algorithm = match operation.pick_algorithm()? {
+                DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 => {
+                    DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1
+                }
+                other => other,
+            };
+            (algorithm, operation.get_workspace_size(algorithm)?)
+        };
+        let filter = {
+            let operation = ConvBackwardFilter {
+                conv: &conv,
+                x: &x,
+                dw: &weight,
+                dy: &y,
+            };
+            let algorithm = match operation.pick_algorithm()? {
+                FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0
+                | FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3 => {
+                    FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1
+                }
+                other => other,
+            };
+            (algorithm, operation.get_workspace_size(algorithm)?)
+        };
+        Ok(Self {
+            conv,
+            x,
+            weight,
+            y,
+            forward,
+            data,
+            filter,
+        })
+    }
+}
+
+impl Library {
+    fn plan<T: Planned>(
+        &mut self,
+        device: &CudaDevice,
+        geometry: &Geometry,
+    ) -> Result<Rc<Plan<T>>> {
+        let key = (device.id(), geometry.key, TF32.load(Ordering::Relaxed));
+        if let Some(plan) = T::plans(self).get(&key) {
+            return Ok(plan.clone());
+        }
+        let handle = match self.handles.get(&device.id()) {
+            Some(handle) => handle.clone(),
+            None => {
+                let handle = Cudnn::new(device.cuda_stream()).map_err(Error::wrap)?;
+                self.handles.insert(device.id(), handle.clone());
+                handle
+            }
+        };
+        let plan = Rc::new(Plan::new(&handle, &key).map_err(Error::wrap)?);
+        T::plans(self).insert(key, plan.clone());
+        Ok(plan)
+    }
+
+    /// At least so many bytes to work in.
+    fn workspace(&mut self, device: &CudaDevice, bytes: usize) -> Result<&mut CudaSlice<u8>> {
+        let held = self.workspace.get(&device.id());
+        if held.is_none_or(|held| held.len() < bytes) {
+            // SAFETY: cuDNN writes what it reads of its workspace.
+            let memory = unsafe { device.alloc::<u8>(bytes.max(1)) }?;
+            self.workspace.insert(device.id(), memory);
+        }
+        self.workspace
+            .get_mut(&device.id())
+            .ok_or_else(|| Error::msg("no memory for cuDNN to work in"))
+    }
+}
+
+/// A convolution as cuDNN takes it: with as many zeros on one side as on the other, or on maps that
+/// were framed before.
+struct Geometry {
+    key: [i32; 8],
+    /// Zeros that were put above and left, and the framed maps' height and width; none where cuDNN
+    /// pads.
+    framed: Option<((usize, usize), (usize, usize))>,
+}
+
+impl Geometry {
+    fn new(sizes: &Sizes) -> Result<Self> {
+        let Sizes {
+            films,
+            inputs,
+            outputs,
+            height,
+            width,
+            kernel,
+            stride,
+            before,
+            ..
+        } = *sizes;
+        let half = kernel / 2;
+        let symmetric = |size: usize, before: usize, out: usize| {
+            before == half && (size + 2 * half - kernel) / stride + 1 == out
+        };
+        let (out_height, out_width) = (sizes.out_height, sizes.out_width);
+        if symmetric(height, before.0, out_height) && symmetric(width, before.1, out_width) {
+            let key = integers([films, inputs, outputs, height, width, kernel, stride, half])?;
+            return Ok(Self { key, framed: None });
+        }
+        let whole = |out: usize| (out - 1) * stride + kernel;
+        let frame = (whole(out_height), whole(out_width));
+        let key = integers([films, inputs, outputs, frame.0, frame.1, kernel, stride, 0])?;
+        Ok(Self {
+            key,
+            framed: Some((before, frame)),
+        })
+    }
+}
+
+/// Planes of `from` elements as planes of `to`, moved down and right by so many places.
+fn moved<T: Element>(
+    device: &CudaDevice,
+    x: &CudaView<T>,
+    from: (usize, usize),
+    to: (usize, usize),
+    (down, right): (i32, i32),
+) -> Result<CudaSlice<T>> {
+    let total = x.len() / (from.0 * from.1) * to.0 * to.1;
+    let mut y = room::<T>(device, total)?;
+    let (grid, count) = (Blocks::Elements(total), small(total)?);
+    let [height, width, out_height, out_width] = integers([from.0, from.1, to.0, to.1])?;
+    let (down, right) = (-down, -right);
+    let x = x.slice(..);
+    launch!(
+        device,
+        "window",
+        T::SUFFIX,
+        grid,
+        x,
+        mut y,
+        height,
+        width,
+        out_height,
+        out_width,
+        down,
+        right,
+        count,
+    );
+    Ok(y)
+}
+
+/// The maps as the geometry wants them.
+fn framed<T: Element>(
+    device: &CudaDevice,
+    x: &CudaView<T>,
+    sizes: &Sizes,
+    geometry: &Geometry,
+) -> Result<Option<CudaSlice<T>>> {
+    let Some((before, frame)) = geometry.framed else {
+        return Ok(None);
+    };
+    let shift = (before.0 as i32, before.1 as i32);
+    moved(device, x, (sizes.height, sizes.width), frame, shift).map(Some)
+}
+
+pub fn forward(
+    x: (&CudaStorage, &Layout),
+    weight: (&CudaStorage, &Layout),
+    sizes: &Sizes,
+) -> Result<(CudaStorage, Shape)> {
+    let device = &x.0.device;
+    let geometry = Geometry::new(sizes)?;
+    let shape = (
+        sizes.films,
+        sizes.outputs,
+        sizes.out_height,
+        sizes.out_width,
+    );
+    let y = by_element!(x.0, T => {
+        let (x, weight) = (elements::<T>(x.0, x.1)?, elements::<T>(weight.0, weight.1)?);
+        let held = framed(device, &x, sizes, &geometry)?;
+        let x = held.as_ref().map_or(x, CudaSlice::as_view);
+        let mut y = room::<T>(device, sizes.films * sizes.outputs * sizes.out_map())?;
+        LIBRARY.with_borrow_mut(|library| {
+            let plan = library.plan::<T>(device, &geometry)?;
+            let (algorithm, bytes) = plan.forward;
+            let workspace = library.workspace(device, bytes)?;
+            let operation = ConvForward { conv: &plan.conv, x: &plan.x, w: &plan.weight, y: &plan.y };
+            let factors = (T::ONE, T::ZERO);
+            // SAFETY: the slices are of the shapes and types that the plan was made for.
+            unsafe { operation.launch(algorithm, Some(workspace), factors, &x, &weight, &mut y) }
+                .map_err(Error::wrap)
+        })?;
+        storage(y, device)
+    });
+    Ok((y, Shape::from(shape)))
+}
+
+pub fn data_gradient(
+    y_gradient: (&CudaStorage, &Layout),
+    weight: (&CudaStorage, &Layout),
+    sizes: &Sizes,
+) -> Result<(CudaStorage, Shape)> {
+    let device = &y_gradient.0.device;
+    let geometry = Geometry::new(sizes)?;
+    let shape = (sizes.films, sizes.inputs, sizes.height, sizes.width);
+    let x_gradient = by_element!(y_gradient.0, T => {
+        let dy = elements::<T>(y_gradient.0, y_gradient.1)?;
+        let weight = elements::<T>(weight.0, weight.1)?;
+        let map = geometry.framed.map_or(sizes.map(), |(_, frame)| frame.0 * frame.1);
+        let mut dx = room::<T>(device, sizes.films * sizes.inputs * map)?;
+        LIBRARY.with_borrow_mut(|library| {
+            let plan = library.plan::<T>(device, &geometry)?;
+            let (algorithm, bytes) = plan.data;
+            let workspace = library.workspace(device, bytes)?;
+            let operation =
+                ConvBackwardData { conv: &plan.conv, dx: &plan.x, w: &plan.weight, dy: &plan.y };
+            let factors = (T::ONE, T::ZERO);
+            // SAFETY: the slices are of the shapes and types that the plan was made for.
+            unsafe { operation.launch(algorithm, Some(workspace), factors, &mut dx, &weight, &dy) }
+                .map_err(Error::wrap)
+        })?;
+        if let Some((before, frame)) = geometry.framed {
+            let shift = (-(before.0 as i32), -(before.1 as i32));
+            dx = moved(device, &dx.as_view(), frame, (sizes.height, sizes.width), shift)?;
+        }
+        storage(dx, device)
+    });
+    Ok((x_gradient, Shape::from(shape)))
+}
+
+pub fn weight_gradient(
+    x: (&CudaStorage, &Layout),
+    y_gradient: (&CudaStorage, &Layout),
+    sizes: &Sizes,
+) -> Result<(CudaStorage, Shape)> {
+    let device = &x.0.device;
+    let geometry = Geometry::new(sizes)?;
+    let shape = (sizes.outputs, sizes.inputs, sizes.kernel, sizes.kernel);
+    let gradient = by_element!(x.0, T => {
+        let (x, dy) = (elements::<T>(x.0, x.1)?, elements::<T>(y_gradient.0, y_gradient.1)?);
+        let held = framed(device, &x, sizes, &geometry)?;
+        let x = held.as_ref().map_or(x, CudaSlice::as_view);
+        let mut dw = room::<T>(device, sizes.outputs * sizes.inputs * sizes.taps())?;
+        LIBRARY.with_borrow_mut(|library| {
+            let plan = library.plan::<T>(device, &geometry)?;
+            let (algorithm, bytes) = plan.filter;
+            let workspace = library.workspace(device, bytes)?;
+            let operation =
+                ConvBackwardFilter { conv: &plan.conv, x: &plan.x, dw: &plan.weight, dy: &plan.y };
+            let factors = (T::ONE, T::ZERO);
+            // SAFETY: the slices are of the shapes and types that the plan was made for.
+            unsafe { operation.launch(algorithm, Some(workspace), factors, &x, &mut dw, &dy) }
+                .map_err(Error::wrap)
+        })?;
+        storage(dw, device)
+    });
+    Ok((gradient, Shape::from(shape)))
+}
