@@ -1,17 +1,23 @@
-//! One training step of each network on the CPU (forward and backward pass and the recipe's
-//! optimiser), its time and memory, side by side with PyTorch's.
+//! One training step of each network (forward and backward pass and the recipe's optimiser), its
+//! time and memory, side by side with PyTorch's.
 //!
-//! `cargo bench --workspace --bench training_step -- [PYTHON [SIDE [STEPS [ROUNDS]]]]`. In each
-//! round first this program, then `training_step.py` beside this file makes STEPS steps after one
-//! that does not count, each in a process of its own; printed are the medians over all rounds'
-//! steps. RAYON_NUM_THREADS sets the threads of both.
+//! `cargo bench --workspace --bench training_step -- [PYTHON [SIDE [STEPS [ROUNDS [DEVICE]]]]]`. In
+//! each round this program and `training_step.py` beside this file make STEPS steps after one that
+//! does not count, each in a process of its own; printed are the medians over all rounds' steps.
+//! RAYON_NUM_THREADS sets the threads of both.
+//!
+//! On the CPU PyTorch runs twice: as it is, and with glibc's allocator told to keep freed memory, as
+//! this program tells its own. DenseNet121 of ours runs a second time recomputing its middles. On
+//! cuda (with --features plumbline-host/cuda) PyTorch runs in bf16, channels last, and ours in bf16
+//! and in TF32; memory is then the process's, not the GPU's.
 
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
-use plumbline_host::nets::{Mode, Network, Parameters};
+use plumbline_host::device::DeviceName;
+use plumbline_host::nets::{Mode, Network, Parameters, Precision};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
 use rand::SeedableRng;
@@ -47,11 +53,12 @@ fn main() -> anyhow::Result<()> {
     };
     if arguments.first().is_some_and(|first| first == "ours") {
         let (side, steps) = (text(2, "256").parse()?, text(3, "5").parse()?);
-        return ours(text(1, ""), side, steps, text(4, "") == "recomputed");
+        return ours(text(1, ""), side, steps, text(4, ""));
     }
     let python = text(0, "python3");
     let (side, steps) = (text(1, "256"), text(2, "5"));
     let rounds: usize = text(3, "3").parse()?;
+    let on_gpu = text(4, "cpu") == "cuda";
     let threads = rayon::current_num_threads().to_string();
     println!(
         "{:<18}{:>6}  {:<28}{:>8}{:>8}{:>8}",
@@ -68,17 +75,26 @@ fn main() -> anyhow::Result<()> {
         let theirs = |tunables: &str| {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/training_step.py");
             let mut command = Command::new(&python);
-            command.args([script, name, &films, &side, &steps, &threads]);
+            let device = if on_gpu { "cuda" } else { "cpu" };
+            command.args([script, name, &films, &side, &steps, &threads, device]);
             command.env("GLIBC_TUNABLES", tunables);
             command
         };
         let keep = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1000000000000";
-        let mut ways = vec![
-            ("PyTorch, memory kept", theirs(keep)),
-            ("PyTorch", theirs("")),
-            ("Plumbline", ours("kept")),
-        ];
-        if name == "densenet121" {
+        let mut ways = if on_gpu {
+            vec![
+                ("PyTorch, bf16, channels last", theirs("")),
+                ("Plumbline, bf16", ours("bf16")),
+                ("Plumbline, tf32", ours("tf32")),
+            ]
+        } else {
+            vec![
+                ("PyTorch, memory kept", theirs(keep)),
+                ("PyTorch", theirs("")),
+                ("Plumbline", ours("kept")),
+            ]
+        };
+        if name == "densenet121" && !on_gpu {
             ways.push(("Plumbline, recomputing", ours("recomputed")));
         }
         let mut ways: Vec<_> = ways
@@ -139,15 +155,26 @@ impl Measured {
     }
 }
 
-fn ours(name: String, side: usize, steps: usize, recompute: bool) -> anyhow::Result<()> {
+/// `way` is a precision on the GPU, or whether middles are kept or recomputed on the CPU.
+fn ours(name: String, side: usize, steps: usize, way: String) -> anyhow::Result<()> {
     let work = move || -> anyhow::Result<()> {
         let (_, architecture, films, algorithm, rate) = WORK
             .into_iter()
             .find(|work| work.0 == name)
             .with_context(|| format!("there is no network {name}"))?;
-        let mut parameters = Parameters::new(&Device::Cpu, 1);
+        let precision = match way.as_str() {
+            "bf16" => Some(Precision::Bf16),
+            "tf32" => Some(Precision::Tf32),
+            _ => None,
+        };
+        let device = match precision {
+            Some(_) => DeviceName::Cuda(0).open()?,
+            None => Device::Cpu,
+        };
+        let mut parameters = Parameters::new(&device, 1);
         let mut network = Network::new(architecture, &mut parameters)?;
-        if recompute {
+        network.set_precision(precision.unwrap_or_default());
+        if way == "recomputed" {
             network.recompute();
         }
         let trained: Vec<_> = parameters.trainable().collect();
@@ -158,6 +185,7 @@ fn ours(name: String, side: usize, steps: usize, recompute: bool) -> anyhow::Res
         };
         let mut optimiser = Optimiser::new(rule, &trained)?;
         let x = Tensor::rand(-1f32, 1.0, (films, 3, side, side), &Device::Cpu)?;
+        let x = x.to_device(&device)?;
         let labels: Vec<f32> = (0..films).map(|film| (film % 2) as f32).collect();
         let labels = Tensor::new(labels, &Device::Cpu)?;
         let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -166,6 +194,7 @@ fn ours(name: String, side: usize, steps: usize, recompute: bool) -> anyhow::Res
             let output = network.forward(&x, &mut Mode::Training(Some(&mut rng)))?;
             let loss = Loss::default().of(&output.logit()?, &labels)?;
             optimiser.step(&loss.backward()?, rate)?;
+            device.synchronize()?;
             if step > 0 {
                 print!("{} ", start.elapsed().as_secs_f64());
             }

@@ -68,7 +68,8 @@ impl Convolution {
     /// # Errors
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::conv2d(x, &self.weight, self.stride, self.padding)
+        let weight = self.weight.to_dtype(x.dtype())?;
+        ops::conv2d(x, &weight, self.stride, self.padding)
     }
 }
 
@@ -109,7 +110,8 @@ impl DepthwiseConvolution {
     /// # Errors
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::depthwise_conv2d(x, &self.weight, self.stride, self.padding)
+        let weight = self.weight.to_dtype(x.dtype())?;
+        ops::depthwise_conv2d(x, &weight, self.stride, self.padding)
     }
 }
 

@@ -11,10 +11,11 @@ pub mod layers;
 mod misfits;
 pub mod ops;
 mod parameters;
+mod precision;
 mod variant;
 mod weights_file;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use plumbline_shared::manifest::Architecture;
 use rand_chacha::ChaCha8Rng;
 
@@ -22,6 +23,7 @@ pub use description::Description;
 pub use head::Head;
 pub use misfits::{Misfits, Shapes, shortened};
 pub use parameters::Parameters;
+pub use precision::Precision;
 pub use variant::{Input, Variant};
 pub use weights_file::{WeightsError, WeightsFile, write_weights};
 
@@ -78,6 +80,7 @@ pub struct Network {
     body: Body,
     classifier: Classifier,
     last_layer: &'static str,
+    precision: Precision,
 }
 
 enum Body {
@@ -120,7 +123,16 @@ impl Network {
             body,
             classifier: Classifier::new(architecture, head, parameters)?,
             last_layer: layers.last().map_or("", |(name, ..)| *name),
+            precision: Precision::F32,
         })
+    }
+
+    /// Computes features with this precision, which a CPU has only one of. Whether TF32 is allowed
+    /// holds for the whole process.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+        #[cfg(feature = "cuda")]
+        ops::allow_tf32(precision == Precision::Tf32);
     }
 
     /// Drops this share of the pooled features before the head in training.
@@ -148,16 +160,20 @@ impl Network {
         Ok(Output { features, logits })
     }
 
-    /// The last map of features.
+    /// The last map of features, `f32`.
     ///
     /// # Errors
     /// Candle's, if `x` is not `N x 3 x S x S`.
     pub fn features(&self, x: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
-        let x = self.input.adapt(x)?;
-        match &self.body {
+        let mut x = self.input.adapt(x)?;
+        if self.precision == Precision::Bf16 {
+            x = x.to_dtype(DType::BF16)?;
+        }
+        let features = match &self.body {
             Body::EfficientNetB0(net) => net.features(&x, mode),
             Body::DenseNet121(net) => net.features(&x, mode),
-        }
+        };
+        features?.to_dtype(DType::F32)
     }
 
     /// The head's outputs for a map of features.

@@ -10,7 +10,7 @@ use super::augment::Augmentation;
 use super::batches::Sampling;
 use super::loss::Loss;
 use super::optimiser::{Algorithm, Rule};
-use crate::nets::{Description, Head, Variant};
+use crate::nets::{Description, Head, Precision, Variant};
 
 /// A training procedure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Recipe {
     /// DenseNet121, 0.2 for EfficientNet-B0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f32>,
+    /// What the network is computed in; a CPU knows only `f32`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub precision: Precision,
     /// Computes the narrow middles of DenseNet121's layers again in the backward pass instead of
     /// keeping them: less memory, more time, the same result.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -20,7 +20,7 @@ use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
 use super::run::{Run, RunError};
 use crate::evaluate::roc_auc;
-use crate::nets::{Head, Mode, Network, Parameters, Variant, WeightsError, WeightsFile};
+use crate::nets::{Head, Mode, Network, Parameters, Precision, Variant, WeightsError, WeightsFile};
 
 /// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,12 @@ pub enum TrainError {
         /// The epoch, from 1.
         epoch: usize,
     },
+    /// The device cannot compute as the recipe wants.
+    #[error(
+        "the recipe's precision {0} needs a GPU; give --device cuda, or leave the precision out of \
+         the recipe"
+    )]
+    Precision(Precision),
     /// A set of films lacks positives or negatives.
     #[error("the {0} must hold positives and negatives; give another cohort or recipe")]
     OneClass(&'static str),
@@ -140,6 +146,9 @@ pub fn train(
     device: &Device,
     mut watch: impl FnMut(Event),
 ) -> Result<(), TrainError> {
+    if device.is_cpu() && run.recipe.precision != Precision::F32 {
+        return Err(TrainError::Precision(run.recipe.precision));
+    }
     for (films, name) in [
         (training, "training films"),
         (validation, "validation films"),
@@ -310,6 +319,7 @@ impl<'a> Trainer<'a> {
         if let Some(rate) = recipe.dropout {
             network.set_dropout(rate);
         }
+        network.set_precision(recipe.precision);
         if recipe.recompute {
             network.recompute();
         }

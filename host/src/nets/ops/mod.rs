@@ -2,8 +2,8 @@
 //!
 //! Candle's own convolutions, batch norm and pooling are many times slower than they need to be
 //! on a CPU, and some have wrong or missing gradients. Each operation here is a Candle custom op,
-//! so that Candle's automatic differentiation runs through it unchanged. All tensors are `f32`,
-//! contiguous, `N x C x H x W` unless said otherwise.
+//! so that Candle's automatic differentiation runs through it unchanged. All tensors are `f32`
+//! (on a GPU maps may be `bf16`), contiguous, `N x C x H x W` unless said otherwise.
 //!
 //! Sums that cross threads are always added in the same order, so a step gives the same bits
 //! whatever the number of threads.
@@ -25,6 +25,8 @@ mod vectorised;
 pub use batch_norm::{Activation, BatchStatistics, batch_norm};
 pub use channels::{concat_channels, scale_channels};
 pub use conv::conv2d;
+#[cfg(feature = "cuda")]
+pub use cuda::allow_tf32;
 pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
 pub use moves::{AdaptiveStep, Descend, RunningAverage, Shrink};

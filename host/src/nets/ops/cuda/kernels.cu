@@ -14,7 +14,9 @@ __device__ inline void down(float x, float *to) { *to = x; }
 __device__ inline void down(float x, bf16 *to) { *to = __float2bfloat16(x); }
 
 // Threads of every block; a power of two.
+#ifndef THREADS
 #define THREADS 256
+#endif
 
 __device__ inline unsigned place() { return blockIdx.x * blockDim.x + threadIdx.x; }
 

@@ -1,5 +1,8 @@
 //! Where networks are computed.
 
+#[cfg(feature = "cuda")]
+mod libraries;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +31,35 @@ pub enum DeviceError {
          says, or give --device cpu"
     )]
     WithoutCuda,
+    /// A library is not there.
+    #[error(
+        "CUDA needs the library {name}, which cannot be loaded ({why}); install it as host/CUDA.md \
+         says, or give --device cpu"
+    )]
+    Library {
+        /// Its file.
+        name: &'static str,
+        /// What the system says.
+        why: String,
+    },
+    /// There are fewer GPUs.
+    #[error("there is no cuda:{asked}; this machine has {count} CUDA devices, numbered from 0")]
+    NoSuch {
+        /// The number asked for.
+        asked: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// The driver does not give it.
+    #[error(
+        "CUDA does not give cuda:{asked} ({why}); see whether nvidia-smi shows it, or give --device cpu"
+    )]
+    Driver {
+        /// The number asked for.
+        asked: usize,
+        /// What CUDA says.
+        why: String,
+    },
 }
 
 impl FromStr for DeviceName {
@@ -64,9 +96,37 @@ impl DeviceName {
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(_) => Err(DeviceError::WithoutCuda),
+            Self::Cuda(number) => open_cuda(number),
         }
     }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_: usize) -> Result<Device, DeviceError> {
+    Err(DeviceError::WithoutCuda)
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(asked: usize) -> Result<Device, DeviceError> {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
+
+    libraries::load()?;
+    // The rest of Candle's message is where in the program it happened.
+    let driver = |why: String| DeviceError::Driver {
+        asked,
+        why: why.lines().next().unwrap_or_default().to_owned(),
+    };
+    let count = CudaContext::device_count().map_err(|error| driver(error.to_string()))?;
+    let count = usize::try_from(count).unwrap_or(0);
+    if asked >= count {
+        return Err(DeviceError::NoSuch { asked, count });
+    }
+    let device = Device::new_cuda(asked).map_err(|error| driver(error.to_string()))?;
+    if let Device::Cuda(cuda) = &device {
+        // SAFETY: everything on this device runs on its one stream, in order.
+        unsafe { cuda.disable_event_tracking() };
+    }
+    Ok(device)
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! CUDA's libraries, loaded when a GPU is asked for.
+//!
+//! Candle has its program linked to them, which then would not even start where they are missing.
+//! So the functions it calls are defined here, each as a jump to an address that [`load`] looks up;
+//! the linker, finding them, leaves the libraries out. A function that a new version of Candle calls
+//! beyond these brings its library back among those needed at the start: `readelf -d` shows it, and
+//! its name is to be added.
+
+use std::error::Error;
+use std::ffi::{CStr, c_void};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL};
+
+use super::DeviceError;
+
+/// A library with its functions: each one's name and where its address is to be put.
+type Functions = (
+    &'static str,
+    &'static [(&'static CStr, &'static AtomicPtr<c_void>)],
+);
+
+macro_rules! on_demand {
+    ($($library:literal: $($function:ident)+;)+) => {
+        const LIBRARIES: &[Functions] = &[$(($library, &[$((
+            // The name is an identifier, which holds no zero byte.
+            match CStr::from_bytes_with_nul(concat!(stringify!($function), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => c"",
+            },
+            &addresses::$function,
+        )),+])),+];
+
+        #[expect(non_upper_case_globals, reason = "named as the functions are")]
+        mod addresses {
+            use super::*;
+            $($(pub static $function: AtomicPtr<c_void> = AtomicPtr::new(null_mut());)+)+
+        }
+
+        mod jumps {
+            use super::addresses;
+            $($(
+                /// Goes on in the library; arguments and result pass through.
+                ///
+                /// # Safety
+                /// The library must have been loaded, and what it asks of its callers holds.
+                #[unsafe(naked)]
+                // SAFETY: no other function of the program has the name of one of CUDA's.
+                #[unsafe(no_mangle)]
+                pub unsafe extern "C" fn $function() {
+                    #[cfg(target_arch = "x86_64")]
+                    core::arch::naked_asm!("jmp [rip + {}]", sym addresses::$function);
+                    #[cfg(target_arch = "aarch64")]
+                    core::arch::naked_asm!(
+                        "adrp x16, {address}",
+                        "ldr x16, [x16, :lo12:{address}]",
+                        "br x16",
+                        address = sym addresses::$function,
+                    );
+                }
+            )+)+
+        }
+    };
+}
+
+on_demand! {
+    "libcuda.so.1": cuCtxDestroy_v2 cuCtxGetCurrent cuCtxSetCurrent cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuEventCreate cuEventDestroy_v2 cuEventRecord cuGetErrorString cuInit cuLaunchKernel cuMemAllocAsync cuMemAlloc_v2 cuMemFreeAsync cuMemFree_v2 cuMemcpyDtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemcpyHtoDAsync_v2 cuMemcpyPeerAsync cuMemsetD8Async cuModuleGetFunction cuModuleLoad cuModuleLoadData cuModuleUnload cuStreamDestroy_v2 cuStreamIsCapturing cuStreamSynchronize cuStreamWaitEvent;
+    "libcublas.so.13": cublasCreate_v2 cublasDestroy_v2 cublasDgemmStridedBatched cublasGemmStridedBatchedEx cublasSetStream_v2;
+    "libcurand.so.10": curandCreateGenerator curandDestroyGenerator curandSetPseudoRandomGeneratorSeed curandSetStream;
+    "libcudnn.so.9": cudnnConvolutionBackwardData cudnnConvolutionBackwardFilter cudnnConvolutionForward cudnnCreate cudnnCreateConvolutionDescriptor cudnnCreateFilterDescriptor cudnnCreateTensorDescriptor cudnnDestroy cudnnDestroyConvolutionDescriptor cudnnDestroyFilterDescriptor cudnnDestroyTensorDescriptor cudnnGetConvolutionBackwardDataAlgorithm_v7 cudnnGetConvolutionBackwardDataWorkspaceSize cudnnGetConvolutionBackwardFilterAlgorithm_v7 cudnnGetConvolutionBackwardFilterWorkspaceSize cudnnGetConvolutionForwardAlgorithm_v7 cudnnGetConvolutionForwardWorkspaceSize cudnnSetConvolution2dDescriptor cudnnSetConvolutionMathType cudnnSetFilter4dDescriptor cudnnSetStream cudnnSetTensor4dDescriptor cudnnSetTensor4dDescriptorEx;
+}
+
+/// Candle's quantised kernels, which nothing here calls, register themselves with this library
+/// before the program begins.
+mod runtime {
+    macro_rules! without_effect {
+        ($($function:ident)+) => {$(
+            // SAFETY: no other function of the program has the name of one of CUDA's.
+            #[unsafe(no_mangle)]
+            extern "C" fn $function() -> usize {
+                0
+            }
+        )+};
+    }
+
+    without_effect! {
+        __cudaGetKernel __cudaLaunchKernel_ptsz __cudaPopCallConfiguration
+        __cudaPushCallConfiguration __cudaRegisterFatBinary __cudaRegisterFatBinaryEnd
+        __cudaRegisterFunction __cudaRegisterVar __cudaUnregisterFatBinary cudaFuncSetAttribute
+        cudaGetDevice
+    }
+}
+
+/// Loads the libraries and finds their functions, once.
+///
+/// # Errors
+/// If one is not there or lacks a function.
+pub fn load() -> Result<(), DeviceError> {
+    for (name, functions) in LIBRARIES {
+        let failed = |error: libloading::Error| DeviceError::Library {
+            name,
+            why: error
+                .source()
+                .map_or(error.to_string(), ToString::to_string),
+        };
+        // SAFETY: what these libraries do when they are loaded is what a program linked to them
+        // would have them do at its start.
+        let library =
+            unsafe { Library::open(Some(*name), RTLD_LAZY | RTLD_LOCAL) }.map_err(failed)?;
+        for (function, address) in *functions {
+            // SAFETY: the address is only jumped to, by callers who declare the function rightly.
+            let found = unsafe { library.get::<*mut c_void>(function.to_bytes()) };
+            address.store(found.map_err(failed)?.into_raw(), Ordering::Release);
+        }
+        // Never unloaded: the addresses must last.
+        std::mem::forget(library);
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! How exactly a network is computed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The numbers that maps and products are made of. Parameters, statistics, the head and the
+/// optimiser are `f32` always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// `f32` throughout; all that a CPU knows.
+    #[default]
+    F32,
+    /// `f32`, whose factors a GPU may round to TF32's ten bits in products.
+    Tf32,
+    /// `bf16` maps and products, with sums in `f32`.
+    Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        })
+    }
+}

@@ -1,0 +1,323 @@
+//! A GPU against the CPU: every operation, and training steps of both networks.
+//!
+//! `cargo test --workspace --features plumbline-host/cuda --test cuda -- --ignored`
+#![cfg(feature = "cuda")]
+
+use candle_core::{D, DType, Device, Result, Tensor, Var};
+use plumbline_host::device::DeviceName;
+use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding};
+use plumbline_host::nets::{Mode, Network, Parameters, Precision};
+use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
+use plumbline_shared::manifest::Architecture;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn gpu() -> Device {
+    DeviceName::Cuda(0).open().unwrap()
+}
+
+fn random(seed: u64, shape: &[usize]) -> Tensor {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+fn largest(tensor: &Tensor) -> f32 {
+    let all = tensor.abs().unwrap().flatten_all().unwrap();
+    all.max(D::Minus1).unwrap().to_scalar().unwrap()
+}
+
+/// The largest difference of two tensors, as a share of the largest element of the first.
+fn apart(cpu: &Tensor, other: &Tensor) -> f32 {
+    let other = other.to_device(&Device::Cpu).unwrap();
+    let other = other.to_dtype(DType::F32).unwrap();
+    assert_eq!(cpu.shape(), other.shape());
+    largest(&(cpu - other).unwrap()) / largest(cpu).max(1e-6)
+}
+
+/// What `f` makes of `inputs` on a device in a type, and the gradients of a weighted sum of it.
+fn run(
+    inputs: &[Tensor],
+    device: &Device,
+    dtype: DType,
+    f: &impl Fn(&[Tensor]) -> Result<Tensor>,
+) -> Vec<Tensor> {
+    let there = |tensor: &Tensor| tensor.to_device(device).unwrap();
+    let vars: Vec<Var> = inputs
+        .iter()
+        .map(|x| Var::from_tensor(&there(x)).unwrap())
+        .collect();
+    let typed: Vec<Tensor> = vars
+        .iter()
+        .map(|var| {
+            // Maps and kernels are of the type, vectors and gates `f32`.
+            let dtype = if var.rank() == 4 { dtype } else { DType::F32 };
+            var.to_dtype(dtype).unwrap()
+        })
+        .collect();
+    let y = f(&typed).unwrap().to_dtype(DType::F32).unwrap();
+    let weights = there(&random(99, y.dims()));
+    let sum = (&y * weights).unwrap().sum_all().unwrap();
+    let gradients = sum.backward().unwrap();
+    let mut all = vec![y];
+    all.extend(vars.iter().map(|var| gradients.get(var).unwrap().clone()));
+    all
+}
+
+fn agree(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let cpu = run(inputs, &Device::Cpu, DType::F32, &f);
+    for (dtype, bound) in [(DType::F32, 1e-4), (DType::BF16, 3e-2)] {
+        let there = run(inputs, &gpu(), dtype, &f);
+        for (index, (cpu, there)) in cpu.iter().zip(&there).enumerate() {
+            let apart = apart(cpu, there);
+            assert!(apart < bound, "{name}, {dtype:?}, {index}: {apart}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn convolutions_agree() {
+    for padding in [Padding::Symmetric, Padding::Same] {
+        for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (7, 2)] {
+            let x = random(1, &[3, 5, 13, 10]);
+            let w = random(2, &[6, 5, kernel, kernel]);
+            let name = format!("convolution {kernel}, {stride}, {padding:?}");
+            agree(&name, &[x, w], |t| {
+                ops::conv2d(&t[0], &t[1], stride, padding)
+            });
+        }
+        for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
+            let x = random(3, &[3, 7, 9, 14]);
+            let w = random(4, &[7, 1, kernel, kernel]);
+            let name = format!("depthwise {kernel}, {stride}, {padding:?}");
+            agree(&name, &[x, w], |t| {
+                ops::depthwise_conv2d(&t[0], &t[1], stride, padding)
+            });
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn batch_norms_agree() {
+    // The second has many spans a channel.
+    for shape in [[3, 4, 5, 7], [8, 2, 75, 61]] {
+        let x = random(5, &shape);
+        let (gamma, beta) = (random(6, &shape[1..2]), random(7, &shape[1..2]));
+        for activation in [Activation::Identity, Activation::Relu, Activation::Silu] {
+            for training in [true, false] {
+                let name = format!("batch norm {shape:?} {activation:?}, training {training}");
+                agree(&name, &[x.clone(), gamma.clone(), beta.clone()], |t| {
+                    let running = || -> Result<BatchStatistics> {
+                        Ok(BatchStatistics {
+                            mean: t[1].detach(),
+                            variance: (t[2].detach().sqr()? + 0.5)?,
+                            count: 1,
+                        })
+                    };
+                    let running = (!training).then(running).transpose()?;
+                    let (y, _) = ops::batch_norm(&t[0], &t[1], &t[2], running, 0.1, activation)?;
+                    Ok(y)
+                });
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn poolings_and_channels_agree() {
+    let (x, y, gate) = (
+        random(8, &[2, 3, 7, 10]),
+        random(9, &[2, 5, 7, 10]),
+        random(10, &[2, 3]),
+    );
+    // Far apart, so that rounding to bf16 does not change which is the largest.
+    let far: Vec<f32> = (0..420)
+        .map(|i| ((i * 97 % 211) as f32 - 100.0) / 100.0)
+        .collect();
+    let far = Tensor::from_vec(far, (2, 3, 7, 10), &Device::Cpu).unwrap();
+    agree("max pool", &[far], |t| ops::max_pool_3x3(&t[0]));
+    let one = std::slice::from_ref(&x);
+    agree("average pool", one, |t| ops::average_pool_2x2(&t[0]));
+    agree("global average", one, |t| ops::global_average_pool(&t[0]));
+    agree("concatenation", &[x.clone(), y], |t| {
+        ops::concat_channels(&t[0], &t[1])
+    });
+    agree("gate", &[x, gate], |t| ops::scale_channels(&t[0], &t[1]));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn optimisers_agree() {
+    for algorithm in [
+        Algorithm::Adagrad,
+        Algorithm::Adam,
+        Algorithm::Adamw,
+        Algorithm::Sgd,
+    ] {
+        let rule = Rule {
+            algorithm,
+            weight_decay: 0.01,
+            momentum: if algorithm == Algorithm::Sgd {
+                0.9
+            } else {
+                0.0
+            },
+        };
+        let moved = [Device::Cpu, gpu()].map(|device| {
+            let w = Var::from_tensor(&random(11, &[37]).to_device(&device).unwrap()).unwrap();
+            let mut optimiser = Optimiser::new(rule, &[("w", &w)]).unwrap();
+            for step in 0..5 {
+                let g = random(20 + step, &[37]).to_device(&device).unwrap();
+                let loss = (w.as_tensor() * g).unwrap().sum_all().unwrap();
+                optimiser.step(&loss.backward().unwrap(), 0.05).unwrap();
+            }
+            w.as_tensor().clone()
+        });
+        assert!(apart(&moved[0], &moved[1]) < 1e-5, "{algorithm:?}");
+    }
+}
+
+/// What a step of a network on four films of 96 x 96 gives.
+struct Step {
+    loss: f32,
+    /// By the parameters' names.
+    gradients: Vec<(String, Tensor)>,
+    /// Parameters and statistics after it, by name.
+    left: Vec<(String, Tensor)>,
+}
+
+impl Step {
+    /// `brightness` multiplies the films.
+    fn make(
+        architecture: Architecture,
+        device: &Device,
+        precision: Precision,
+        brightness: f64,
+    ) -> Self {
+        let mut parameters = Parameters::new(device, 7);
+        let mut network = Network::new(architecture, &mut parameters).unwrap();
+        network.set_precision(precision);
+        let trained: Vec<_> = parameters.trainable().collect();
+        let rule = Rule {
+            algorithm: Algorithm::Sgd,
+            weight_decay: 0.0,
+            momentum: 0.0,
+        };
+        let mut optimiser = Optimiser::new(rule, &trained).unwrap();
+        let x = (random(12, &[4, 3, 96, 96]) * brightness).unwrap();
+        let x = x.to_device(device).unwrap();
+        let label = Tensor::new(&[1f32, 0.0, 1.0, 0.0], &Device::Cpu).unwrap();
+        let output = network.forward(&x, &mut Mode::Training(None)).unwrap();
+        let loss = Loss::default()
+            .of(&output.logit().unwrap(), &label)
+            .unwrap();
+        let gradients = loss.backward().unwrap();
+        optimiser.step(&gradients, 0.01).unwrap();
+        let here = |tensor: &Tensor| tensor.to_device(&Device::Cpu).unwrap();
+        let gradient = |var: &Var| here(gradients.get(var.as_tensor()).unwrap());
+        let named = trained
+            .iter()
+            .map(|(name, var)| ((*name).to_owned(), gradient(var)));
+        let mut left: Vec<_> = parameters
+            .tensors()
+            .into_iter()
+            .map(|(name, tensor)| (name, here(&tensor)))
+            .collect();
+        left.sort_by(|a, b| a.0.cmp(&b.0));
+        Self {
+            loss: loss.to_scalar().unwrap(),
+            gradients: named.collect(),
+            left,
+        }
+    }
+
+    /// The cosine of the angle between the gradients of two steps.
+    fn cosine(&self, other: &Self) -> f64 {
+        let product = |a: &Self, b: &Self| -> f64 {
+            let pairs = a.gradients.iter().zip(&b.gradients);
+            let products = pairs.map(|((_, a), (_, b))| {
+                let all = (a * b).unwrap().to_dtype(DType::F64).unwrap();
+                all.sum_all().unwrap().to_scalar::<f64>().unwrap()
+            });
+            products.sum()
+        };
+        product(self, other) / (product(self, self) * product(other, other)).sqrt()
+    }
+}
+
+/// The norm of the difference of two tensors, as a share of the first's.
+fn between(a: &Tensor, b: &Tensor) -> f64 {
+    let norm = |tensor: &Tensor| {
+        let squares = tensor.to_dtype(DType::F64).unwrap().sqr().unwrap();
+        let sum = squares.sum_all().unwrap().to_scalar::<f64>();
+        sum.unwrap().sqrt()
+    };
+    norm(&(a - b).unwrap()) / norm(a)
+}
+
+/// In `f32` every gradient, parameter and statistic agrees to 1e-3, or as well as the CPU agrees with
+/// itself on films brighter or darker by a millionth: where a ReLU stands at its kink, or where only
+/// rounding is left (the mean that the batch norm before has taken away), no two ways of adding agree
+/// better. In less exact arithmetic the loss and the direction of the gradient agree.
+fn steps_agree(architecture: Architecture) {
+    let make = move |device: &Device, precision, brightness| {
+        Step::make(architecture, device, precision, brightness)
+    };
+    let work = move || {
+        let cpu = make(&Device::Cpu, Precision::F32, 1.0);
+        let brighter = [1.0 + 1e-6, 1.0 - 1e-6].map(|b| make(&Device::Cpu, Precision::F32, b));
+        let there = make(&gpu(), Precision::F32, 1.0);
+        assert!((there.loss / cpu.loss - 1.0).abs() < 1e-3);
+        let of = |step: &Step| -> Vec<(String, Tensor)> {
+            step.gradients.iter().chain(&step.left).cloned().collect()
+        };
+        let (cpu_all, there_all) = (of(&cpu), of(&there));
+        let brighter_all = brighter.map(|step| of(&step));
+        let mut by_rounding = 0;
+        for (index, (name, expected)) in cpu_all.iter().enumerate() {
+            let difference = between(expected, &there_all[index].1);
+            let own = brighter_all
+                .each_ref()
+                .map(|all| between(expected, &all[index].1));
+            let own = own[0].max(own[1]);
+            by_rounding += usize::from(difference >= 1e-3);
+            assert!(
+                difference < 1e-3 + 20.0 * own,
+                "{name}: {difference}, where the CPU is {own} apart from itself"
+            );
+        }
+        println!(
+            "{architecture:?}: {by_rounding} of {} tensors more than 1e-3 apart",
+            cpu_all.len()
+        );
+        for (precision, least) in [(Precision::Tf32, 0.99), (Precision::Bf16, 0.5)] {
+            let there = make(&gpu(), precision, 1.0);
+            let cosine = cpu.cosine(&there);
+            println!(
+                "{architecture:?} {precision}: loss {} against {}, cosine {cosine}",
+                there.loss, cpu.loss
+            );
+            assert!((there.loss / cpu.loss - 1.0).abs() < 0.05);
+            assert!(cosine > least, "{precision}");
+        }
+    };
+    // Candle's backward pass calls itself once for every operation of the network.
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    thread.spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn a_step_of_densenet121_agrees() {
+    steps_agree(Architecture::Densenet121);
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn a_step_of_efficientnet_b0_agrees() {
+    steps_agree(Architecture::EfficientnetB0);
+}
