@@ -246,6 +246,15 @@ fn workers_and_recomputation_change_nothing_and_dropout_does() {
 }
 
 #[test]
+fn a_precision_that_a_cpu_lacks_is_refused() {
+    let material = Material::draw();
+    let recipe = format!("architecture = \"densenet121\"\nseed = 3\nprecision = \"bf16\"\n{ROUND}");
+    let run = material.begin("bf16", &recipe, false);
+    let error = material.train(&run, |_| {}).unwrap_err();
+    assert!(error.contains("bf16 needs a GPU"), "{error}");
+}
+
+#[test]
 fn a_loss_that_explodes_stops_the_run_and_keeps_what_it_had() {
     with_a_large_stack(|| {
         let material = Material::draw();

@@ -149,4 +149,12 @@ mod tests {
             assert_eq!(error, DeviceError::Name(wrong.to_owned()));
         }
     }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_gpu_is_never_replaced_by_the_cpu() {
+        assert!(DeviceName::Cpu.open().unwrap().is_cpu());
+        let error = DeviceName::Cuda(0).open().unwrap_err();
+        assert_eq!(error, DeviceError::WithoutCuda);
+    }
 }

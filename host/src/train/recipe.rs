@@ -31,8 +31,8 @@ pub struct Recipe {
     /// What the network is computed in; a CPU knows only `f32`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub precision: Precision,
-    /// Computes the narrow middles of DenseNet121's layers again in the backward pass instead of
-    /// keeping them: less memory, more time, the same result.
+    /// On the CPU computes the narrow middles of DenseNet121's layers again in the backward pass
+    /// instead of keeping them: less memory, more time, the same result.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub recompute: bool,
     /// Threads that prepare batches beside those that compute; without, these do both. The result

@@ -3,15 +3,16 @@
 //! At stride 1 in [frames](super::frame), without gathering; at larger strides (the stems) in
 //! [patches](super::patches).
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
+use super::convolving::OnCuda;
+use super::convolving::{Convolving, Forward};
+#[cfg(feature = "cuda")]
 use super::cuda;
 use super::frame::{Frame, turn_over};
-use super::{Padding, elements, patches, sum_in_order};
+use super::{Padding, patches, sum_in_order};
 
 /// Convolves `x` (`N x I x H x W`) with `weight` (`O x I x k x k`, `k` odd) to
 /// `N x O x ceil(H / stride) x ceil(W / stride)`.
@@ -20,7 +21,7 @@ use super::{Padding, elements, patches, sum_in_order};
 /// If the shapes do not fit.
 pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
     x.contiguous()?
-        .apply_op2(weight, Convolution { stride, padding })
+        .apply_op2(weight, Forward(Convolution { stride, padding }))
 }
 
 #[derive(Clone, Copy)]
@@ -104,162 +105,59 @@ impl Sizes {
     }
 }
 
-impl CustomOp2 for Convolution {
-    fn name(&self) -> &'static str {
-        "convolution"
+impl Convolving for Convolution {
+    type Sizes = Sizes;
+
+    const NAMES: [&'static str; 3] = [
+        "convolution",
+        "convolution data gradient",
+        "convolution weight gradient",
+    ];
+
+    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<Sizes> {
+        Sizes::new(x, weight, self)
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), weight_layout.dims(), *self)?;
-        let (x, weight) = (elements(x, x_layout)?, elements(weight, weight_layout)?);
-        let y = if self.stride == 1 {
-            shifted_forward(x, weight, sizes)
+    fn outputs(sizes: &Sizes) -> [usize; 4] {
+        let Sizes { films, outputs, .. } = *sizes;
+        [films, outputs, sizes.out_height, sizes.out_width]
+    }
+
+    fn forward(x: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+        if sizes.stride == 1 {
+            shifted_forward(x, weight, *sizes)
         } else {
-            patches::forward(x, weight, sizes)
+            patches::forward(x, weight, *sizes)
+        }
+    }
+
+    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+        if sizes.stride > 1 {
+            return patches::data_gradient(y_gradient, weight, *sizes);
+        }
+        let turned = turn_over(weight, (sizes.inputs, sizes.outputs));
+        let mirrored = Sizes {
+            inputs: sizes.outputs,
+            outputs: sizes.inputs,
+            ..*sizes
         };
-        let shape = (
-            sizes.films,
-            sizes.outputs,
-            sizes.out_height,
-            sizes.out_width,
-        );
-        Ok((CpuStorage::F32(y), Shape::from(shape)))
+        shifted_forward(y_gradient, &turned, mirrored)
+    }
+
+    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &Sizes) -> Vec<f32> {
+        if sizes.stride == 1 {
+            shifted_weight_gradient(x, y_gradient, *sizes)
+        } else {
+            patches::weight_gradient(x, y_gradient, *sizes)
+        }
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), weight_layout.dims(), *self)?;
-        cuda::conv::forward((x, x_layout), (weight, weight_layout), &sizes)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _y: &Tensor,
-        y_gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let y_gradient = y_gradient.contiguous()?;
-        let op = *self;
-        let x_gradient = x
-            .track_op()
-            .then(|| {
-                let shape = x.dims().to_vec();
-                y_gradient.apply_op2_no_bwd(weight, &DataGradient { op, shape })
-            })
-            .transpose()?;
-        let weight_gradient = weight
-            .track_op()
-            .then(|| {
-                let shape = weight.dims().to_vec();
-                x.apply_op2_no_bwd(&y_gradient, &WeightGradient { op, shape })
-            })
-            .transpose()?;
-        Ok((x_gradient, weight_gradient))
-    }
-}
-
-/// The gradient of the input, from the output's gradient and the kernel.
-struct DataGradient {
-    op: Convolution,
-    shape: Vec<usize>,
-}
-
-impl CustomOp2 for DataGradient {
-    fn name(&self) -> &'static str {
-        "convolution data gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        y_gradient: &CpuStorage,
-        y_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(&self.shape, weight_layout.dims(), self.op)?;
-        let y_gradient = elements(y_gradient, y_layout)?;
-        let weight = elements(weight, weight_layout)?;
-        let x_gradient = if self.op.stride == 1 {
-            let turned = turn_over(weight, (sizes.inputs, sizes.outputs));
-            let mirrored = Sizes {
-                inputs: sizes.outputs,
-                outputs: sizes.inputs,
-                ..sizes
-            };
-            shifted_forward(y_gradient, &turned, mirrored)
-        } else {
-            patches::data_gradient(y_gradient, weight, sizes)
-        };
-        Ok((CpuStorage::F32(x_gradient), Shape::from(self.shape.clone())))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        y_gradient: &CudaStorage,
-        y_gradient_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let sizes = Sizes::new(&self.shape, weight_layout.dims(), self.op)?;
-        let y_gradient = (y_gradient, y_gradient_layout);
-        cuda::conv::data_gradient(y_gradient, (weight, weight_layout), &sizes)
-    }
-}
-
-/// The gradient of the kernel, from the input and the output's gradient.
-struct WeightGradient {
-    op: Convolution,
-    shape: Vec<usize>,
-}
-
-impl CustomOp2 for WeightGradient {
-    fn name(&self) -> &'static str {
-        "convolution weight gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        y_gradient: &CpuStorage,
-        y_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), &self.shape, self.op)?;
-        let (x, y_gradient) = (elements(x, x_layout)?, elements(y_gradient, y_layout)?);
-        let gradient = if self.op.stride == 1 {
-            shifted_weight_gradient(x, y_gradient, sizes)
-        } else {
-            patches::weight_gradient(x, y_gradient, sizes)
-        };
-        Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        y_gradient: &CudaStorage,
-        y_gradient_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), &self.shape, self.op)?;
-        let y_gradient = (y_gradient, y_gradient_layout);
-        cuda::conv::weight_gradient((x, x_layout), y_gradient, &sizes)
-    }
+    const ON_CUDA: [OnCuda<Sizes>; 3] = [
+        cuda::conv::forward,
+        cuda::conv::data_gradient,
+        cuda::conv::weight_gradient,
+    ];
 }
 
 fn shifted_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {

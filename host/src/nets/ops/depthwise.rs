@@ -5,15 +5,16 @@
 //! two computes the stride-1 map and keeps every other place, the padding deciding which: the few
 //! layers that stride cost little, and one kernel serves all.
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::Padding;
+#[cfg(feature = "cuda")]
+use super::convolving::OnCuda;
+use super::convolving::{Convolving, Forward};
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::{Padding, elements};
 
 /// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight`
 /// (`C x 1 x k x k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
@@ -27,7 +28,7 @@ pub fn depthwise_conv2d(
     padding: Padding,
 ) -> Result<Tensor> {
     x.contiguous()?
-        .apply_op2(weight, Depthwise { stride, padding })
+        .apply_op2(weight, Forward(Depthwise { stride, padding }))
 }
 
 #[derive(Clone, Copy)]
@@ -116,20 +117,28 @@ impl Sizes {
     }
 }
 
-impl CustomOp2 for Depthwise {
-    fn name(&self) -> &'static str {
-        "depthwise convolution"
+impl Convolving for Depthwise {
+    type Sizes = Sizes;
+
+    const NAMES: [&'static str; 3] = [
+        "depthwise convolution",
+        "depthwise convolution data gradient",
+        "depthwise convolution weight gradient",
+    ];
+
+    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<Sizes> {
+        Sizes::new(x, weight, self)
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), weight_layout.dims(), *self)?;
-        let (x, weight) = (elements(x, x_layout)?, elements(weight, weight_layout)?);
+    fn outputs(sizes: &Sizes) -> [usize; 4] {
+        let Sizes {
+            films, channels, ..
+        } = *sizes;
+        [films, channels, sizes.out_height(), sizes.out_width()]
+    }
+
+    fn forward(x: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+        let sizes = *sizes;
         let mut y = vec![0.0; sizes.films * sizes.channels * sizes.out_map()];
         y.par_chunks_mut(sizes.out_map())
             .zip(x.par_chunks(sizes.map()))
@@ -149,74 +158,11 @@ impl CustomOp2 for Depthwise {
                     }
                 },
             );
-        let shape = (
-            sizes.films,
-            sizes.channels,
-            sizes.out_height(),
-            sizes.out_width(),
-        );
-        Ok((CpuStorage::F32(y), Shape::from(shape)))
+        y
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), weight_layout.dims(), *self)?;
-        cuda::depthwise::forward((x, x_layout), (weight, weight_layout), &sizes)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _y: &Tensor,
-        y_gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let y_gradient = y_gradient.contiguous()?;
-        let op = *self;
-        let x_gradient = x
-            .track_op()
-            .then(|| {
-                let shape = x.dims().to_vec();
-                y_gradient.apply_op2_no_bwd(weight, &DataGradient { op, shape })
-            })
-            .transpose()?;
-        let weight_gradient = weight
-            .track_op()
-            .then(|| {
-                let shape = weight.dims().to_vec();
-                x.apply_op2_no_bwd(&y_gradient, &WeightGradient { op, shape })
-            })
-            .transpose()?;
-        Ok((x_gradient, weight_gradient))
-    }
-}
-
-struct DataGradient {
-    op: Depthwise,
-    shape: Vec<usize>,
-}
-
-impl CustomOp2 for DataGradient {
-    fn name(&self) -> &'static str {
-        "depthwise convolution data gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        y_gradient: &CpuStorage,
-        y_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(&self.shape, weight_layout.dims(), self.op)?;
-        let y_gradient = elements(y_gradient, y_layout)?;
-        let weight = elements(weight, weight_layout)?;
+    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+        let sizes = *sizes;
         let mut x_gradient = vec![0.0; sizes.films * sizes.channels * sizes.map()];
         x_gradient
             .par_chunks_mut(sizes.map())
@@ -238,42 +184,11 @@ impl CustomOp2 for DataGradient {
                     }
                 },
             );
-        Ok((CpuStorage::F32(x_gradient), Shape::from(self.shape.clone())))
+        x_gradient
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        y_gradient: &CudaStorage,
-        y_gradient_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let sizes = Sizes::new(&self.shape, weight_layout.dims(), self.op)?;
-        let y_gradient = (y_gradient, y_gradient_layout);
-        cuda::depthwise::data_gradient(y_gradient, (weight, weight_layout), &sizes)
-    }
-}
-
-struct WeightGradient {
-    op: Depthwise,
-    shape: Vec<usize>,
-}
-
-impl CustomOp2 for WeightGradient {
-    fn name(&self) -> &'static str {
-        "depthwise convolution weight gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        y_gradient: &CpuStorage,
-        y_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), &self.shape, self.op)?;
-        let (x, y_gradient) = (elements(x, x_layout)?, elements(y_gradient, y_layout)?);
+    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &Sizes) -> Vec<f32> {
+        let sizes = *sizes;
         let mut gradient = vec![0.0; sizes.channels * sizes.taps()];
         gradient
             .par_chunks_mut(sizes.taps())
@@ -296,21 +211,15 @@ impl CustomOp2 for WeightGradient {
                     }
                 },
             );
-        Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
+        gradient
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        y_gradient: &CudaStorage,
-        y_gradient_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let sizes = Sizes::new(x_layout.dims(), &self.shape, self.op)?;
-        let y_gradient = (y_gradient, y_gradient_layout);
-        cuda::depthwise::weight_gradient((x, x_layout), y_gradient, &sizes)
-    }
+    const ON_CUDA: [OnCuda<Sizes>; 3] = [
+        cuda::depthwise::forward,
+        cuda::depthwise::data_gradient,
+        cuda::depthwise::weight_gradient,
+    ];
 }
 
 /// Planes a thread takes at once: the smallest maps are too little work for one task.

@@ -11,6 +11,7 @@
 mod batch_norm;
 mod channels;
 mod conv;
+mod convolving;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod dense_block;

@@ -1,0 +1,174 @@
+//! What dense and depthwise convolution have alike: maps and a kernel go in, and the gradient of
+//! each is an operation of its own.
+
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+
+use super::elements;
+
+/// A kind of convolution with what it does beside its operands.
+pub(super) trait Convolving: Copy + Send + Sync + 'static {
+    /// The sizes of one convolution.
+    type Sizes;
+
+    /// Names of the operation, and of the gradients of the maps and of the kernel.
+    const NAMES: [&'static str; 3];
+
+    /// # Errors
+    /// If a kernel of this shape cannot be used on maps of this one.
+    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<Self::Sizes>;
+
+    /// The shape of the outputs.
+    fn outputs(sizes: &Self::Sizes) -> [usize; 4];
+
+    fn forward(x: &[f32], weight: &[f32], sizes: &Self::Sizes) -> Vec<f32>;
+
+    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &Self::Sizes) -> Vec<f32>;
+
+    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &Self::Sizes) -> Vec<f32>;
+
+    /// The same three on a GPU.
+    #[cfg(feature = "cuda")]
+    const ON_CUDA: [OnCuda<Self::Sizes>; 3];
+}
+
+/// One of the three operations on a GPU: two operands, and the sizes of the convolution.
+#[cfg(feature = "cuda")]
+pub(super) type OnCuda<Sizes> =
+    fn((&CudaStorage, &Layout), (&CudaStorage, &Layout), &Sizes) -> Result<(CudaStorage, Shape)>;
+
+/// The convolution itself.
+pub(super) struct Forward<C>(pub C);
+
+impl<C: Convolving> CustomOp2 for Forward<C> {
+    fn name(&self) -> &'static str {
+        C::NAMES[0]
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = self.0.sizes(x_layout.dims(), weight_layout.dims())?;
+        let (x, weight) = (elements(x, x_layout)?, elements(weight, weight_layout)?);
+        let y = C::forward(x, weight, &sizes);
+        Ok((CpuStorage::F32(y), Shape::from(&C::outputs(&sizes))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = self.0.sizes(x_layout.dims(), weight_layout.dims())?;
+        C::ON_CUDA[0]((x, x_layout), (weight, weight_layout), &sizes)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        y_gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let y_gradient = y_gradient.contiguous()?;
+        let op = self.0;
+        let x_gradient = x
+            .track_op()
+            .then(|| {
+                let shape = x.dims().to_vec();
+                y_gradient.apply_op2_no_bwd(weight, &DataGradient { op, shape })
+            })
+            .transpose()?;
+        let weight_gradient = weight
+            .track_op()
+            .then(|| {
+                let shape = weight.dims().to_vec();
+                x.apply_op2_no_bwd(&y_gradient, &WeightGradient { op, shape })
+            })
+            .transpose()?;
+        Ok((x_gradient, weight_gradient))
+    }
+}
+
+/// The gradient of the maps, of `shape`, from the outputs' gradient and the kernel.
+struct DataGradient<C> {
+    op: C,
+    shape: Vec<usize>,
+}
+
+impl<C: Convolving> CustomOp2 for DataGradient<C> {
+    fn name(&self) -> &'static str {
+        C::NAMES[1]
+    }
+
+    fn cpu_fwd(
+        &self,
+        y_gradient: &CpuStorage,
+        y_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = self.op.sizes(&self.shape, weight_layout.dims())?;
+        let y_gradient = elements(y_gradient, y_layout)?;
+        let weight = elements(weight, weight_layout)?;
+        let x_gradient = C::data_gradient(y_gradient, weight, &sizes);
+        Ok((CpuStorage::F32(x_gradient), Shape::from(self.shape.clone())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y_gradient: &CudaStorage,
+        y_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = self.op.sizes(&self.shape, weight_layout.dims())?;
+        C::ON_CUDA[1]((y_gradient, y_layout), (weight, weight_layout), &sizes)
+    }
+}
+
+/// The gradient of the kernel, of `shape`, from the maps and the outputs' gradient.
+struct WeightGradient<C> {
+    op: C,
+    shape: Vec<usize>,
+}
+
+impl<C: Convolving> CustomOp2 for WeightGradient<C> {
+    fn name(&self) -> &'static str {
+        C::NAMES[2]
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        y_gradient: &CpuStorage,
+        y_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = self.op.sizes(x_layout.dims(), &self.shape)?;
+        let (x, y_gradient) = (elements(x, x_layout)?, elements(y_gradient, y_layout)?);
+        let gradient = C::weight_gradient(x, y_gradient, &sizes);
+        Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        y_gradient: &CudaStorage,
+        y_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = self.op.sizes(x_layout.dims(), &self.shape)?;
+        C::ON_CUDA[2]((x, x_layout), (y_gradient, y_layout), &sizes)
+    }
+}
