@@ -63,6 +63,25 @@ fn forward_is_torchvision_s(architecture: Architecture) {
     }
 }
 
+/// Not-a-number in one film reaches that film's logits, and in training its batch's: no ReLU and no
+/// maximum swallows it, so that a network that is lost says so in its loss.
+fn not_a_number_stays(architecture: Architecture) {
+    let (network, _, expected) = network(architecture);
+    let films = inputs(&expected).narrow(0, 0, 2).unwrap();
+    let films = films.contiguous().unwrap();
+    let mut pixels = films.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    pixels[3 * SIDE * SIDE + SIDE + 1] = f32::NAN;
+    let films = Tensor::from_vec(pixels, films.shape(), &Device::Cpu).unwrap();
+    let lost = |mode: &mut Mode| -> Vec<bool> {
+        let logits = network.forward(&films, mode).unwrap().logits;
+        let logits = logits.to_vec2::<f32>().unwrap();
+        let all = |film: &Vec<f32>| film.iter().all(|logit| logit.is_nan());
+        logits.iter().map(all).collect()
+    };
+    assert_eq!(lost(&mut Mode::Evaluation), [false, true]);
+    assert_eq!(lost(&mut Mode::Training(None)), [true, true]);
+}
+
 fn gradients_are_pytorch_s(architecture: Architecture) {
     let (network, parameters, expected) = network(architecture);
     let x = inputs(&expected);
@@ -180,6 +199,16 @@ fn with_stack(work: impl FnOnce() + Send + 'static) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+#[test]
+fn densenet121_keeps_not_a_number() {
+    not_a_number_stays(Architecture::Densenet121);
+}
+
+#[test]
+fn efficientnet_b0_keeps_not_a_number() {
+    not_a_number_stays(Architecture::EfficientnetB0);
 }
 
 #[test]

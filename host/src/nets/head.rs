@@ -82,7 +82,8 @@ impl Classifier {
         let mut x = dropout(&global_average_pool(features)?, self.dropout, mode)?;
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
-                x = x.relu()?;
+                // ReLU by which not-a-number stays what it is: Candle's makes it 0.
+                x = (x.neg()?.relu()? + x)?;
             }
             x = layer.forward(&x)?;
         }

@@ -131,7 +131,7 @@ impl CustomOp1 for Statistics {
 }
 
 /// Films, channels and places of maps.
-fn sizes(layout: &Layout) -> Result<(usize, usize, usize)> {
+pub(super) fn sizes(layout: &Layout) -> Result<(usize, usize, usize)> {
     match layout.dims() {
         &[films, channels, height, width] if layout.shape().elem_count() > 0 => {
             Ok((films, channels, height * width))
@@ -483,7 +483,7 @@ pub(super) fn statistics<'a>(
 }
 
 /// Independent partial sums, which let the compiler use vectors and lose less to rounding.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
 vectorised! {
     fn sum(x: &[f32]) -> f32 {
@@ -534,6 +534,12 @@ vectorised! {
     }
 }
 
+/// ReLU; not-a-number stays what it is, so that a network that is lost shows it in its loss.
+#[inline(always)]
+pub(super) fn rectified(z: f32) -> f32 {
+    if z < 0.0 { 0.0 } else { z }
+}
+
 vectorised! {
     /// `y = activation(x scale + shift)`.
     pub(super) fn apply(activation: Activation, x: &[f32], scale: f32, shift: f32, y: &mut [f32]) {
@@ -545,7 +551,7 @@ vectorised! {
             }
             Activation::Relu => {
                 for (y, x) in y.iter_mut().zip(x) {
-                    *y = (x * scale + shift).max(0.0);
+                    *y = rectified(x * scale + shift);
                 }
             }
             Activation::Silu => {

@@ -32,14 +32,15 @@ pub fn max_pool_3x3(x: &Tensor) -> Result<Tensor> {
 
 struct MaxPool;
 
-/// Where in `map` the first maximum of the window of output (`row`, `column`) stands.
+/// Where in `map` the first maximum of the window of output (`row`, `column`) stands, or the last
+/// not-a-number.
 fn window_maximum(map: &[f32], height: usize, width: usize, row: usize, column: usize) -> usize {
     let mut best = (2 * row) * width + 2 * column;
     let mut first = true;
     for y in (2 * row).saturating_sub(1)..(2 * row + 2).min(height) {
         for x in (2 * column).saturating_sub(1)..(2 * column + 2).min(width) {
             let at = y * width + x;
-            if first || map[at] > map[best] {
+            if first || map[at] > map[best] || map[at].is_nan() {
                 best = at;
                 first = false;
             }

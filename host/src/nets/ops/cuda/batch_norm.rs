@@ -4,7 +4,7 @@ use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::CudaView;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 
-use super::super::batch_norm::Activation;
+use super::super::batch_norm::{Activation, sizes};
 use super::{
     Blocks, Element, by_element, elements, integers, launch, room, small, spans, storage,
     with_storage,
@@ -25,16 +25,6 @@ fn number(activation: Activation) -> i32 {
         Activation::Identity => 0,
         Activation::Relu => 1,
         Activation::Silu => 2,
-    }
-}
-
-/// Films, channels and places of maps.
-fn sizes(layout: &Layout) -> Result<(usize, usize, usize)> {
-    match layout.dims() {
-        &[films, channels, height, width] if films * height * width > 0 => {
-            Ok((films, channels, height * width))
-        }
-        other => bail!("batch norm needs a 4-d input, got {other:?}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dense convolution by cuDNN.
 //!
 //! What cuDNN recommends for a shape is asked once. Backward algorithms that add in no fixed order
-//! are passed over for the first that does.
+//! are replaced by `ALGO_1`, which does.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -193,6 +193,20 @@ impl Library {
     }
 }
 
+/// Launches an operation of a convolution's plan with at least the `bytes` to work in that it needs.
+fn with_plan<T: Planned>(
+    device: &CudaDevice,
+    geometry: &Geometry,
+    bytes: impl FnOnce(&Plan<T>) -> usize,
+    launch: impl FnOnce(&Plan<T>, &mut CudaSlice<u8>) -> std::result::Result<(), CudnnError>,
+) -> Result<()> {
+    LIBRARY.with_borrow_mut(|library| {
+        let plan = library.plan::<T>(device, geometry)?;
+        let workspace = library.workspace(device, bytes(&plan))?;
+        launch(&plan, workspace).map_err(Error::wrap)
+    })
+}
+
 /// A convolution as cuDNN takes it: with as many zeros on one side as on the other, or on maps that
 /// were framed before.
 struct Geometry {
@@ -298,15 +312,11 @@ pub fn forward(
         let held = framed(device, &x, sizes, &geometry)?;
         let x = held.as_ref().map_or(x, CudaSlice::as_view);
         let mut y = room::<T>(device, sizes.films * sizes.outputs * sizes.out_map())?;
-        LIBRARY.with_borrow_mut(|library| {
-            let plan = library.plan::<T>(device, &geometry)?;
-            let (algorithm, bytes) = plan.forward;
-            let workspace = library.workspace(device, bytes)?;
+        with_plan::<T>(device, &geometry, |plan| plan.forward.1, |plan, workspace| {
             let operation = ConvForward { conv: &plan.conv, x: &plan.x, w: &plan.weight, y: &plan.y };
             let factors = (T::ONE, T::ZERO);
             // SAFETY: the slices are of the shapes and types that the plan was made for.
-            unsafe { operation.launch(algorithm, Some(workspace), factors, &x, &weight, &mut y) }
-                .map_err(Error::wrap)
+            unsafe { operation.launch(plan.forward.0, Some(workspace), factors, &x, &weight, &mut y) }
         })?;
         storage(y, device)
     });
@@ -326,16 +336,12 @@ pub fn data_gradient(
         let weight = elements::<T>(weight.0, weight.1)?;
         let map = geometry.framed.map_or(sizes.map(), |(_, frame)| frame.0 * frame.1);
         let mut dx = room::<T>(device, sizes.films * sizes.inputs * map)?;
-        LIBRARY.with_borrow_mut(|library| {
-            let plan = library.plan::<T>(device, &geometry)?;
-            let (algorithm, bytes) = plan.data;
-            let workspace = library.workspace(device, bytes)?;
+        with_plan::<T>(device, &geometry, |plan| plan.data.1, |plan, workspace| {
             let operation =
                 ConvBackwardData { conv: &plan.conv, dx: &plan.x, w: &plan.weight, dy: &plan.y };
             let factors = (T::ONE, T::ZERO);
             // SAFETY: the slices are of the shapes and types that the plan was made for.
-            unsafe { operation.launch(algorithm, Some(workspace), factors, &mut dx, &weight, &dy) }
-                .map_err(Error::wrap)
+            unsafe { operation.launch(plan.data.0, Some(workspace), factors, &mut dx, &weight, &dy) }
         })?;
         if let Some((before, frame)) = geometry.framed {
             let shift = (-(before.0 as i32), -(before.1 as i32));
@@ -359,16 +365,12 @@ pub fn weight_gradient(
         let held = framed(device, &x, sizes, &geometry)?;
         let x = held.as_ref().map_or(x, CudaSlice::as_view);
         let mut dw = room::<T>(device, sizes.outputs * sizes.inputs * sizes.taps())?;
-        LIBRARY.with_borrow_mut(|library| {
-            let plan = library.plan::<T>(device, &geometry)?;
-            let (algorithm, bytes) = plan.filter;
-            let workspace = library.workspace(device, bytes)?;
+        with_plan::<T>(device, &geometry, |plan| plan.filter.1, |plan, workspace| {
             let operation =
                 ConvBackwardFilter { conv: &plan.conv, x: &plan.x, dw: &plan.weight, dy: &plan.y };
             let factors = (T::ONE, T::ZERO);
             // SAFETY: the slices are of the shapes and types that the plan was made for.
-            unsafe { operation.launch(algorithm, Some(workspace), factors, &x, &mut dw, &dy) }
-                .map_err(Error::wrap)
+            unsafe { operation.launch(plan.filter.0, Some(workspace), factors, &x, &mut dw, &dy) }
         })?;
         storage(dw, device)
     });

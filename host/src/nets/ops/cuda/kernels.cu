@@ -36,7 +36,7 @@ __device__ inline float block_sum(float x) {
 // Activations, by number: 0 identity, 1 ReLU, 2 SiLU.
 
 __device__ inline float activate(int activation, float z) {
-  if (activation == 1) return z > 0.0f ? z : 0.0f;
+  if (activation == 1) return z < 0.0f ? 0.0f : z;  // not-a-number stays
   if (activation == 2) return z / (1.0f + expf(-z));
   return z;
 }
@@ -250,7 +250,8 @@ __device__ void joined_taps(const float *parts, T *gradient, int channels, int s
 
 // Poolings.
 
-// Where the first maximum of the 3 x 3 window of output (row, column) at stride 2 stands.
+// Where the first maximum of the 3 x 3 window of output (row, column) at stride 2 stands, or the last
+// not-a-number.
 template <typename T>
 __device__ int window_maximum(const T *map, int height, int width, int row, int column) {
   int best = -1;
@@ -259,7 +260,8 @@ __device__ int window_maximum(const T *map, int height, int width, int row, int 
     for (int x = 2 * column - 1; x <= 2 * column + 1; x++) {
       if (x < 0 || x >= width) continue;
       int at = y * width + x;
-      if (best < 0 || up(map[at]) > up(map[best])) best = at;
+      float value = up(map[at]);
+      if (best < 0 || value > up(map[best]) || value != value) best = at;
     }
   }
   return best;

@@ -8,7 +8,9 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::batch_norm::{Activation, Affine, ChannelStatistics, apply, through_statistics};
+use super::super::batch_norm::{
+    Activation, Affine, ChannelStatistics, LANES, apply, through_statistics,
+};
 use super::super::gemm::{Matrix, matmul, transpose};
 use super::super::sum_in_order;
 use super::super::vectorised::vectorised;
@@ -241,8 +243,8 @@ impl Sizes {
         gathered
     }
 
-    /// [`back_to_middles`](Self::back_to_middles) for one group. `by_tap` is the kernel as `M x 9 x G`; its
-    /// gradient comes as `9 x G x M`.
+    /// [`back_to_middles`](Self::back_to_middles) for one group. `by_tap` is the kernel as
+    /// `M x 9 x G`; its gradient comes as `9 x G x M`.
     fn group_back_to_middles(
         &self,
         layer: &Layer,
@@ -484,9 +486,6 @@ impl Framed {
         }
     }
 }
-
-/// Independent partial sums, which let the compiler use vectors and lose less to rounding.
-const LANES: usize = 32;
 
 vectorised! {
     /// Zeroes the gradient where `x scale + shift` is not above zero; the sum of what stays, and of

@@ -3,7 +3,9 @@
 use candle_core::{Result, bail};
 use rayon::prelude::*;
 
-use super::super::batch_norm::{Activation, Affine, ChannelStatistics, apply, statistics};
+use super::super::batch_norm::{
+    Activation, Affine, ChannelStatistics, apply, rectified, statistics,
+};
 use super::super::frame::Frame;
 use super::super::gemm::{Matrix, matmul};
 use super::super::vectorised::vectorised;
@@ -220,7 +222,7 @@ vectorised! {
     ) {
         for (to, line) in to.chunks_mut(stride).zip(x.chunks_exact(width)) {
             for (to, x) in to.iter_mut().zip(line) {
-                *to = (x * scale + shift).max(0.0);
+                *to = rectified(x * scale + shift);
             }
         }
     }

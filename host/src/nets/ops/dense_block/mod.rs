@@ -17,8 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::batch_norm::Affine;
-use super::batch_norm::ChannelStatistics;
+use super::batch_norm::{Affine, ChannelStatistics};
 use super::frame::Frame;
 use super::{BatchStatistics, elements, with_elements};
 
