@@ -151,6 +151,38 @@ fn poolings_and_channels_agree() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
+fn losses_agree() {
+    // More logits than a block has threads, some of labels that are not known.
+    let logit = (random(20, &[300]) * 8.0).unwrap();
+    let label = (0..300).map(|at| [1.0, 0.0, f32::NAN][at % 3]);
+    let label = Tensor::from_iter(label, &Device::Cpu).unwrap();
+    for (focal, positive_weight) in [(0.0, 1.0), (2.0, 3.0)] {
+        let loss = Loss {
+            focal,
+            positive_weight,
+        };
+        agree("loss", std::slice::from_ref(&logit), |t| {
+            loss.of(&t[0], &label)
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn not_a_number_stays() {
+    let x = Tensor::full(f32::NAN, (1, 2, 5, 5), &gpu()).unwrap();
+    let (one, zero) = (random(21, &[2]), random(22, &[2]));
+    let there = |tensor: &Tensor| tensor.to_device(&gpu()).unwrap();
+    let (x_gpu, gamma, beta) = (&x, there(&one), there(&zero));
+    let (y, _) = ops::batch_norm(x_gpu, &gamma, &beta, None, 1e-5, Activation::Relu).unwrap();
+    for lost in [y, ops::max_pool_3x3(x_gpu).unwrap()] {
+        let values = lost.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(values.iter().all(|value| value.is_nan()));
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
 fn optimisers_agree() {
     for algorithm in [
         Algorithm::Adagrad,
@@ -290,6 +322,7 @@ fn steps_agree(architecture: Architecture) {
                 "{name}: {difference}, where the CPU is {own} apart from itself"
             );
         }
+        assert!(3 * by_rounding < cpu_all.len(), "{by_rounding} are apart");
         println!(
             "{architecture:?}: {by_rounding} of {} tensors more than 1e-3 apart",
             cpu_all.len()

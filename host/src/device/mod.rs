@@ -121,12 +121,30 @@ fn open_cuda(asked: usize) -> Result<Device, DeviceError> {
     if asked >= count {
         return Err(DeviceError::NoSuch { asked, count });
     }
-    let device = Device::new_cuda(asked).map_err(|error| driver(error.to_string()))?;
+    let device = Device::new_cuda_with_stream(asked).map_err(|error| driver(error.to_string()))?;
     if let Device::Cuda(cuda) = &device {
         // SAFETY: everything on this device runs on its one stream, in order.
         unsafe { cuda.disable_event_tracking() };
+        keep_memory(asked).map_err(|error| driver(error.to_string()))?;
     }
     Ok(device)
+}
+
+/// Has CUDA keep the memory that a step frees for the next one; without, it goes back to the system
+/// whenever the program waits for the GPU.
+#[cfg(feature = "cuda")]
+fn keep_memory(asked: usize) -> Result<(), candle_core::cuda_backend::cudarc::driver::DriverError> {
+    use candle_core::cuda_backend::cudarc::driver::result::{device, mem_pool};
+    use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute;
+
+    let ordinal = i32::try_from(asked).unwrap_or(i32::MAX);
+    let mut bytes = u64::MAX;
+    // SAFETY: the pool is the device's own, and this attribute is a 64-bit number of bytes.
+    unsafe {
+        let pool = device::get_default_mem_pool(device::get(ordinal)?)?;
+        let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        mem_pool::set_attribute(pool, attribute, (&raw mut bytes).cast())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! The losses of both networks.
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "cuda")]
+use crate::nets::ops::cuda_loss;
 use crate::nets::ops::elements;
 
 /// What a training makes small.
@@ -48,7 +52,7 @@ impl Loss {
     }
 
     /// The mean loss of `logit` against `label` (of one shape; 0 or 1, not a number where it is not
-    /// known, which does not count), computed on the CPU without overflow; a scalar.
+    /// known, which does not count), computed on the logit's device without overflow; a scalar.
     ///
     /// For the two-output head the logit is the positive output minus the negative one, and this
     /// is exactly the cross entropy of the two outputs' softmax.
@@ -56,8 +60,36 @@ impl Loss {
     /// # Errors
     /// If the shapes differ.
     pub fn of(&self, logit: &Tensor, label: &Tensor) -> Result<Tensor> {
-        let here = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.contiguous();
-        here(logit)?.apply_op2(&here(label)?, *self)
+        if logit.dims() != label.dims() {
+            bail!("a loss needs a label for each logit");
+        }
+        let label = label.to_device(logit.device())?.contiguous()?;
+        logit.contiguous()?.apply_op2(&label, *self)
+    }
+
+    /// Each logit's share of the mean loss, and its derivative; zeros where the label is not known.
+    fn shares(
+        &self,
+        (logit, logit_layout): (&CpuStorage, &Layout),
+        (label, label_layout): (&CpuStorage, &Layout),
+    ) -> Result<Vec<(f64, f64)>> {
+        let labels = elements(label, label_layout)?;
+        let known = labels.iter().filter(|y| !y.is_nan()).count().max(1) as f64;
+        let share = |(z, y): (&f32, &f32)| match y.is_nan() {
+            true => (0.0, 0.0),
+            false => {
+                let (loss, slope) = self.term(*z, *y);
+                (loss / known, slope / known)
+            }
+        };
+        let logits = elements(logit, logit_layout)?.iter();
+        Ok(logits.zip(labels).map(share).collect())
+    }
+
+    /// Focal exponent and weight of positives as a GPU takes them.
+    #[cfg(feature = "cuda")]
+    fn numbers(&self) -> (f32, f32) {
+        (self.focal as f32, self.positive_weight as f32)
     }
 
     /// The loss of one logit, and its derivative.
@@ -93,19 +125,21 @@ impl CustomOp2 for Loss {
         label: &CpuStorage,
         label_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        if logit_layout.dims() != label_layout.dims() {
-            bail!("a loss needs a label for each logit");
-        }
-        let (mut sum, mut known) = (0.0, 0usize);
-        let logits = elements(logit, logit_layout)?.iter();
-        for (z, y) in logits.zip(elements(label, label_layout)?) {
-            if !y.is_nan() {
-                sum += self.term(*z, *y).0;
-                known += 1;
-            }
-        }
-        let mean = (sum / known.max(1) as f64) as f32;
+        let shares = self.shares((logit, logit_layout), (label, label_layout))?;
+        let mean = shares.iter().map(|(loss, _)| loss).sum::<f64>() as f32;
         Ok((CpuStorage::F32(vec![mean]), Shape::from(())))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logit: &CudaStorage,
+        logit_layout: &Layout,
+        label: &CudaStorage,
+        label_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let [mean, _] = cuda_loss((logit, logit_layout), (label, label_layout), self.numbers())?;
+        Ok(mean)
     }
 
     fn bwd(
@@ -115,22 +149,53 @@ impl CustomOp2 for Loss {
         _loss: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let flat = |tensor: &Tensor| tensor.detach().flatten_all()?.to_vec1::<f32>();
-        let labels = flat(label)?;
-        let known = labels.iter().filter(|y| !y.is_nan()).count().max(1) as f64;
-        let slope = |(z, y): (f32, f32)| match y.is_nan() {
-            true => 0.0,
-            false => (self.term(z, y).1 / known) as f32,
-        };
-        let slopes: Vec<f32> = flat(logit)?.into_iter().zip(labels).map(slope).collect();
-        let slopes = Tensor::from_vec(slopes, logit.shape(), &Device::Cpu)?;
+        let slopes = logit.apply_op2_no_bwd(label, &Slopes(*self))?;
         Ok((Some(slopes.broadcast_mul(gradient)?), None))
+    }
+}
+
+/// The derivative of a mean loss by each logit.
+struct Slopes(Loss);
+
+impl CustomOp2 for Slopes {
+    fn name(&self) -> &'static str {
+        "loss gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        logit: &CpuStorage,
+        logit_layout: &Layout,
+        label: &CpuStorage,
+        label_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let shares = self
+            .0
+            .shares((logit, logit_layout), (label, label_layout))?;
+        let slopes = shares.iter().map(|(_, slope)| *slope as f32).collect();
+        Ok((CpuStorage::F32(slopes), logit_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logit: &CudaStorage,
+        logit_layout: &Layout,
+        label: &CudaStorage,
+        label_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let [_, slopes] = cuda_loss(
+            (logit, logit_layout),
+            (label, label_layout),
+            self.0.numbers(),
+        )?;
+        Ok(slopes)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Var;
+    use candle_core::{Device, Var};
 
     use super::*;
 

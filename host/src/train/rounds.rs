@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::average::AveragedWeights;
-use super::batches::{as_is, augmented};
+use super::batches::{Batch, as_is, augmented};
 use super::checkpoint::{self, Checkpoint, Progress, replace_file};
 use super::films::PreparedFilms;
 use super::frozen::FrozenFeatures;
@@ -383,8 +383,7 @@ impl<'a> Trainer<'a> {
             .epoch(labels, &clear, films, round.batch, &mut drawing);
         let (count, steps) = (batches.len(), batches.len() * round.epochs);
         let mut total = 0.0;
-        let mut step = |index: usize, logit: Tensor, label: &Tensor| {
-            let loss = round.loss.of(&logit, label)?;
+        let mut settle = |(index, loss): (usize, Tensor)| {
             let value: f32 = loss.to_scalar()?;
             if round.loss.exploded(value) {
                 return Err(TrainError::Diverged {
@@ -394,18 +393,27 @@ impl<'a> Trainer<'a> {
                     epoch: progress.epoch + 1,
                 });
             }
-            let share = round.schedule.share(progress.epoch * count + index, steps);
-            let rate = round.learning_rate * share;
-            moving.optimiser.step(&loss.backward()?, rate)?;
-            if let Some(average) = &moving.average {
-                average.update(&self.parameters)?;
-            }
             total += f64::from(value);
             watch(Event::Step {
                 films: round.batch,
                 loss: value,
             });
             Ok(())
+        };
+        // A step's loss is read when the next step has been asked for, so that a GPU need not wait.
+        let mut unsettled = None;
+        let mut step = |index: usize, logit: Tensor, label: &Tensor| {
+            let loss = round.loss.of(&logit, label)?;
+            let share = round.schedule.share(progress.epoch * count + index, steps);
+            let rate = round.learning_rate * share;
+            moving.optimiser.step(&loss.backward()?, rate)?;
+            if let Some(average) = &moving.average {
+                average.update(&self.parameters)?;
+            }
+            match unsettled.replace((index, loss.detach())) {
+                Some(before) => settle(before),
+                None => Ok(()),
+            }
         };
         if let Some(frozen) = frozen {
             for (index, batch) in batches.iter().enumerate() {
@@ -414,8 +422,29 @@ impl<'a> Trainer<'a> {
                 let logits = self.network.head(&features, &mut mode)?;
                 step(index, self.told(&logits)?, &self.training.targets(batch)?)?;
             }
-            return Ok(total / count as f64);
+        } else {
+            self.each_augmented(round, batches, drawing, |index, batch| {
+                let targets = self.training.targets(batch.films())?;
+                let x = batch.tensor(self.parameters.device())?;
+                let mut mode = Mode::Training(Some(&mut dropping));
+                let logits = self.network.forward(&x, &mut mode)?.logits;
+                step(index, self.told(&logits)?, &targets)
+            })?;
         }
+        if let Some(last) = unsettled {
+            settle(last)?;
+        }
+        Ok(total / count as f64)
+    }
+
+    /// Calls `work` with each batch, augmented on other threads.
+    fn each_augmented(
+        &self,
+        round: &Round,
+        batches: Vec<Vec<usize>>,
+        mut drawing: ChaCha8Rng,
+        mut work: impl FnMut(usize, Batch) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
         std::thread::scope(|scope| {
             // Two batches are kept ready while the network works on a third.
             let (send, receive) = sync_channel(2);
@@ -434,16 +463,9 @@ impl<'a> Trainer<'a> {
                     }
                 }
             });
-            for (index, batch) in receive.iter().enumerate() {
-                let targets = self.training.targets(batch.films())?;
-                let x = batch.tensor(self.parameters.device())?;
-                let mut mode = Mode::Training(Some(&mut dropping));
-                let logits = self.network.forward(&x, &mut mode)?.logits;
-                step(index, self.told(&logits)?, &targets)?;
-            }
-            Ok(())
+            let mut ready = receive.iter().enumerate();
+            ready.try_for_each(|(index, batch)| work(index, batch))
         })
-        .map(|()| total / count as f64)
     }
 
     /// What the head's outputs say: one logit a film (`N`), or one for each finding (`N x C`).

@@ -1,5 +1,5 @@
-// Holds the kernels of batch norm, depthwise convolution and pooling to plain loops in double, with
-// the block's threads as threads. Prints what differs, and fails if anything does.
+// Holds the kernels of batch norm, depthwise convolution, pooling and the loss to plain loops in
+// double, with the block's threads as threads. Prints what differs, and fails if anything does.
 
 #include <cstdio>
 #include <random>
@@ -167,6 +167,26 @@ void pools(int planes, int height, int width) {
   expect("average pool gradient", dx, spread);
 }
 
+void losses(int count, float focal, float positive_weight) {
+  Tensor<float> logit(count, 12, -6, 6), label(count), mean(1), slopes(count);
+  int known = 0;
+  for (int i = 0; i < count; i++) label.data[i] = i % 3 == 2 ? NAN : i % 3;
+  for (float y : label.data) known += !std::isnan(y);
+  auto term = [&](double z, double y) {
+    double p = 1 / (1 + exp(y > 0.5 ? -z : z));
+    return (y > 0.5 ? positive_weight : 1) * pow(1 - p, focal) * -log(p) / known;
+  };
+  Values sum(1), quotients(count);
+  for (int i = 0; i < count; i++) {
+    if (std::isnan(label[i])) continue;
+    sum[0] += term(logit[i], label[i]);
+    quotients[i] = (term(logit[i] + 1e-5, label[i]) - term(logit[i] - 1e-5, label[i])) / 2e-5;
+  }
+  launch(1, 1, THREADS, loss, logit.at(), label.at(), mean.at(), slopes.at(), focal, positive_weight, count);
+  expect("loss", mean, sum);
+  expect("slopes of the loss", slopes, quotients);
+}
+
 template <typename T>
 void all() {
   batch_norm<T>(3, 5, 7 * 9, 1, 0, false);
@@ -183,6 +203,8 @@ void all() {
 int main() {
   all<float>();
   all<bf16>();
+  losses(20, 0, 1);
+  losses(700, 2, 3);
   puts(faults ? "kernels.cu is wrong" : "kernels.cu agrees");
   return faults != 0;
 }

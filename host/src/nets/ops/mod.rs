@@ -28,6 +28,8 @@ pub use channels::{concat_channels, scale_channels};
 pub use conv::conv2d;
 #[cfg(feature = "cuda")]
 pub use cuda::allow_tf32;
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::loss::loss as cuda_loss;
 pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
 pub use moves::{AdaptiveStep, Descend, RunningAverage, Shrink};

@@ -1,7 +1,8 @@
 //! Dense convolution by cuDNN.
 //!
-//! What cuDNN recommends for a shape is asked once. Backward algorithms that add in no fixed order
-//! are replaced by `ALGO_1`, which does.
+//! What cuDNN recommends for a shape is asked once. Where it does not fit, the first algorithm of a
+//! list that cuDNN has for the shape does: where it needs more memory to work in than it may have, or
+//! adds in no fixed order.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use candle_core::cuda_backend::cudarc::cudnn::sys::{
     cudnnConvolutionBwdDataAlgo_t as DataAlgorithm,
     cudnnConvolutionBwdFilterAlgo_t as FilterAlgorithm,
     cudnnConvolutionFwdAlgo_t as ForwardAlgorithm, cudnnConvolutionMode_t, cudnnMathType_t,
-    cudnnTensorFormat_t,
+    cudnnStatus_t, cudnnTensorFormat_t,
 };
 use candle_core::cuda_backend::cudarc::cudnn::{
     ConvBackwardData, ConvBackwardFilter, ConvDescriptor, ConvForward, Cudnn, CudnnError,
@@ -35,6 +36,46 @@ struct Plan<T> {
     forward: (ForwardAlgorithm, usize),
     data: (DataAlgorithm, usize),
     filter: (FilterAlgorithm, usize),
+}
+
+/// Bytes that an algorithm may have to work in.
+const WORKSPACE: usize = 1 << 30;
+
+/// What is tried after what cuDNN recommends; the first of the backward ones takes the place of those
+/// that add in no fixed order (`ALGO_0` of both and `ALGO_3` of the filter's).
+const FORWARD: [ForwardAlgorithm; 2] = [
+    ForwardAlgorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+    ForwardAlgorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
+];
+const DATA: [DataAlgorithm; 4] = [
+    DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
+    DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED,
+    DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING,
+    DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT,
+];
+const FILTER: [FilterAlgorithm; 4] = [
+    FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
+    FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
+    FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT_TILING,
+    FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT,
+];
+
+/// The first algorithm that cuDNN has for a shape and that needs at most [`WORKSPACE`], and what it
+/// needs; cuDNN's own refusal of the last where there is none.
+fn first_fitting<A: Copy>(
+    picked: A,
+    others: &[A],
+    needs: impl Fn(A) -> std::result::Result<usize, CudnnError>,
+) -> std::result::Result<(A, usize), CudnnError> {
+    let mut fitting = Err(CudnnError(cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED));
+    for algorithm in std::iter::once(picked).chain(others.iter().copied()) {
+        match needs(algorithm) {
+            Ok(bytes) if bytes <= WORKSPACE => return Ok((algorithm, bytes)),
+            Ok(_) => {}
+            Err(refusal) => fitting = Err(refusal),
+        }
+    }
+    fitting
 }
 
 /// Device, films, inputs, outputs, height, width, kernel, stride, padding, and whether TF32 is
@@ -110,8 +151,9 @@ impl<T: Planned> Plan<T> {
                 w: &weight,
                 y: &y,
             };
-            let algorithm = operation.pick_algorithm()?;
-            (algorithm, operation.get_workspace_size(algorithm)?)
+            first_fitting(operation.pick_algorithm()?, &FORWARD, |algorithm| {
+                operation.get_workspace_size(algorithm)
+            })?
         };
         let data = {
             let operation = ConvBackwardData {
@@ -120,13 +162,13 @@ impl<T: Planned> Plan<T> {
                 w: &weight,
                 dy: &y,
             };
-            let algorithm = match operation.pick_algorithm()? {
-                DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 => {
-                    DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1
-                }
-                other => other,
+            let picked = match operation.pick_algorithm()? {
+                DataAlgorithm::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 => DATA[0],
+                ordered => ordered,
             };
-            (algorithm, operation.get_workspace_size(algorithm)?)
+            first_fitting(picked, &DATA, |algorithm| {
+                operation.get_workspace_size(algorithm)
+            })?
         };
         let filter = {
             let operation = ConvBackwardFilter {
@@ -135,14 +177,14 @@ impl<T: Planned> Plan<T> {
                 dw: &weight,
                 dy: &y,
             };
-            let algorithm = match operation.pick_algorithm()? {
+            let picked = match operation.pick_algorithm()? {
                 FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0
-                | FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3 => {
-                    FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1
-                }
-                other => other,
+                | FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3 => FILTER[0],
+                ordered => ordered,
             };
-            (algorithm, operation.get_workspace_size(algorithm)?)
+            first_fitting(picked, &FILTER, |algorithm| {
+                operation.get_workspace_size(algorithm)
+            })?
         };
         Ok(Self {
             conv,

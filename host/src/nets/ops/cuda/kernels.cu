@@ -394,6 +394,27 @@ extern "C" __global__ void adaptive_step(float *w, const float *direction, const
   if (at < count) w[at] -= rate * direction[at] / (sqrtf(square[at]) * root_scale + epsilon);
 }
 
+// The loss, in one block: the mean over the `count` logits whose labels are numbers, and the mean's
+// slope at each. As `Loss::term` in `train/loss.rs`.
+extern "C" __global__ void loss(const float *logits, const float *labels, float *mean, float *slopes, float focal, float positive_weight, unsigned count) {
+  float known = 0.0f, sum = 0.0f;
+  for (unsigned at = threadIdx.x; at < count; at += THREADS) known += labels[at] == labels[at];
+  known = fmaxf(block_sum(known), 1.0f);
+  for (unsigned at = threadIdx.x; at < count; at += THREADS) {
+    float label = labels[at];
+    bool positive = label > 0.5f;
+    double weight = positive ? positive_weight : 1.0, sign = positive ? 1.0 : -1.0, z = sign * logits[at];
+    double entropy = (z < 0.0 ? -z : 0.0) + log1p(exp(-fabs(z)));
+    double wrong = -expm1(-entropy), focus = focal == 0.0f ? 1.0 : pow(wrong, (double)focal);
+    double slope = -focus * (wrong + focal * (1.0 - wrong) * entropy);
+    bool counts = label == label;
+    if (counts) sum += (float)(weight * focus * entropy);
+    slopes[at] = counts ? (float)(weight * sign * slope / known) : 0.0f;
+  }
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) mean[0] = sum / known;
+}
+
 // The names that are launched, for each type of elements.
 
 #define BOTH(name, parameters, arguments)                                             \

@@ -7,6 +7,7 @@ pub mod batch_norm;
 pub mod channels;
 pub mod conv;
 pub mod depthwise;
+pub mod loss;
 pub mod moves;
 pub mod pool;
 
