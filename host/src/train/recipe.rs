@@ -39,7 +39,7 @@ pub struct Recipe {
     /// is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
-    /// How films are varied.
+    /// How films are varied, in rounds that do not say so themselves.
     #[serde(default)]
     pub augmentation: Augmentation,
     /// The rounds, in order. Each begins with the best weights of the one before.
@@ -98,6 +98,9 @@ pub struct Round {
     /// rounds that come before.
     #[serde(default = "field_side")]
     pub side: usize,
+    /// How films are varied in this round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
 }
 
 /// Limits that no training comes near.
@@ -231,6 +234,11 @@ impl Recipe {
         }
     }
 
+    /// How films are varied in one of its rounds.
+    pub fn augmentation_of<'a>(&'a self, round: &'a Round) -> &'a Augmentation {
+        round.augmentation.as_ref().unwrap_or(&self.augmentation)
+    }
+
     fn fault(&self) -> Option<String> {
         if self.rounds.is_empty() {
             return Some("it has no [[round]]".into());
@@ -334,7 +342,9 @@ impl Round {
         } else if self.placements != 1 && self.train != Trained::LastLayer {
             Some("placements, which only a round of the last layer takes; leave them out".into())
         } else {
-            self.loss.fault()
+            let augmentation = self.augmentation.as_ref();
+            let varied = augmentation.and_then(Augmentation::fault);
+            varied.or_else(|| self.loss.fault())
         }
     }
 }
@@ -407,6 +417,7 @@ mod tests {
             ("loss = { focal = -1.0 }", "focal"),
             ("loss = { positive_weight = 0.0 }", "weight of positives"),
             ("sampling = \"weighted\"", "weighted"),
+            ("augmentation = { rotation_degrees = 50.0 }", "rotation"),
         ] {
             let message = fault(&format!("{whole}{line}"));
             assert!(
@@ -414,6 +425,20 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn a_round_may_vary_films_in_its_own_way() {
+        let round =
+            "train = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.1\nbatch = 4\nepochs = 1";
+        let text = format!(
+            "architecture = \"densenet121\"\nseed = 1\naugmentation = {{ noise = 0.1 }}\n\
+             [[round]]\n{round}\n[[round]]\n{round}\naugmentation = {{ mirror = true }}"
+        );
+        let recipe: Recipe = toml::from_str(&text).unwrap();
+        let [first, second] = [0, 1].map(|at| recipe.augmentation_of(&recipe.rounds[at]));
+        assert_eq!((first.noise, first.mirror), (0.1, false));
+        assert_eq!((second.noise, second.mirror), (0.0, true));
     }
 
     #[test]

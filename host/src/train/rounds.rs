@@ -348,7 +348,7 @@ impl<'a> Trainer<'a> {
         let mut done = |films| watch(Event::Frozen { films });
         let place = |film: usize, placement: usize| {
             let mut generator = self.generator("placement", film, placement);
-            self.recipe.augmentation.draw(&mut generator)
+            self.recipe.augmentation_of(round).draw(&mut generator)
         };
         let device = self.parameters.device();
         let mut frozen = FrozenFeatures::new(round.placements);
@@ -450,7 +450,7 @@ impl<'a> Trainer<'a> {
             let (send, receive) = sync_channel(2);
             scope.spawn(move || {
                 for batch in &batches {
-                    let augmentation = &self.recipe.augmentation;
+                    let augmentation = self.recipe.augmentation_of(round);
                     let films = self.training;
                     let mut prepare =
                         || augmented(films, batch, round.side, augmentation, &mut drawing);
