@@ -40,6 +40,7 @@ stub cublaslt cublasLt libcublasLt.so.13
 stub curand curand libcurand.so.10
 stub nvrtc nvrtc libnvrtc.so.13
 stub cudnn cudnn libcudnn.so.9
+stub nccl nccl libnccl.so.2
 
 # The kernels of Candle are compiled for one kind of GPU: 90 is Hopper, 80 an A100, 89 an RTX 40.
 cat > "$folder/env.sh" <<END

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
 use plumbline_host::device::DeviceName;
-use plumbline_host::nets::{Mode, Network, Parameters, Precision};
+use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
 use rand::SeedableRng;
@@ -191,7 +191,11 @@ fn ours(name: String, side: usize, steps: usize, way: String) -> anyhow::Result<
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for step in 0..=steps {
             let start = Instant::now();
-            let output = network.forward(&x, &mut Mode::Training(Some(&mut rng)))?;
+            let mut mode = Mode::Training(Training {
+                drops: Some(&mut rng),
+                share: None,
+            });
+            let output = network.forward(&x, &mut mode)?;
             let loss = Loss::default().of(&output.logit()?, &labels)?;
             optimiser.step(&loss.backward()?, rate)?;
             device.synchronize()?;

@@ -1,12 +1,17 @@
 //! A GPU against the CPU: every operation, and training steps of both networks.
 //!
-//! `cargo test --workspace --features plumbline-host/cuda --test cuda -- --ignored`
+//! `cargo test --workspace --features plumbline-host/cuda --test cuda -- --ignored`, and with
+//! `plumbline-host/nccl` where there are two.
 #![cfg(feature = "cuda")]
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use plumbline_host::device::DeviceName;
-use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding};
-use plumbline_host::nets::{Mode, Network, Parameters, Precision};
+#[cfg(feature = "nccl")]
+use plumbline_host::device::Rank;
+#[cfg(feature = "nccl")]
+use plumbline_host::nets::Share;
+use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};
+use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
 use rand::{RngExt, SeedableRng};
@@ -117,12 +122,76 @@ fn batch_norms_agree() {
                             count: 1,
                         })
                     };
-                    let running = (!training).then(running).transpose()?;
-                    let (y, _) = ops::batch_norm(&t[0], &t[1], &t[2], running, 0.1, activation)?;
+                    let statistics = match training {
+                        true => Statistics::Batch(None),
+                        false => Statistics::Running(running()?),
+                    };
+                    let (y, _) = ops::batch_norm(&t[0], &t[1], &t[2], statistics, 0.1, activation)?;
                     Ok(y)
                 });
             }
         }
+    }
+}
+
+/// Shares of a batch of five films on two GPUs, against the whole batch on the CPU.
+#[cfg(feature = "nccl")]
+#[test]
+#[ignore = "needs two NVIDIA GPUs"]
+fn a_batch_norm_shared_by_two_gpus_agrees() {
+    let x = random(23, &[5, 3, 7, 6]);
+    let (gamma, beta) = (random(24, &[3]), random(25, &[3]));
+    let weights = random(26, x.dims());
+    let both = |x: &Tensor, share: Option<Share>, first: usize| -> Vec<Tensor> {
+        let var =
+            |tensor: &Tensor| Var::from_tensor(&tensor.to_device(x.device()).unwrap()).unwrap();
+        let inputs = [var(x), var(&gamma), var(&beta)];
+        let statistics = Statistics::Batch(share);
+        let [x, gamma, beta] = &inputs;
+        let (y, used) =
+            ops::batch_norm(x, gamma, beta, statistics, 1e-3, Activation::Silu).unwrap();
+        let weights = weights.narrow(0, first, x.dim(0).unwrap()).unwrap();
+        let sum = (&y * weights.to_device(x.device()).unwrap())
+            .unwrap()
+            .sum_all();
+        let gradients = sum.unwrap().backward().unwrap();
+        let mut all = vec![used.mean, used.variance, y];
+        all.extend(
+            inputs
+                .iter()
+                .map(|input| gradients.get(input).unwrap().clone()),
+        );
+        all.iter()
+            .map(|t| t.to_device(&Device::Cpu).unwrap())
+            .collect()
+    };
+    let alone = both(&x, None, 0);
+    let gpus = DeviceName::open_all(&[DeviceName::Cuda(0), DeviceName::Cuda(1)]).unwrap();
+    let ranks = Rank::together(&gpus).unwrap();
+    let shares = std::thread::scope(|scope| {
+        let threads = [(0, 3), (3, 2)].map(|(first, films)| {
+            let rank = &ranks[usize::from(first > 0)];
+            let x = x.narrow(0, first, films).unwrap();
+            let x = x.to_device(&gpus[rank.index()]).unwrap();
+            let both = &both;
+            scope.spawn(move || both(&x, Some(Share { rank, films: 5 }), first))
+        });
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let [one, other] = &shares;
+    for (index, alone) in alone.iter().enumerate() {
+        let (one, other) = (&one[index], &other[index]);
+        let together = match index {
+            // The statistics are the whole batch's on both.
+            0 | 1 => {
+                assert_eq!(apart(one, other), 0.0);
+                one.clone()
+            }
+            // Maps and their gradients are the shares' own, the parameters' gradients sums.
+            2 | 3 => Tensor::cat(&[one, other], 0).unwrap(),
+            _ => (one + other).unwrap(),
+        };
+        assert!(apart(alone, &together) < 1e-4, "{index}");
     }
 }
 
@@ -174,7 +243,15 @@ fn not_a_number_stays() {
     let (one, zero) = (random(21, &[2]), random(22, &[2]));
     let there = |tensor: &Tensor| tensor.to_device(&gpu()).unwrap();
     let (x_gpu, gamma, beta) = (&x, there(&one), there(&zero));
-    let (y, _) = ops::batch_norm(x_gpu, &gamma, &beta, None, 1e-5, Activation::Relu).unwrap();
+    let (y, _) = ops::batch_norm(
+        x_gpu,
+        &gamma,
+        &beta,
+        Statistics::Batch(None),
+        1e-5,
+        Activation::Relu,
+    )
+    .unwrap();
     for lost in [y, ops::max_pool_3x3(x_gpu).unwrap()] {
         let values = lost.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(values.iter().all(|value| value.is_nan()));
@@ -243,7 +320,9 @@ impl Step {
         let x = (random(12, &[4, 3, 96, 96]) * brightness).unwrap();
         let x = x.to_device(device).unwrap();
         let label = Tensor::new(&[1f32, 0.0, 1.0, 0.0], &Device::Cpu).unwrap();
-        let output = network.forward(&x, &mut Mode::Training(None)).unwrap();
+        let output = network
+            .forward(&x, &mut Mode::Training(Training::default()))
+            .unwrap();
         let loss = Loss::default()
             .of(&output.logit().unwrap(), &label)
             .unwrap();

@@ -5,7 +5,7 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
 use plumbline_host::model::head_of;
-use plumbline_host::nets::{Head, Mode, Network, Parameters};
+use plumbline_host::nets::{Head, Mode, Network, Parameters, Training};
 use plumbline_host::train::Loss;
 use plumbline_shared::gradcam::grad_cam;
 use plumbline_shared::manifest::Architecture;
@@ -79,13 +79,15 @@ fn not_a_number_stays(architecture: Architecture) {
         logits.iter().map(all).collect()
     };
     assert_eq!(lost(&mut Mode::Evaluation), [false, true]);
-    assert_eq!(lost(&mut Mode::Training(None)), [true, true]);
+    assert_eq!(lost(&mut Mode::Training(Training::default())), [true, true]);
 }
 
 fn gradients_are_pytorch_s(architecture: Architecture) {
     let (network, parameters, expected) = network(architecture);
     let x = inputs(&expected);
-    let output = network.forward(&x, &mut Mode::Training(None)).unwrap();
+    let output = network
+        .forward(&x, &mut Mode::Training(Training::default()))
+        .unwrap();
     let label = Tensor::new(&[1f32, 0.0], &Device::Cpu).unwrap();
     let loss = Loss::default()
         .of(&output.logit().unwrap(), &label)

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use plumbline_host::cohort::phantom::{Format, PhantomOptions, generate};
 use plumbline_host::cohort::{Cohort, Split};
-use plumbline_host::nets::Variant;
+use plumbline_host::nets::{Network, Parameters, Variant};
 use plumbline_host::train::{
-    Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run, train,
+    Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run,
+    STACK_BYTES, train,
 };
+use plumbline_shared::manifest::Architecture;
 use serde::Deserialize;
 
 /// What `references/training.py` wrote.
@@ -174,21 +176,20 @@ impl Material {
 
     /// Trains, or says why not.
     fn train(&self, run: &Run, watch: impl FnMut(Event)) -> Result<(), String> {
-        let trained = train(
-            run,
-            &self.training,
-            &self.validation,
-            None,
-            &Device::Cpu,
-            watch,
-        );
+        self.train_on(1, run, watch)
+    }
+
+    /// Trains on the CPU as so many devices, or says why not.
+    fn train_on(&self, devices: usize, run: &Run, watch: impl FnMut(Event)) -> Result<(), String> {
+        let devices = vec![Device::Cpu; devices];
+        let (training, validation) = (&self.training, &self.validation);
+        let trained = train(run, training, validation, None, &devices, watch);
         trained.map_err(|error| error.to_string())
     }
 }
 
-/// Candle's backward pass calls itself once for every operation of the network.
 fn with_a_large_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
     thread.spawn(work).unwrap().join().unwrap();
 }
 
@@ -242,6 +243,92 @@ fn workers_and_recomputation_change_nothing_and_dropout_does() {
         let plain = trained("plain", "");
         assert!(plain == trained("other", "workers = 3\nrecompute = true"));
         assert!(plain != trained("dropped", "dropout = 0.5"));
+    });
+}
+
+/// Batches of six films on one device, on two, and on four with shares of two films and of one: the
+/// weights move alike, which they would not by each share's own statistics, and the running
+/// statistics are the whole batches'.
+#[test]
+fn devices_that_share_batches_learn_what_one_does() {
+    with_a_large_stack(|| {
+        let material = Material::draw();
+        let round = ROUND
+            .replace("adam", "sgd")
+            .replace("batch = 4", "batch = 6")
+            .replace("films = 8", "films = 12");
+        let recipe = format!("architecture = \"densenet121\"\nseed = 3\n{round}");
+        let mut start = Parameters::new(&Device::Cpu, 3);
+        Network::new(Architecture::Densenet121, &mut start).unwrap();
+        let start = start.tensors();
+        let trained = |devices: usize| {
+            let run = material.begin(&format!("{devices} devices"), &recipe, false);
+            material.train_on(devices, &run, |_| {}).unwrap();
+            let weights = candle_core::safetensors::load(run.best_weights(), &Device::Cpu);
+            let moved = weights.unwrap().into_iter().map(|(name, tensor)| {
+                let moved = (tensor - &start[&name]).unwrap();
+                (name, moved.flatten_all().unwrap())
+            });
+            let (statistics, weights): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                moved.partition(|(name, _)| name.contains("running"));
+            let all = |parts: BTreeMap<String, Tensor>| {
+                let parts: Vec<_> = parts.into_values().collect();
+                Tensor::cat(&parts, 0).unwrap()
+            };
+            (measures(&run)[0][0], [all(weights), all(statistics)])
+        };
+        let norm = |x: &Tensor| {
+            let sum = x.sqr().unwrap().sum_all().unwrap();
+            sum.to_scalar::<f32>().unwrap().sqrt()
+        };
+        let (loss, alone) = trained(1);
+        for devices in [2, 4] {
+            let (shared_loss, together) = trained(devices);
+            assert!((shared_loss / loss - 1.0).abs() < 1e-5, "{shared_loss}");
+            for (alone, together) in alone.iter().zip(&together) {
+                let apart = norm(&(alone - together).unwrap()) / norm(alone);
+                // Rounding, which the second step makes larger; after the first it is 6e-4.
+                assert!(apart < 3e-2, "{devices} devices: {apart}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_shared_run_goes_on_to_the_same_end_and_stops_for_its_own_reason() {
+    with_a_large_stack(|| {
+        let material = Material::draw();
+        let round = format!(
+            "{}average = 0.9\n",
+            ROUND.replace("epochs = 1", "epochs = 2")
+        );
+        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{round}");
+        let undisturbed = material.begin("undisturbed", &recipe, false);
+        material.train_on(2, &undisturbed, |_| {}).unwrap();
+        let stopped = material.begin("stopped", &recipe, false);
+        let mut over = 0;
+        let watch = |event: Event| {
+            over += usize::from(matches!(event, Event::Epoch(_)));
+            assert!(over < 2, "the power is cut");
+        };
+        let run = || material.train_on(2, &stopped, watch).unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        let resumed = material.begin("stopped", &recipe, true);
+        material.train_on(2, &resumed, |_| {}).unwrap();
+        assert_eq!(measures(&resumed), measures(&undisturbed));
+
+        let wild = ROUND
+            .replace("adam", "sgd")
+            .replace("0.001", "10.0")
+            .replace("epochs = 1", "epochs = 9");
+        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{wild}");
+        let run = material.begin("wild", &recipe, false);
+        let error = material.train_on(2, &run, |_| {}).unwrap_err();
+        assert!(error.contains("lower the round's learning rate"), "{error}");
+
+        let run = material.begin("few", &recipe, false);
+        let error = material.train_on(5, &run, |_| {}).unwrap_err();
+        assert!(error.contains("cannot be shared by 5 devices"), "{error}");
     });
 }
 

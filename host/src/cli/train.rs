@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use candle_core::Device;
 use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
 
@@ -12,7 +13,7 @@ use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
 use crate::device::DeviceName;
 use crate::nets::{Variant, WeightsFile};
-use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Trained, train};
+use crate::train::{Event, PreparedFilms, Recipe, Record, Run, STACK_BYTES, Trained, train};
 
 /// Arguments of `plumbline train`.
 #[derive(clap::Args)]
@@ -33,13 +34,13 @@ pub struct Args {
     #[arg(long)]
     resume: bool,
     /// Where to compute: cpu (all cores), or cuda or cuda:N (an NVIDIA GPU, the first or the one
-    /// with this number)
-    #[arg(long, default_value = "cpu")]
-    device: DeviceName,
+    /// with this number); several with commas, cuda:0,cuda:1, share every batch
+    #[arg(long, default_value = "cpu", value_delimiter = ',')]
+    device: Vec<DeviceName>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let device = args.device.open()?;
+    let devices = DeviceName::open_all(&args.device)?;
     let recipe = Recipe::read(&args.recipe)?;
     let cohort = Cohort::open(&args.cohort)?;
     let variant = match &args.init {
@@ -60,11 +61,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let training = films(&cohort, &cache, Split::Train, &run.recipe)?;
     let validation = films(&cohort, &cache, Split::Val, &run.recipe)?;
     let init = args.init;
-    // Candle's backward pass calls itself once for every operation of the network.
     let thread = std::thread::Builder::new()
         .name("training".into())
-        .stack_size(256 << 20)
-        .spawn(move || work(&run, &training, &validation, init.as_deref(), &device))
+        .stack_size(STACK_BYTES)
+        .spawn(move || work(&run, &training, &validation, init.as_deref(), &devices))
         .context("cannot start the training thread")?;
     match thread.join() {
         Ok(result) => result,
@@ -77,7 +77,7 @@ fn work(
     training: &PreparedFilms,
     validation: &PreparedFilms,
     init: Option<&Path>,
-    device: &candle_core::Device,
+    devices: &[Device],
 ) -> anyhow::Result<()> {
     let in_all = films_in_all(&run.recipe, training.len(), validation.len());
     let bar = bar(in_all, "films");
@@ -102,10 +102,10 @@ fn work(
         "{} training and {} validation films, on {}, {} threads",
         training.len(),
         validation.len(),
-        if device.is_cpu() { "the CPU" } else { "a GPU" },
+        described(devices),
         rayon::current_num_threads()
     ))?;
-    let result = train(run, training, validation, init, device, watch);
+    let result = train(run, training, validation, init, devices, watch);
     bar.finish_and_clear();
     match &result {
         Ok(()) => run.log("finished")?,
@@ -114,6 +114,16 @@ fn work(
     result?;
     println!("the best weights are {}", run.best_weights().display());
     Ok(())
+}
+
+/// What a training computes on.
+fn described(devices: &[Device]) -> String {
+    match devices {
+        [Device::Cpu] => "the CPU".into(),
+        [Device::Cpu, ..] => format!("the CPU as {} devices", devices.len()),
+        [_] => "a GPU".into(),
+        several => format!("{} GPUs", several.len()),
+    }
 }
 
 /// Films drawn over all rounds, and those whose frozen features are computed.
@@ -156,7 +166,7 @@ fn films(
 
 /// How the network of the initial weights computes; says so if their head is not taken.
 fn initial_variant(init: &Path, recipe: &Recipe) -> anyhow::Result<Variant> {
-    let weights = WeightsFile::read(init, &candle_core::Device::Cpu)?;
+    let weights = WeightsFile::read(init, &Device::Cpu)?;
     weights.expect(recipe.architecture)?;
     let wanted = recipe.description(weights.description.variant);
     if !weights.has_head(&wanted, recipe.architecture) {

@@ -69,7 +69,11 @@ on_demand! {
     "libcublas.so.13": cublasCreate_v2 cublasDestroy_v2 cublasDgemmStridedBatched cublasGemmStridedBatchedEx cublasSetStream_v2;
     "libcurand.so.10": curandCreateGenerator curandDestroyGenerator curandSetPseudoRandomGeneratorSeed curandSetStream;
     "libcudnn.so.9": cudnnConvolutionBackwardData cudnnConvolutionBackwardFilter cudnnConvolutionForward cudnnCreate cudnnCreateConvolutionDescriptor cudnnCreateFilterDescriptor cudnnCreateTensorDescriptor cudnnDestroy cudnnDestroyConvolutionDescriptor cudnnDestroyFilterDescriptor cudnnDestroyTensorDescriptor cudnnGetConvolutionBackwardDataAlgorithm_v7 cudnnGetConvolutionBackwardDataWorkspaceSize cudnnGetConvolutionBackwardFilterAlgorithm_v7 cudnnGetConvolutionBackwardFilterWorkspaceSize cudnnGetConvolutionForwardAlgorithm_v7 cudnnGetConvolutionForwardWorkspaceSize cudnnSetConvolution2dDescriptor cudnnSetConvolutionMathType cudnnSetFilter4dDescriptor cudnnSetStream cudnnSetTensor4dDescriptor cudnnSetTensor4dDescriptorEx;
+    "libnccl.so.2": ncclAllReduce ncclCommAbort ncclCommInitAll;
 }
+
+/// What only several GPUs need.
+const OF_SEVERAL: &str = "libnccl.so.2";
 
 /// Candle's quantised kernels, which nothing here calls, register themselves with this library
 /// before the program begins.
@@ -92,12 +96,25 @@ mod runtime {
     }
 }
 
-/// Loads the libraries and finds their functions, once.
+/// Loads the libraries that one GPU needs and finds their functions.
 ///
 /// # Errors
 /// If one is not there or lacks a function.
 pub fn load() -> Result<(), DeviceError> {
-    for (name, functions) in LIBRARIES {
+    load_those(|name| name != OF_SEVERAL)
+}
+
+/// Loads what several GPUs need besides.
+///
+/// # Errors
+/// As [`load`].
+#[cfg(feature = "nccl")]
+pub fn load_for_several() -> Result<(), DeviceError> {
+    load_those(|name| name == OF_SEVERAL)
+}
+
+fn load_those(wanted: impl Fn(&str) -> bool) -> Result<(), DeviceError> {
+    for (name, functions) in LIBRARIES.iter().filter(|(name, _)| wanted(name)) {
         let failed = |error: libloading::Error| DeviceError::Library {
             name,
             why: error

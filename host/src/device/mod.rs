@@ -2,11 +2,16 @@
 
 #[cfg(feature = "cuda")]
 mod libraries;
+#[cfg(feature = "nccl")]
+mod nccl;
+mod ranks;
 
 use std::fmt;
 use std::str::FromStr;
 
 use candle_core::Device;
+
+pub use ranks::Rank;
 
 /// What `--device` names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +47,9 @@ pub enum DeviceError {
         /// What the system says.
         why: String,
     },
+    /// One GPU twice, or a GPU and the processor.
+    #[error("{0} cannot train together; give different GPUs (cuda:0,cuda:1), or cpu alone")]
+    Together(String),
     /// There are fewer GPUs.
     #[error("there is no cuda:{asked}; this machine has {count} CUDA devices, numbered from 0")]
     NoSuch {
@@ -98,6 +106,25 @@ impl DeviceName {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(number) => open_cuda(number),
         }
+    }
+
+    /// Devices that are to train together: one, several GPUs, or the processor several times, which
+    /// gains nothing but goes the same way.
+    ///
+    /// # Errors
+    /// If they do not fit together, or as [`open`](Self::open).
+    pub fn open_all(names: &[Self]) -> Result<Vec<Device>, DeviceError> {
+        let gpus = names.iter().filter(|name| **name != Self::Cpu).count();
+        let twice = |(at, name): (usize, &Self)| *name != Self::Cpu && names[..at].contains(name);
+        if (gpus > 0 && gpus < names.len()) || names.iter().enumerate().any(twice) {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            return Err(DeviceError::Together(names.join(",")));
+        }
+        #[cfg(feature = "nccl")]
+        if gpus > 1 {
+            libraries::load_for_several()?;
+        }
+        names.iter().map(|name| name.open()).collect()
     }
 }
 
@@ -165,6 +192,22 @@ mod tests {
         for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
             let error = wrong.parse::<DeviceName>().unwrap_err();
             assert_eq!(error, DeviceError::Name(wrong.to_owned()));
+        }
+    }
+
+    #[test]
+    fn devices_that_do_not_fit_together_are_refused() {
+        let open = |names: &str| {
+            let names: Result<Vec<DeviceName>, _> = names.split(',').map(str::parse).collect();
+            DeviceName::open_all(&names.unwrap()).map(|devices| devices.len())
+        };
+        assert_eq!(open("cpu").unwrap(), 1);
+        assert_eq!(open("cpu,cpu").unwrap(), 2);
+        for names in ["cpu,cuda:0", "cuda:1,cuda:0,cuda:1"] {
+            assert_eq!(
+                open(names).unwrap_err(),
+                DeviceError::Together(names.into())
+            );
         }
     }
 

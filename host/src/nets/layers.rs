@@ -3,9 +3,9 @@
 use candle_core::{Result, Tensor, Var};
 use rand::RngExt;
 
-use super::Mode;
-use super::ops::{self, Activation, BatchStatistics, Padding};
+use super::ops::{self, Activation, BatchStatistics, Padding, Statistics};
 use super::parameters::{Parameters, Start};
+use super::{Mode, Training};
 
 /// A dense convolution without bias.
 pub struct Convolution {
@@ -157,21 +157,21 @@ impl BatchNorm {
     /// # Errors
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
-        let running = match mode {
-            Mode::Training(_) => None,
-            Mode::Evaluation => Some(self.running()?),
+        let statistics = match mode {
+            Mode::Training(training) => Statistics::Batch(training.share),
+            Mode::Evaluation => Statistics::Running(self.running()?),
         };
-        let training = running.is_none();
-        let (y, batch) = ops::batch_norm(
+        let training = matches!(mode, Mode::Training(_));
+        let (y, used) = ops::batch_norm(
             x,
             &self.gamma,
             &self.beta,
-            running,
+            statistics,
             self.epsilon,
             self.activation,
         )?;
         if training {
-            self.learn(&batch)?;
+            self.learn(&used)?;
         }
         Ok(y)
     }
@@ -324,7 +324,9 @@ impl Linear1x1 {
 /// Candle's.
 pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
     match mode {
-        Mode::Training(Some(rng)) if rate > 0.0 => {
+        Mode::Training(Training {
+            drops: Some(rng), ..
+        }) if rate > 0.0 => {
             let kept = 1.0 / (1.0 - rate);
             let mask: Vec<f32> = (0..x.elem_count())
                 .map(|_| {
@@ -348,7 +350,9 @@ pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
 /// Candle's, if `x` is not 4-d.
 pub fn drop_branch(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
     match mode {
-        Mode::Training(Some(rng)) if rate > 0.0 => {
+        Mode::Training(Training {
+            drops: Some(rng), ..
+        }) if rate > 0.0 => {
             let (films, channels, _, _) = x.dims4()?;
             let kept = 1.0 / (1.0 - rate);
             let scale: Vec<f32> = (0..films)

@@ -15,6 +15,8 @@ mod precision;
 mod variant;
 mod weights_file;
 
+use std::sync::Arc;
+
 use candle_core::{DType, Tensor, Var};
 use plumbline_shared::manifest::Architecture;
 use rand_chacha::ChaCha8Rng;
@@ -31,13 +33,32 @@ use densenet121::DenseNet121;
 use efficientnet_b0::EfficientNetB0;
 use head::Classifier;
 
+use crate::device::Rank;
+
 /// How a network is run.
 pub enum Mode<'a> {
     /// Running statistics, no dropout.
     Evaluation,
-    /// Batch statistics (the running ones are updated); dropout and stochastic depth drawn from
-    /// the generator, or left out where there is none.
-    Training(Option<&'a mut ChaCha8Rng>),
+    /// Batch statistics (the running ones are updated); dropout and stochastic depth.
+    Training(Training<'a>),
+}
+
+/// What a network in training is given beside a batch.
+#[derive(Default)]
+pub struct Training<'a> {
+    /// What dropout and stochastic depth are drawn from; without, they are left out.
+    pub drops: Option<&'a mut ChaCha8Rng>,
+    /// Whose batch this is a share of; without, it is whole.
+    pub share: Option<Share<'a>>,
+}
+
+/// A batch of which several devices have shares: its statistics are the whole batch's.
+#[derive(Clone, Copy)]
+pub struct Share<'a> {
+    /// This device among them.
+    pub rank: &'a Arc<Rank>,
+    /// Films of the whole batch.
+    pub films: usize,
 }
 
 /// What a network makes of a batch.

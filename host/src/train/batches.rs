@@ -23,6 +23,26 @@ impl Batch {
         &self.films
     }
 
+    /// Cut into `shares` of as many films, or one fewer towards the end.
+    pub fn shares(self, shares: usize) -> Vec<Self> {
+        if shares == 1 {
+            return vec![self];
+        }
+        let film = 3 * self.side * self.side;
+        let count = self.films.len();
+        let cut = |share: usize| (share * count).div_ceil(shares);
+        (0..shares)
+            .map(|share| {
+                let (from, to) = (cut(share), cut(share + 1));
+                Self {
+                    pixels: self.pixels[from * film..to * film].to_vec(),
+                    films: self.films[from..to].to_vec(),
+                    side: self.side,
+                }
+            })
+            .collect()
+    }
+
     /// The films, `N x 3 x side x side`, normalised.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use candle_core::{Device, Result, Tensor};
 
+use super::learner::Moving;
 use super::recipe::Round;
-use super::rounds::Moving;
 use crate::nets::Parameters;
 
 /// Writes a file so that `path` holds either its old content or the whole new one: `write` fills a

@@ -96,6 +96,11 @@ impl Optimiser {
         Ok(())
     }
 
+    /// What it moves.
+    pub fn parameters(&self) -> impl Iterator<Item = &Var> {
+        self.slots.iter().map(|slot| &slot.parameter)
+    }
+
     /// Steps made so far.
     pub fn steps(&self) -> usize {
         self.steps

@@ -11,16 +11,15 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::average::AveragedWeights;
 use super::batches::{Batch, as_is, augmented};
 use super::checkpoint::{self, Checkpoint, Progress, replace_file};
 use super::films::PreparedFilms;
 use super::frozen::FrozenFeatures;
-use super::optimiser::Optimiser;
+use super::learner::{Learner, Moving};
 use super::recipe::{Recipe, Round, Trained};
 use super::run::{Run, RunError};
 use crate::evaluate::roc_auc;
-use crate::nets::{Head, Mode, Network, Parameters, Precision, Variant, WeightsError, WeightsFile};
+use crate::nets::{Head, Mode, Precision, Training, Variant, WeightsError, WeightsFile};
 
 /// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +59,19 @@ pub enum TrainError {
          the recipe"
     )]
     Precision(Precision),
+    /// There are more devices than films in a batch.
+    #[error(
+        "the batches of round {round}, of {batch} films, cannot be shared by {devices} devices; give \
+         fewer devices or a larger batch"
+    )]
+    Shares {
+        /// Films of a batch.
+        batch: usize,
+        /// The round, from 1.
+        round: usize,
+        /// How many devices there are.
+        devices: usize,
+    },
     /// A set of films lacks positives or negatives.
     #[error("the {0} must hold positives and negatives; give another cohort or recipe")]
     OneClass(&'static str),
@@ -130,7 +142,7 @@ pub enum Event<'a> {
     Epoch(&'a Epoch),
 }
 
-/// Trains `run` to its end on `device`, from its last checkpoint if it has one, else from `initial`
+/// Trains `run` to its end on `devices`, which share every batch, from its last checkpoint if it has one, else from `initial`
 /// weights if given (their head only if it is the recipe's), and tells `watch` how it goes.
 ///
 /// The result depends on the recipe, the films and the initial weights alone, not on interruptions
@@ -143,11 +155,20 @@ pub fn train(
     training: &PreparedFilms,
     validation: &PreparedFilms,
     initial: Option<&Path>,
-    device: &Device,
+    devices: &[Device],
     mut watch: impl FnMut(Event),
 ) -> Result<(), TrainError> {
-    if device.is_cpu() && run.recipe.precision != Precision::F32 {
+    if devices.iter().any(Device::is_cpu) && run.recipe.precision != Precision::F32 {
         return Err(TrainError::Precision(run.recipe.precision));
+    }
+    for (index, round) in run.recipe.rounds.iter().enumerate() {
+        if round.batch < devices.len() {
+            return Err(TrainError::Shares {
+                batch: round.batch,
+                round: index + 1,
+                devices: devices.len(),
+            });
+        }
     }
     for (films, name) in [
         (training, "training films"),
@@ -172,7 +193,8 @@ pub fn train(
     }
     let (architecture, variant) = (run.recipe.architecture, run.record.variant);
     let description = run.recipe.description(variant);
-    let trainer = Trainer::new(&run.recipe, variant, training, validation, device)?;
+    let trainer = Trainer::new(&run.recipe, variant, training, validation, devices)?;
+    let device = trainer.first.parameters.device();
     let mut epochs = Vec::new();
     let mut start = Progress::default();
     let mut saved = None;
@@ -183,10 +205,10 @@ pub fn train(
         epochs = run.epochs()?;
         epochs.retain(|e: &Epoch| (e.round - 1, e.epoch - 1) < (start.round, start.epoch));
     } else if let Some(initial) = initial {
-        WeightsFile::read(initial, trainer.parameters.device())?.give_features(
+        WeightsFile::read(initial, device)?.give_features(
             &description,
             architecture,
-            &trainer.parameters,
+            &trainer.first.parameters,
         )?;
     }
     for (index, round) in run.recipe.rounds.iter().enumerate().skip(start.round) {
@@ -196,18 +218,23 @@ pub fn train(
         };
         let saved = saved.take();
         if saved.is_none() && index > 0 {
-            trainer.parameters.load(&run.best_weights())?;
+            trainer.first.parameters.load(&run.best_weights())?;
         }
-        let mut moving = Moving::new(round, &trainer)?;
+        let mut moving = Moving::new(round, &trainer.first)?;
         match saved {
             Some(checkpoint) => {
                 progress = checkpoint.progress;
-                checkpoint.apply(&trainer.parameters, &mut moving)?;
+                checkpoint.apply(&trainer.first.parameters, &mut moving)?;
             }
             None if index > 0 => {
                 // From here on the best weights may become this round's: a resume must not take
                 // them for the last round's.
-                checkpoint::save(&run.checkpoint(), &trainer.parameters, &moving, progress)?;
+                checkpoint::save(
+                    &run.checkpoint(),
+                    &trainer.first.parameters,
+                    &moving,
+                    progress,
+                )?;
             }
             None => {}
         }
@@ -221,7 +248,7 @@ pub fn train(
             let validate = || trainer.validate(round, frozen.as_ref());
             let validated = match &moving.average {
                 None => validate()?,
-                Some(average) => average.in_place(&trainer.parameters, validate)?,
+                Some(average) => average.in_place(&trainer.first.parameters, validate)?,
             };
             let (validation_loss, auc) = validated;
             if round.loss.exploded(validation_loss as f32) {
@@ -239,12 +266,12 @@ pub fn train(
                 progress.since_best = 0;
                 let save = || {
                     replace_file(&run.best_weights(), |path| {
-                        trainer.parameters.save(path, &description)
+                        trainer.first.parameters.save(path, &description)
                     })
                 };
                 match &moving.average {
                     None => save()?,
-                    Some(average) => average.in_place(&trainer.parameters, save)?,
+                    Some(average) => average.in_place(&trainer.first.parameters, save)?,
                 }
             }
             let epoch = Epoch {
@@ -262,42 +289,26 @@ pub fn train(
             watch(Event::Epoch(&epoch));
             epochs.push(epoch);
             run.record_epochs(&epochs)?;
-            checkpoint::save(&run.checkpoint(), &trainer.parameters, &moving, progress)?;
+            checkpoint::save(
+                &run.checkpoint(),
+                &trainer.first.parameters,
+                &moving,
+                progress,
+            )?;
         }
     }
     Ok(())
 }
 
-/// What moves the weights in a round, and follows them.
-pub(super) struct Moving {
-    pub(super) optimiser: Optimiser,
-    pub(super) average: Option<AveragedWeights>,
-}
-
-impl Moving {
-    /// At the start of a round, from the weights as they are.
-    fn new(round: &Round, trainer: &Trainer) -> candle_core::Result<Self> {
-        let moved = match round.train {
-            Trained::All => trainer.parameters.trainable().collect(),
-            Trained::LastLayer => trainer.network.last_layer(&trainer.parameters),
-        };
-        let average = round.average;
-        Ok(Self {
-            optimiser: Optimiser::new(round.rule(), &moved)?,
-            average: average
-                .map(|decay| AveragedWeights::new(decay, &trainer.parameters))
-                .transpose()?,
-        })
-    }
-}
-
-/// A network in training with its films.
+/// A training with its films.
 struct Trainer<'a> {
     recipe: &'a Recipe,
     training: &'a PreparedFilms,
     validation: &'a PreparedFilms,
-    network: Network,
-    parameters: Parameters,
+    /// The device that validates, and whose weights are kept.
+    first: Learner,
+    /// Those that have shares of its batches.
+    others: Vec<Learner>,
     /// What prepares batches, where it is not what computes.
     workers: Option<rayon::ThreadPool>,
 }
@@ -305,24 +316,22 @@ struct Trainer<'a> {
 /// Films of one validation batch.
 const VALIDATION_BATCH: usize = 20;
 
+/// Bytes of stack that a thread needs to train: Candle's backward pass calls itself once for every
+/// operation of the network.
+pub const STACK_BYTES: usize = 256 << 20;
+
 impl<'a> Trainer<'a> {
     fn new(
         recipe: &'a Recipe,
         variant: Variant,
         training: &'a PreparedFilms,
         validation: &'a PreparedFilms,
-        device: &Device,
+        devices: &[Device],
     ) -> candle_core::Result<Self> {
-        let mut parameters = Parameters::new(device, recipe.seed);
-        let mut network =
-            Network::build(recipe.architecture, variant, recipe.head(), &mut parameters)?;
-        if let Some(rate) = recipe.dropout {
-            network.set_dropout(rate);
-        }
-        network.set_precision(recipe.precision);
-        if recipe.recompute {
-            network.recompute();
-        }
+        let mut learners = Learner::all(recipe, variant, devices)?.into_iter();
+        let Some(first) = learners.next() else {
+            candle_core::bail!("a training needs a device");
+        };
         let workers = recipe.workers.map(|count| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
             pool.build().map_err(candle_core::Error::wrap)
@@ -331,8 +340,8 @@ impl<'a> Trainer<'a> {
             recipe,
             training,
             validation,
-            network,
-            parameters,
+            first,
+            others: learners.collect(),
             workers: workers.transpose()?,
         })
     }
@@ -344,13 +353,13 @@ impl<'a> Trainer<'a> {
         watch: &mut impl FnMut(Event),
     ) -> candle_core::Result<FrozenFeatures> {
         let round = &self.recipe.rounds[round_index];
-        let features = |x: &Tensor| self.network.features(x, &mut Mode::Evaluation);
+        let features = |x: &Tensor| self.first.network.features(x, &mut Mode::Evaluation);
         let mut done = |films| watch(Event::Frozen { films });
         let place = |film: usize, placement: usize| {
             let mut generator = self.generator("placement", film, placement);
             self.recipe.augmentation_of(round).draw(&mut generator)
         };
-        let device = self.parameters.device();
+        let device = self.first.parameters.device();
         let mut frozen = FrozenFeatures::new(round.placements);
         frozen.add_varied(
             self.training,
@@ -374,7 +383,6 @@ impl<'a> Trainer<'a> {
     ) -> Result<f64, TrainError> {
         let round = &self.recipe.rounds[progress.round];
         let mut drawing = self.generator("batches", progress.round, progress.epoch);
-        let mut dropping = self.generator("dropout", progress.round, progress.epoch);
         let labels = self.training.labels();
         let films = round.films.unwrap_or(labels.len());
         let clear = self.training.clear_of(round.margin_degrees);
@@ -382,6 +390,10 @@ impl<'a> Trainer<'a> {
             .sampling
             .epoch(labels, &clear, films, round.batch, &mut drawing);
         let (count, steps) = (batches.len(), batches.len() * round.epochs);
+        let rate = |index: usize| {
+            let share = round.schedule.share(progress.epoch * count + index, steps);
+            round.learning_rate * share
+        };
         let mut total = 0.0;
         let mut settle = |(index, loss): (usize, Tensor)| {
             let value: f32 = loss.to_scalar()?;
@@ -402,34 +414,30 @@ impl<'a> Trainer<'a> {
         };
         // A step's loss is read when the next step has been asked for, so that a GPU need not wait.
         let mut unsettled = None;
-        let mut step = |index: usize, logit: Tensor, label: &Tensor| {
-            let loss = round.loss.of(&logit, label)?;
-            let share = round.schedule.share(progress.epoch * count + index, steps);
-            let rate = round.learning_rate * share;
-            moving.optimiser.step(&loss.backward()?, rate)?;
-            if let Some(average) = &moving.average {
-                average.update(&self.parameters)?;
-            }
-            match unsettled.replace((index, loss.detach())) {
-                Some(before) => settle(before),
-                None => Ok(()),
-            }
+        let mut made = |index: usize, loss: Tensor| match unsettled.replace((index, loss)) {
+            Some(before) => settle(before),
+            None => Ok(()),
         };
-        if let Some(frozen) = frozen {
-            for (index, batch) in batches.iter().enumerate() {
-                let features = frozen.draw(batch, &mut drawing, self.parameters.device())?;
-                let mut mode = Mode::Training(Some(&mut dropping));
-                let logits = self.network.head(&features, &mut mode)?;
-                step(index, self.told(&logits)?, &self.training.targets(batch)?)?;
+        match frozen {
+            Some(frozen) => {
+                let first = &self.first;
+                let mut dropping = self.generator("dropout", progress.round, progress.epoch);
+                for (index, batch) in batches.iter().enumerate() {
+                    let features = frozen.draw(batch, &mut drawing, first.parameters.device())?;
+                    let mut mode = Mode::Training(Training {
+                        drops: Some(&mut dropping),
+                        share: None,
+                    });
+                    let logits = self.told(&first.network.head(&features, &mut mode)?)?;
+                    let targets = self.training.targets(batch)?;
+                    let rate = rate(index);
+                    made(
+                        index,
+                        first.learn(moving, round, rate, &logits, &targets, None)?,
+                    )?;
+                }
             }
-        } else {
-            self.each_augmented(round, batches, drawing, |index, batch| {
-                let targets = self.training.targets(batch.films())?;
-                let x = batch.tensor(self.parameters.device())?;
-                let mut mode = Mode::Training(Some(&mut dropping));
-                let logits = self.network.forward(&x, &mut mode)?.logits;
-                step(index, self.told(&logits)?, &targets)
-            })?;
+            None => self.on_all_devices(progress, moving, batches, drawing, &rate, &mut made)?,
         }
         if let Some(last) = unsettled {
             settle(last)?;
@@ -437,17 +445,29 @@ impl<'a> Trainer<'a> {
         Ok(total / count as f64)
     }
 
-    /// Calls `work` with each batch, augmented on other threads.
-    fn each_augmented(
+    /// The steps of an epoch, each device on its share of each batch; `made` is told each step's
+    /// number and loss.
+    fn on_all_devices(
         &self,
-        round: &Round,
+        progress: Progress,
+        moving: &mut Moving,
         batches: Vec<Vec<usize>>,
         mut drawing: ChaCha8Rng,
-        mut work: impl FnMut(usize, Batch) -> Result<(), TrainError>,
+        rate: &(impl Fn(usize) -> f64 + Sync),
+        made: &mut impl FnMut(usize, Tensor) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
+        let round = &self.recipe.rounds[progress.round];
+        let beside = |learner| Moving::beside(round, learner, (&self.first, &*moving));
+        let others = self
+            .others
+            .iter()
+            .map(|learner| Ok((learner, beside(learner)?)));
+        let others: Vec<_> = others.collect::<candle_core::Result<_>>()?;
+        // Two batches are kept ready while the networks work on a third.
+        let shares = 1 + others.len();
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..shares).map(|_| sync_channel(2)).unzip();
+        let mut receivers = receivers.into_iter();
         std::thread::scope(|scope| {
-            // Two batches are kept ready while the network works on a third.
-            let (send, receive) = sync_channel(2);
             scope.spawn(move || {
                 for batch in &batches {
                     let augmentation = self.recipe.augmentation_of(round);
@@ -458,14 +478,79 @@ impl<'a> Trainer<'a> {
                         Some(workers) => workers.install(prepare),
                         None => prepare(),
                     };
-                    if send.send(ready).is_err() {
+                    let ready = ready.shares(shares);
+                    if ready
+                        .into_iter()
+                        .zip(&senders)
+                        .any(|(share, to)| to.send(share).is_err())
+                    {
                         return;
                     }
                 }
             });
-            let mut ready = receive.iter().enumerate();
-            ready.try_for_each(|(index, batch)| work(index, batch))
+            let own = receivers.next();
+            let mut threads = Vec::new();
+            let own = self.first.or_leave(|| {
+                for ((learner, mut moving), batches) in others.into_iter().zip(receivers) {
+                    let work = move || {
+                        let nothing = &mut |_, _| Ok(());
+                        learner.or_leave(|| {
+                            self.follow(learner, progress, &mut moving, batches, rate, nothing)
+                        })
+                    };
+                    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+                    let spawned = thread.spawn_scoped(scope, work);
+                    threads.push(spawned.map_err(candle_core::Error::wrap)?);
+                }
+                let batches = own.into_iter().flatten();
+                self.follow(&self.first, progress, moving, batches, rate, made)
+            });
+            let mut results = vec![own];
+            for thread in threads {
+                match thread.join() {
+                    Ok(result) => results.push(result),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            // What stopped one device stopped the others.
+            let rank = self.first.rank.as_ref();
+            let cause = rank.and_then(|rank| rank.first_to_leave()).unwrap_or(0);
+            results.swap_remove(cause)
         })
+    }
+
+    /// A device's steps on its shares of an epoch's batches.
+    fn follow(
+        &self,
+        learner: &Learner,
+        progress: Progress,
+        moving: &mut Moving,
+        batches: impl IntoIterator<Item = Batch>,
+        rate: &impl Fn(usize) -> f64,
+        made: &mut impl FnMut(usize, Tensor) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let round = &self.recipe.rounds[progress.round];
+        let dropping = match learner.rank.as_ref().map_or(0, |rank| rank.index()) {
+            0 => "dropout".to_owned(),
+            rank => format!("dropout of {rank}"),
+        };
+        let mut dropping = self.generator(&dropping, progress.round, progress.epoch);
+        let share = learner.share(round.batch);
+        for (index, batch) in batches.into_iter().enumerate() {
+            let targets = self.training.targets(batch.films())?;
+            let x = batch.tensor(learner.parameters.device())?;
+            let mut mode = Mode::Training(Training {
+                drops: Some(&mut dropping),
+                share,
+            });
+            let logits = self.told(&learner.network.forward(&x, &mut mode)?.logits)?;
+            let rate = rate(index);
+            made(
+                index,
+                learner.learn(moving, round, rate, &logits, &targets, share)?,
+            )?;
+        }
+        Ok(())
     }
 
     /// What the head's outputs say: one logit a film (`N`), or one for each finding (`N x C`).
@@ -484,7 +569,7 @@ impl<'a> Trainer<'a> {
         frozen: Option<&FrozenFeatures>,
     ) -> candle_core::Result<(f64, f64)> {
         let films = self.validation;
-        let device = self.parameters.device();
+        let device = self.first.parameters.device();
         let mut logits = Vec::with_capacity(films.len());
         let mut total = 0.0;
         for first in (0..films.len()).step_by(VALIDATION_BATCH) {
@@ -495,10 +580,10 @@ impl<'a> Trainer<'a> {
                 Some(frozen) => frozen.validation(indices, device)?,
                 None => {
                     let x = as_is(films, indices, round.side).tensor(device)?;
-                    self.network.features(&x, &mut Mode::Evaluation)?
+                    self.first.network.features(&x, &mut Mode::Evaluation)?
                 }
             };
-            let outputs = self.network.head(&features, &mut Mode::Evaluation)?;
+            let outputs = self.first.network.head(&features, &mut Mode::Evaluation)?;
             let told = self.told(&outputs)?.detach();
             let loss: f32 = round.loss.of(&told, &targets)?.to_scalar()?;
             total += f64::from(loss) * count as f64;

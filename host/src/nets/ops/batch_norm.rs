@@ -4,17 +4,19 @@
 //! bound by memory, not arithmetic: one pass over the maps instead of two, and one map fewer kept
 //! for the backward pass.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use super::super::Share;
 #[cfg(feature = "cuda")]
 use super::cuda;
 use super::elements;
 use super::vectorised::vectorised;
+use crate::device::Rank;
 
 /// What is applied after the normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,16 @@ pub struct BatchStatistics {
     pub count: usize,
 }
 
+/// Which statistics a batch norm uses.
+#[derive(Clone)]
+pub enum Statistics<'a> {
+    /// These, as constants (evaluation).
+    Running(BatchStatistics),
+    /// The batch's own, through which the gradient also flows (training); of a batch that several
+    /// devices have shares of, the whole batch's.
+    Batch(Option<Share<'a>>),
+}
+
 /// The same as numbers.
 #[derive(Clone, Debug)]
 pub(super) struct ChannelStatistics {
@@ -47,6 +59,19 @@ pub(super) struct ChannelStatistics {
 }
 
 impl BatchStatistics {
+    /// Those of the whole batch, from those of this device's `films` of it.
+    fn of_all(self, films: usize, Share { rank, films: all }: Share) -> Result<Self> {
+        let weight = films as f64 / all as f64;
+        let mean = rank.sum(&(&self.mean * weight)?)?;
+        let between = (&self.mean - &mean)?.sqr()?;
+        let variance = rank.sum(&((&self.variance + between)? * weight)?)?;
+        Ok(Self {
+            mean,
+            variance,
+            count: self.count / films * all,
+        })
+    }
+
     pub(super) fn numbers(&self) -> Result<ChannelStatistics> {
         Ok(ChannelStatistics {
             mean: self.mean.to_vec1()?,
@@ -69,35 +94,42 @@ impl ChannelStatistics {
 /// `activation(gamma (x - mean) / sqrt(variance + epsilon) + beta)` for each channel of `x`
 /// (`N x C x H x W`).
 ///
-/// With `running` statistics the given ones are used and held constant (evaluation); without,
-/// the batch's own, through which the gradient also flows (training). Returns the statistics used.
+/// Returns the statistics used.
 ///
 /// # Errors
-/// If the shapes do not fit.
+/// If the shapes do not fit, or a device that has a share of the batch has left.
 pub fn batch_norm(
     x: &Tensor,
     gamma: &Tensor,
     beta: &Tensor,
-    running: Option<BatchStatistics>,
+    statistics: Statistics,
     epsilon: f32,
     activation: Activation,
 ) -> Result<(Tensor, BatchStatistics)> {
     let x = x.contiguous()?;
-    let held = running.is_some();
-    let used = match running {
-        Some(running) => running,
-        None => {
-            let both = x.apply_op1_no_bwd(&Statistics)?;
-            BatchStatistics {
+    let (held, share) = match &statistics {
+        Statistics::Running(_) => (true, None),
+        Statistics::Batch(share) => (false, *share),
+    };
+    let used = match statistics {
+        Statistics::Running(running) => running,
+        Statistics::Batch(share) => {
+            let both = x.apply_op1_no_bwd(&Measure)?;
+            let own = BatchStatistics {
                 mean: both.get(0)?,
                 variance: both.get(1)?,
                 count: x.elem_count() / both.dim(1)?,
+            };
+            match share {
+                None => own,
+                Some(share) => own.of_all(x.dim(0)?, share)?,
             }
         }
     };
     let op = BatchNorm {
         used: used.clone(),
         held,
+        rank: share.map(|share| Arc::clone(share.rank)),
         beta: beta.detach(),
         epsilon,
         activation,
@@ -106,9 +138,9 @@ pub fn batch_norm(
 }
 
 /// Mean and biased variance of each channel, `2 x C`.
-struct Statistics;
+struct Measure;
 
-impl CustomOp1 for Statistics {
+impl CustomOp1 for Measure {
     fn name(&self) -> &'static str {
         "batch statistics"
     }
@@ -145,12 +177,22 @@ struct BatchNorm {
     used: BatchStatistics,
     /// Whether the statistics are constants.
     held: bool,
+    /// This device, where the statistics are of a batch that others have shares of.
+    rank: Option<Arc<Rank>>,
     beta: Tensor,
     epsilon: f32,
     activation: Activation,
 }
 
 impl BatchNorm {
+    /// The gradients of gamma and beta, `2 x C`, over the whole batch.
+    fn over_all(&self, gradients: &Tensor) -> Result<Tensor> {
+        match &self.rank {
+            Some(rank) => rank.sum(gradients),
+            None => Ok(gradients.clone()),
+        }
+    }
+
     #[cfg(feature = "cuda")]
     fn on_cuda<'a>(
         &'a self,
@@ -232,7 +274,7 @@ impl CustomOp3 for BatchNorm {
             let both = x.apply_op3_no_bwd(gamma, &y_gradient, &ParameterGradients(self))?;
             let op = InputGradient {
                 forward: self,
-                parameters: &both,
+                parameters: &self.over_all(&both)?,
             };
             let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient, &op)?;
             return Ok((Some(x_gradient), Some(both.get(0)?), Some(both.get(1)?)));
@@ -242,23 +284,18 @@ impl CustomOp3 for BatchNorm {
             parameters: OnceLock::new(),
         };
         let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient, &op)?;
-        let Some((gamma_gradient, beta_gradient)) = op.parameters.into_inner() else {
+        let Some(both) = op.parameters.into_inner() else {
             bail!("batch norm's gradient left no parameter gradients");
         };
-        let tensor = |values: Vec<f32>| Tensor::new(values, &Device::Cpu).map(Some);
-        Ok((
-            Some(x_gradient),
-            tensor(gamma_gradient)?,
-            tensor(beta_gradient)?,
-        ))
+        Ok((Some(x_gradient), Some(both.get(0)?), Some(both.get(1)?)))
     }
 }
 
-/// The gradient of the input; the parameters' gradients, sums of the same pass, are left in
-/// `parameters`.
+/// The gradient of the input; the parameters' gradients (`2 x C`), sums of the same pass, are left
+/// in `parameters`.
 struct Gradient<'a> {
     forward: &'a BatchNorm,
-    parameters: OnceLock<(Vec<f32>, Vec<f32>)>,
+    parameters: OnceLock<Tensor>,
 }
 
 impl CustomOp3 for Gradient<'_> {
@@ -308,7 +345,19 @@ impl CustomOp3 for Gradient<'_> {
             *gradient *= f64::from(*inverse);
         }
 
-        let count = (x.len() / channels) as f64;
+        // What flows through the statistics are the sums over the whole batch.
+        let both = gamma_gradient
+            .iter()
+            .chain(&beta_gradient)
+            .map(|g| *g as f32);
+        let both = Tensor::from_iter(both, &Device::Cpu)?.reshape((2, channels))?;
+        let over_all = self
+            .forward
+            .over_all(&both)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
+        self.parameters.get_or_init(|| both);
+        let count = used.count as f32;
         gradient
             .par_chunks_mut(map)
             .zip(x.par_chunks(map))
@@ -321,17 +370,12 @@ impl CustomOp3 for Gradient<'_> {
                 let (slope, offset) = if self.forward.held {
                     (0.0, 0.0)
                 } else {
-                    let slope = (gamma_gradient[c] / count) as f32 * affine.inverse[c];
-                    let mean = (beta_gradient[c] / count) as f32;
+                    let slope = over_all[c] / count * affine.inverse[c];
+                    let mean = over_all[channels + c] / count;
                     (slope, mean - slope * affine.mean[c])
                 };
                 through_statistics(gradient, x, affine.scale[c], slope, offset);
             });
-        let parameters = (
-            gamma_gradient.into_iter().map(|g| g as f32).collect(),
-            beta_gradient.into_iter().map(|g| g as f32).collect(),
-        );
-        self.parameters.get_or_init(|| parameters);
         Ok((CpuStorage::F32(gradient), x_layout.shape().clone()))
     }
 }
@@ -408,7 +452,11 @@ impl CustomOp3 for InputGradient<'_> {
     ) -> Result<(CudaStorage, Shape)> {
         let by = self.forward.on_cuda((gamma, gamma_layout));
         let (x, y_gradient) = ((x, x_layout), (y_gradient, y_layout));
-        cuda::batch_norm::input_gradient(x, y_gradient, &by, self.parameters, self.forward.held)
+        let share = match self.forward.held {
+            true => 0.0,
+            false => 1.0 / self.forward.used.count as f32,
+        };
+        cuda::batch_norm::input_gradient(x, y_gradient, &by, self.parameters, share)
     }
 }
 

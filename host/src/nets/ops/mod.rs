@@ -23,7 +23,7 @@ mod patches;
 mod pool;
 mod vectorised;
 
-pub use batch_norm::{Activation, BatchStatistics, batch_norm};
+pub use batch_norm::{Activation, BatchStatistics, Statistics, batch_norm};
 pub use channels::{concat_channels, scale_channels};
 pub use conv::conv2d;
 #[cfg(feature = "cuda")]

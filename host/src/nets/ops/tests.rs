@@ -186,7 +186,15 @@ fn batch_norm_normalises_and_differentiates() {
     let x = random(5, &[3, 4, 5, 7]);
     let (gamma, beta) = (random(6, &[4]), random(7, &[4]));
     let (ones, zeros) = (gamma.ones_like().unwrap(), gamma.zeros_like().unwrap());
-    let (y, batch) = batch_norm(&x, &ones, &zeros, None, 0.0, Activation::Identity).unwrap();
+    let (y, batch) = batch_norm(
+        &x,
+        &ones,
+        &zeros,
+        Statistics::Batch(None),
+        0.0,
+        Activation::Identity,
+    )
+    .unwrap();
     let y = y.transpose(0, 1).unwrap().reshape((4, 105)).unwrap();
     let mean = y.mean(1).unwrap().to_vec1::<f32>().unwrap();
     let variance = y.sqr().unwrap().mean(1).unwrap().to_vec1::<f32>().unwrap();
@@ -194,10 +202,10 @@ fn batch_norm_normalises_and_differentiates() {
     assert_close(&variance, &[1.0; 4]);
     assert_eq!(batch.count, 105);
     for activation in [Activation::Identity, Activation::Silu, Activation::Relu] {
-        for running in [None, Some(batch.clone())] {
+        for statistics in [Statistics::Batch(None), Statistics::Running(batch.clone())] {
             check_gradients(&[x.clone(), gamma.clone(), beta.clone()], |t| {
                 // A large epsilon keeps finite differences away from the kinks of small variances.
-                batch_norm(&t[0], &t[1], &t[2], running.clone(), 0.1, activation).map(|(y, _)| y)
+                batch_norm(&t[0], &t[1], &t[2], statistics.clone(), 0.1, activation).map(|(y, _)| y)
             });
         }
     }

@@ -149,22 +149,17 @@ pub fn parameter_gradients(
     Ok((storage(both, device), shape))
 }
 
-/// The gradient of the input; `parameters` is what [`parameter_gradients`] gave, and `held` says that
-/// the statistics are constants.
+/// The gradient of the input; `parameters` is what [`parameter_gradients`] gave, of which each element
+/// has the `share` (none where the statistics are constants).
 pub fn input_gradient(
     x: (&CudaStorage, &Layout),
     y_gradient: (&CudaStorage, &Layout),
     by: &Normalisation,
     parameters: &Tensor,
-    held: bool,
+    share: f32,
 ) -> Result<(CudaStorage, Shape)> {
-    let (films, channels, map) = sizes(x.1)?;
+    let (_, channels, map) = sizes(x.1)?;
     let device = &x.0.device;
-    let share = if held {
-        0.0
-    } else {
-        1.0 / (films * map) as f32
-    };
     let (epsilon, activation) = (by.epsilon, number(by.activation));
     let shape = x.1.shape().clone();
     let dx = with_storage(parameters, |parameters, parameters_layout| {
