@@ -4,7 +4,8 @@
 
 On cuda in bf16 (autocast), channels last, with the fastest convolutions cuDNN finds.
 
-Prints the seconds of each step after the first, then the most memory held, in megabytes.
+Prints the seconds of each step after the first, then the most memory held, of the computer or of
+the GPU, in megabytes.
 """
 
 import resource
@@ -48,4 +49,7 @@ for step in range(steps + 1):
         torch.cuda.synchronize()
     if step > 0:
         print(time.perf_counter() - start, end=" ")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+if on_gpu:
+    print(torch.cuda.max_memory_allocated() / 1e6)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)

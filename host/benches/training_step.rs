@@ -8,8 +8,8 @@
 //!
 //! On the CPU PyTorch runs twice: as it is, and with glibc's allocator told to keep freed memory, as
 //! this program tells its own. DenseNet121 of ours runs a second time recomputing its middles. On
-//! cuda (with --features plumbline-host/cuda) PyTorch runs in bf16, channels last, and ours in bf16
-//! and in TF32; memory is then the process's, not the GPU's.
+//! cuda (with --features plumbline-host/cuda) PyTorch runs in bf16, channels last, and ours in bf16,
+//! in TF32 and in f32; memory is then what the tensors had of the GPU's at once.
 
 use std::process::Command;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
 use plumbline_host::device::DeviceName;
 use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
-use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
+use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule, STACK_BYTES};
 use plumbline_shared::manifest::Architecture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -86,6 +86,7 @@ fn main() -> anyhow::Result<()> {
                 ("PyTorch, bf16, channels last", theirs("")),
                 ("Plumbline, bf16", ours("bf16")),
                 ("Plumbline, tf32", ours("tf32")),
+                ("Plumbline, f32", ours("f32")),
             ]
         } else {
             vec![
@@ -165,6 +166,7 @@ fn ours(name: String, side: usize, steps: usize, way: String) -> anyhow::Result<
         let precision = match way.as_str() {
             "bf16" => Some(Precision::Bf16),
             "tf32" => Some(Precision::Tf32),
+            "f32" => Some(Precision::F32),
             _ => None,
         };
         let device = match precision {
@@ -203,20 +205,24 @@ fn ours(name: String, side: usize, steps: usize, way: String) -> anyhow::Result<
                 print!("{} ", start.elapsed().as_secs_f64());
             }
         }
-        println!("{}", peak_megabytes()?);
+        println!("{}", peak_megabytes(precision.is_some())?);
         Ok(())
     };
-    // Candle's backward pass recurses once a node.
     let thread = std::thread::Builder::new()
-        .stack_size(256 << 20)
+        .stack_size(STACK_BYTES)
         .spawn(work)?;
     thread
         .join()
         .map_err(|_| anyhow::anyhow!("the benchmark panicked"))?
 }
 
-/// The most memory this process has held so far; not a number where the system does not tell.
-fn peak_megabytes() -> anyhow::Result<f64> {
+/// The most memory this process has held so far, of the computer or of the first GPU; not a number
+/// where the system does not tell.
+fn peak_megabytes(of_gpu: bool) -> anyhow::Result<f64> {
+    if of_gpu {
+        let bytes = DeviceName::Cuda(0).peak_memory();
+        return Ok(bytes.map_or(f64::NAN, |bytes| bytes as f64 / 1e6));
+    }
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
         return Ok(f64::NAN);
     };

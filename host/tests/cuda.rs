@@ -12,7 +12,7 @@ use plumbline_host::device::Rank;
 use plumbline_host::nets::Share;
 use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};
 use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
-use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
+use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule, STACK_BYTES};
 use plumbline_shared::manifest::Architecture;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -417,8 +417,7 @@ fn steps_agree(architecture: Architecture) {
             assert!(cosine > least, "{precision}");
         }
     };
-    // Candle's backward pass calls itself once for every operation of the network.
-    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
     thread.spawn(work).unwrap().join().unwrap();
 }
 

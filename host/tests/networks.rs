@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
 use plumbline_host::model::head_of;
 use plumbline_host::nets::{Head, Mode, Network, Parameters, Training};
-use plumbline_host::train::Loss;
+use plumbline_host::train::{Loss, STACK_BYTES};
 use plumbline_shared::gradcam::grad_cam;
 use plumbline_shared::manifest::Architecture;
 
@@ -195,7 +195,7 @@ fn efficientnet_b0_grad_cam() {
 /// Runs on a thread with room for Candle's recursive backward pass.
 fn with_stack(work: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new()
-        .stack_size(256 << 20)
+        .stack_size(STACK_BYTES)
         .spawn(work)
         .unwrap();
     if let Err(panic) = thread.join() {

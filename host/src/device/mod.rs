@@ -4,6 +4,8 @@
 mod libraries;
 #[cfg(feature = "nccl")]
 mod nccl;
+#[cfg(feature = "cuda")]
+mod pool;
 mod ranks;
 
 use std::fmt;
@@ -108,6 +110,18 @@ impl DeviceName {
         }
     }
 
+    /// The most bytes of a GPU's memory that tensors of this process had at once; none of the
+    /// processor's, or if CUDA does not tell.
+    pub fn peak_memory(self) -> Option<u64> {
+        match self {
+            Self::Cpu => None,
+            #[cfg(feature = "cuda")]
+            Self::Cuda(number) => pool::peak(number).ok(),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda(_) => None,
+        }
+    }
+
     /// Devices that are to train together: one, several GPUs, or the processor several times, which
     /// gains nothing but goes the same way.
     ///
@@ -152,26 +166,9 @@ fn open_cuda(asked: usize) -> Result<Device, DeviceError> {
     if let Device::Cuda(cuda) = &device {
         // SAFETY: everything on this device runs on its one stream, in order.
         unsafe { cuda.disable_event_tracking() };
-        keep_memory(asked).map_err(|error| driver(error.to_string()))?;
+        pool::keep(asked).map_err(|error| driver(error.to_string()))?;
     }
     Ok(device)
-}
-
-/// Has CUDA keep the memory that a step frees for the next one; without, it goes back to the system
-/// whenever the program waits for the GPU.
-#[cfg(feature = "cuda")]
-fn keep_memory(asked: usize) -> Result<(), candle_core::cuda_backend::cudarc::driver::DriverError> {
-    use candle_core::cuda_backend::cudarc::driver::result::{device, mem_pool};
-    use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute;
-
-    let ordinal = i32::try_from(asked).unwrap_or(i32::MAX);
-    let mut bytes = u64::MAX;
-    // SAFETY: the pool is the device's own, and this attribute is a 64-bit number of bytes.
-    unsafe {
-        let pool = device::get_default_mem_pool(device::get(ordinal)?)?;
-        let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        mem_pool::set_attribute(pool, attribute, (&raw mut bytes).cast())
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ use super::recipe::{Recipe, Round, Trained};
 use crate::device::Rank;
 use crate::nets::{Network, Parameters, Share, Variant};
 
+/// Bytes of stack that a thread needs to train: Candle's backward pass calls itself once for every
+/// operation of the network.
+pub const STACK_BYTES: usize = 256 << 20;
+
 /// A network on one of a training's devices.
 pub(super) struct Learner {
     pub(super) network: Network,
