@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail,
+};
 use rayon::prelude::*;
 
 use super::super::Share;
@@ -130,6 +132,7 @@ pub fn batch_norm(
         used: used.clone(),
         held,
         rank: share.map(|share| Arc::clone(share.rank)),
+        gamma: gamma.detach(),
         beta: beta.detach(),
         epsilon,
         activation,
@@ -179,6 +182,7 @@ struct BatchNorm {
     held: bool,
     /// This device, where the statistics are of a batch that others have shares of.
     rank: Option<Arc<Rank>>,
+    gamma: Tensor,
     beta: Tensor,
     epsilon: f32,
     activation: Activation,
@@ -194,12 +198,9 @@ impl BatchNorm {
     }
 
     #[cfg(feature = "cuda")]
-    fn on_cuda<'a>(
-        &'a self,
-        gamma: (&'a CudaStorage, &'a Layout),
-    ) -> cuda::batch_norm::Normalisation<'a> {
+    fn on_cuda(&self) -> cuda::batch_norm::Normalisation<'_> {
         cuda::batch_norm::Normalisation {
-            gamma,
+            gamma: &self.gamma,
             beta: &self.beta,
             mean: &self.used.mean,
             variance: &self.used.variance,
@@ -252,18 +253,18 @@ impl CustomOp3 for BatchNorm {
         &self,
         x: &CudaStorage,
         x_layout: &Layout,
-        gamma: &CudaStorage,
-        gamma_layout: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
         _: &CudaStorage,
         _: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        cuda::batch_norm::forward(x, x_layout, &self.on_cuda((gamma, gamma_layout)))
+        cuda::batch_norm::forward(x, x_layout, &self.on_cuda())
     }
 
     fn bwd(
         &self,
         x: &Tensor,
-        gamma: &Tensor,
+        _gamma: &Tensor,
         _beta: &Tensor,
         _y: &Tensor,
         y_gradient: &Tensor,
@@ -271,19 +272,23 @@ impl CustomOp3 for BatchNorm {
         let y_gradient = y_gradient.contiguous()?;
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() {
-            let both = x.apply_op3_no_bwd(gamma, &y_gradient, &ParameterGradients(self))?;
-            let op = InputGradient {
-                forward: self,
-                parameters: &self.over_all(&both)?,
+            let share = match self.held {
+                true => 0.0,
+                false => 1.0 / self.used.count as f32,
             };
-            let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient, &op)?;
-            return Ok((Some(x_gradient), Some(both.get(0)?), Some(both.get(1)?)));
+            let [of_input, both] = cuda::batch_norm::gradients(
+                [x, &y_gradient],
+                &self.on_cuda(),
+                |both| self.over_all(both),
+                share,
+            )?;
+            return Ok((Some(of_input), Some(both.get(0)?), Some(both.get(1)?)));
         }
         let op = Gradient {
             forward: self,
             parameters: OnceLock::new(),
         };
-        let x_gradient = x.apply_op3_no_bwd(gamma, &y_gradient, &op)?;
+        let x_gradient = x.apply_op2_no_bwd(&y_gradient, &op)?;
         let Some(both) = op.parameters.into_inner() else {
             bail!("batch norm's gradient left no parameter gradients");
         };
@@ -298,7 +303,7 @@ struct Gradient<'a> {
     parameters: OnceLock<Tensor>,
 }
 
-impl CustomOp3 for Gradient<'_> {
+impl CustomOp2 for Gradient<'_> {
     fn name(&self) -> &'static str {
         "batch norm gradient"
     }
@@ -307,18 +312,16 @@ impl CustomOp3 for Gradient<'_> {
         &self,
         x: &CpuStorage,
         x_layout: &Layout,
-        gamma: &CpuStorage,
-        gamma_layout: &Layout,
         y_gradient: &CpuStorage,
         y_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (_, channels, map) = sizes(x_layout)?;
         let x = elements(x, x_layout)?;
-        let gamma = elements(gamma, gamma_layout)?;
         let y_gradient = elements(y_gradient, y_layout)?;
         let used = self.forward.used.numbers()?;
+        let gamma: Vec<f32> = self.forward.gamma.to_vec1()?;
         let beta: Vec<f32> = self.forward.beta.to_vec1()?;
-        let affine = Affine::new(&used, self.forward.epsilon, gamma, &beta)?;
+        let affine = Affine::new(&used, self.forward.epsilon, &gamma, &beta)?;
         let activation = self.forward.activation;
 
         // First the gradient before the activation, and per plane its sum and its product with x.
@@ -377,86 +380,6 @@ impl CustomOp3 for Gradient<'_> {
                 through_statistics(gradient, x, affine.scale[c], slope, offset);
             });
         Ok((CpuStorage::F32(gradient), x_layout.shape().clone()))
-    }
-}
-
-/// The gradients of gamma and beta on a GPU, `2 x C`.
-#[cfg(feature = "cuda")]
-struct ParameterGradients<'a>(&'a BatchNorm);
-
-#[cfg(feature = "cuda")]
-impl CustomOp3 for ParameterGradients<'_> {
-    fn name(&self) -> &'static str {
-        "batch norm parameter gradients"
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        bail!("{} are for a GPU", self.name())
-    }
-
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        gamma: &CudaStorage,
-        gamma_layout: &Layout,
-        y_gradient: &CudaStorage,
-        y_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let by = self.0.on_cuda((gamma, gamma_layout));
-        cuda::batch_norm::parameter_gradients((x, x_layout), (y_gradient, y_layout), &by)
-    }
-}
-
-/// The gradient of the input on a GPU, from the parameters'.
-#[cfg(feature = "cuda")]
-struct InputGradient<'a> {
-    forward: &'a BatchNorm,
-    parameters: &'a Tensor,
-}
-
-#[cfg(feature = "cuda")]
-impl CustomOp3 for InputGradient<'_> {
-    fn name(&self) -> &'static str {
-        "batch norm input gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        bail!("the {} is for a GPU", self.name())
-    }
-
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        gamma: &CudaStorage,
-        gamma_layout: &Layout,
-        y_gradient: &CudaStorage,
-        y_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let by = self.forward.on_cuda((gamma, gamma_layout));
-        let (x, y_gradient) = ((x, x_layout), (y_gradient, y_layout));
-        let share = match self.forward.held {
-            true => 0.0,
-            false => 1.0 / self.forward.used.count as f32,
-        };
-        cuda::batch_norm::input_gradient(x, y_gradient, &by, self.parameters, share)
     }
 }
 

@@ -6,13 +6,13 @@ use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 
 use super::super::batch_norm::{Activation, sizes};
 use super::{
-    Blocks, Element, by_element, elements, integers, launch, room, small, spans, storage,
-    with_storage,
+    Blocks, Element, Stored, by_element, elements, integers, launch, room, small, spans, storage,
+    tensor, with_storages,
 };
 
 /// What a normalisation needs beside its input.
 pub struct Normalisation<'a> {
-    pub gamma: (&'a CudaStorage, &'a Layout),
+    pub gamma: &'a Tensor,
     pub beta: &'a Tensor,
     pub mean: &'a Tensor,
     pub variance: &'a Tensor,
@@ -35,24 +35,18 @@ impl Normalisation<'_> {
         channels: usize,
         f: impl FnOnce([CudaView<'_, f32>; 4]) -> Result<R>,
     ) -> Result<R> {
-        let (gamma, gamma_layout) = self.gamma;
-        with_storage(self.beta, |beta, beta_layout| {
-            with_storage(self.mean, |mean, mean_layout| {
-                with_storage(self.variance, |variance, variance_layout| {
-                    let all = [
-                        elements::<f32>(gamma, gamma_layout)?,
-                        elements::<f32>(beta, beta_layout)?,
-                        elements::<f32>(mean, mean_layout)?,
-                        elements::<f32>(variance, variance_layout)?,
-                    ];
-                    if all.iter().any(|values| values.len() != channels) {
-                        bail!(
-                            "batch norm of {channels} channels was given parameters of other sizes"
-                        );
-                    }
-                    f(all)
-                })
-            })
+        let all = [self.gamma, self.beta, self.mean, self.variance];
+        if all.iter().any(|values| values.elem_count() != channels) {
+            bail!("batch norm of {channels} channels was given parameters of other sizes");
+        }
+        with_storages(all, |[gamma, beta, mean, variance]| {
+            let values = |(storage, layout)| elements::<f32>(storage, layout);
+            f([
+                values(gamma)?,
+                values(beta)?,
+                values(mean)?,
+                values(variance)?,
+            ])
         })
     }
 }
@@ -115,10 +109,29 @@ pub fn forward(
     Ok((y, layout.shape().clone()))
 }
 
+/// The gradients of the input, and of gamma and beta (`2 x C`), from that of the output. `over_all`
+/// makes the latter those of the whole batch, of which each element of the input has the `share`
+/// (none where the statistics are constants).
+pub fn gradients(
+    [x, y_gradient]: [&Tensor; 2],
+    by: &Normalisation,
+    over_all: impl FnOnce(&Tensor) -> Result<Tensor>,
+    share: f32,
+) -> Result<[Tensor; 2]> {
+    with_storages([x, y_gradient], |[x, y_gradient]| {
+        let both = tensor(parameter_gradients(x, y_gradient, by)?);
+        let of_batch = over_all(&both)?;
+        let of_input = with_storages([&of_batch], |[of_batch]| {
+            input_gradient(x, y_gradient, by, of_batch, share)
+        })?;
+        Ok([tensor(of_input), both])
+    })
+}
+
 /// The gradients of gamma and beta, `2 x C`.
-pub fn parameter_gradients(
-    x: (&CudaStorage, &Layout),
-    y_gradient: (&CudaStorage, &Layout),
+fn parameter_gradients(
+    x: Stored,
+    y_gradient: Stored,
     by: &Normalisation,
 ) -> Result<(CudaStorage, Shape)> {
     let (films, channels, map) = sizes(x.1)?;
@@ -151,32 +164,30 @@ pub fn parameter_gradients(
 
 /// The gradient of the input; `parameters` is what [`parameter_gradients`] gave, of which each element
 /// has the `share` (none where the statistics are constants).
-pub fn input_gradient(
-    x: (&CudaStorage, &Layout),
-    y_gradient: (&CudaStorage, &Layout),
+fn input_gradient(
+    x: Stored,
+    y_gradient: Stored,
     by: &Normalisation,
-    parameters: &Tensor,
+    parameters: Stored,
     share: f32,
 ) -> Result<(CudaStorage, Shape)> {
     let (_, channels, map) = sizes(x.1)?;
     let device = &x.0.device;
     let (epsilon, activation) = (by.epsilon, number(by.activation));
     let shape = x.1.shape().clone();
-    let dx = with_storage(parameters, |parameters, parameters_layout| {
-        let gradients = elements::<f32>(parameters, parameters_layout)?;
-        by.with_values(channels, |[gamma, beta, mean, variance]| {
-            let [channels, map] = integers([channels, map])?;
-            by_element!(x.0, T => {
-                let (x, dy) = pair::<T>(x, y_gradient)?;
-                let mut dx = room::<T>(device, x.len())?;
-                let count = small(x.len())?;
-                let grid = Blocks::Elements(x.len());
-                launch!(
-                    device, "input_gradient", T::SUFFIX, grid, x, dy, mut dx, gradients, gamma, beta,
-                    mean, variance, epsilon, activation, share, channels, map, count,
-                );
-                Ok(storage(dx, device))
-            })
+    let gradients = elements::<f32>(parameters.0, parameters.1)?;
+    let dx = by.with_values(channels, |[gamma, beta, mean, variance]| {
+        let [channels, map] = integers([channels, map])?;
+        by_element!(x.0, T => {
+            let (x, dy) = pair::<T>(x, y_gradient)?;
+            let mut dx = room::<T>(device, x.len())?;
+            let count = small(x.len())?;
+            let grid = Blocks::Elements(x.len());
+            launch!(
+                device, "input_gradient", T::SUFFIX, grid, x, dy, mut dx, gradients, gamma, beta,
+                mean, variance, epsilon, activation, share, channels, map, count,
+            );
+            Ok(storage(dx, device))
         })
     })?;
     Ok((dx, shape))
@@ -184,8 +195,8 @@ pub fn input_gradient(
 
 /// The elements of two tensors of one shape.
 fn pair<'a, T: Element + CudaDType>(
-    a: (&'a CudaStorage, &Layout),
-    b: (&'a CudaStorage, &Layout),
+    a: Stored<'a>,
+    b: Stored<'a>,
 ) -> Result<(CudaView<'a, T>, CudaView<'a, T>)> {
     let (a, b) = (elements::<T>(a.0, a.1)?, elements::<T>(b.0, b.1)?);
     if a.len() != b.len() {

@@ -20,7 +20,7 @@ use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchConfig, ValidAsZeroBits,
 };
 use candle_core::cuda_backend::{CudaDType, CudaDevice, DeviceId};
-use candle_core::{CudaStorage, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CudaStorage, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// The kernels in the assembly that the driver compiles for its GPU.
 const KERNELS: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
@@ -167,15 +167,24 @@ fn elements<'a, T: Element>(storage: &'a CudaStorage, layout: &Layout) -> Result
     }
 }
 
-/// Runs `f` on the storage and layout of a tensor of the GPU.
-fn with_storage<R>(
-    tensor: &Tensor,
-    f: impl FnOnce(&CudaStorage, &Layout) -> Result<R>,
+/// A tensor of the GPU as kernels take it.
+type Stored<'a> = (&'a CudaStorage, &'a Layout);
+
+/// Runs `f` on the storages and layouts of tensors of the GPU.
+fn with_storages<const N: usize, R>(
+    tensors: [&Tensor; N],
+    f: impl FnOnce([Stored; N]) -> Result<R>,
 ) -> Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cuda(storage) => f(storage, layout),
-        _ => bail!("an operation on a GPU was given a tensor of another device"),
+    let held = tensors.map(Tensor::storage_and_layout);
+    let stored = held
+        .iter()
+        .filter_map(|(storage, layout)| match &**storage {
+            Storage::Cuda(storage) => Some((storage, *layout)),
+            _ => None,
+        });
+    match <[Stored; N]>::try_from(stored.collect::<Vec<_>>()) {
+        Ok(stored) => f(stored),
+        Err(_) => bail!("an operation on a GPU was given a tensor of another device"),
     }
 }
 
@@ -184,6 +193,11 @@ fn room<T: Element>(device: &CudaDevice, count: usize) -> Result<CudaSlice<T>> {
     small(count)?;
     // SAFETY: every kernel writes all elements of what it is given to fill before any is read.
     unsafe { device.alloc::<T>(count) }
+}
+
+/// The tensor of what an operation gave.
+fn tensor((storage, shape): (CudaStorage, Shape)) -> Tensor {
+    Tensor::from((Storage::Cuda(storage), shape))
 }
 
 fn storage<T: Element>(slice: CudaSlice<T>, device: &CudaDevice) -> CudaStorage {
