@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
-use plumbline_host::device::DeviceName;
+use plumbline_host::compute::DeviceName;
 use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule, STACK_BYTES};
 use plumbline_shared::manifest::Architecture;

@@ -2,7 +2,7 @@
 
 pub mod cli;
 pub mod cohort;
-pub mod device;
+pub mod compute;
 pub mod evaluate;
 pub mod export;
 pub mod memory;

@@ -5,9 +5,9 @@
 #![cfg(feature = "cuda")]
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
-use plumbline_host::device::DeviceName;
+use plumbline_host::compute::DeviceName;
 #[cfg(feature = "nccl")]
-use plumbline_host::device::Rank;
+use plumbline_host::compute::Rank;
 #[cfg(feature = "nccl")]
 use plumbline_host::nets::Share;
 use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};

@@ -11,7 +11,7 @@ use plumbline_shared::preprocess::FINGERPRINT;
 use super::pack::packed;
 use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
-use crate::device::DeviceName;
+use crate::compute::DeviceName;
 use crate::nets::{Variant, WeightsFile};
 use crate::train::{Event, PreparedFilms, Recipe, Record, Run, STACK_BYTES, Trained, train};
 

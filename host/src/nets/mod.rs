@@ -33,7 +33,7 @@ use densenet121::DenseNet121;
 use efficientnet_b0::EfficientNetB0;
 use head::Classifier;
 
-use crate::device::Rank;
+use crate::compute::Rank;
 
 /// How a network is run.
 pub enum Mode<'a> {

@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use super::average::AveragedWeights;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
-use crate::device::Rank;
+use crate::compute::Rank;
 use crate::nets::{Network, Parameters, Share, Variant};
 
 /// Bytes of stack that a thread needs to train: Candle's backward pass calls itself once for every

@@ -18,7 +18,7 @@ use super::super::Share;
 use super::cuda;
 use super::elements;
 use super::vectorised::vectorised;
-use crate::device::Rank;
+use crate::compute::Rank;
 
 /// What is applied after the normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
