@@ -201,7 +201,7 @@ impl<'a> Trainer<'a> {
                     }
                 }
             });
-            let own = receivers.next();
+            let own_batches = receivers.next().into_iter().flatten();
             let mut threads = Vec::new();
             let own = self.first.or_leave(|| {
                 for ((learner, mut moving), batches) in others.into_iter().zip(receivers) {
@@ -215,8 +215,7 @@ impl<'a> Trainer<'a> {
                     let spawned = thread.spawn_scoped(scope, work);
                     threads.push(spawned.map_err(candle_core::Error::wrap)?);
                 }
-                let batches = own.into_iter().flatten();
-                self.follow(&self.first, progress, moving, batches, rate, made)
+                self.follow(&self.first, progress, moving, own_batches, rate, made)
             });
             let mut results = vec![own];
             for thread in threads {
