@@ -171,8 +171,11 @@ impl Moving {
         learner: &Learner,
         first: (&Learner, &Self),
     ) -> Result<Self> {
+        // Through the computer's memory, which every device can reach.
+        let device = learner.parameters.device();
         let there = |(name, tensor): (String, Tensor)| {
-            Ok((name, tensor.to_device(learner.parameters.device())?.copy()?))
+            let here = tensor.to_device(&Device::Cpu)?;
+            Ok((name, here.to_device(device)?.copy()?))
         };
         let weights = first.0.parameters.tensors().into_iter().map(there);
         let mut weights: HashMap<_, _> = weights.collect::<Result<_>>()?;
