@@ -11,7 +11,7 @@ use plumbline_host::cohort::{Cohort, Split};
 use plumbline_host::nets::{Network, Parameters, Variant};
 use plumbline_host::train::{
     Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run,
-    STACK_BYTES, train,
+    STACK_BYTES, Work, train,
 };
 use plumbline_shared::manifest::Architecture;
 use serde::Deserialize;
@@ -121,6 +121,23 @@ fn measures(run: &Run) -> Vec<[f64; 3]> {
     run.epochs().unwrap().into_iter().map(of).collect()
 }
 
+/// What a training said it would do when it began, and what it did.
+#[derive(Default)]
+struct Told {
+    ahead: Work,
+    done: Work,
+}
+
+impl Told {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Ahead(ahead) if self.done == Work::default() => self.ahead = *ahead,
+            Event::Frozen(work) | Event::Step { work, .. } => self.done += *work,
+            Event::Ahead(_) | Event::Epoch(_) => {}
+        }
+    }
+}
+
 /// A small cohort, and a folder for runs.
 struct Material {
     folder: tempfile::TempDir,
@@ -200,13 +217,18 @@ const ROUND: &str = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_
 fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
     with_a_large_stack(|| {
         let material = Material::draw();
-        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{ROUND}");
+        let head = ROUND.replace("all", "last-layer");
+        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{head}{ROUND}{ROUND}");
         let undisturbed = material.begin("undisturbed", &recipe, false);
-        material.train(&undisturbed, |_| {}).unwrap();
-        assert_eq!(measures(&undisturbed).len(), 2);
+        let mut told = Told::default();
+        material
+            .train(&undisturbed, |event| told.hear(&event))
+            .unwrap();
+        assert_eq!(measures(&undisturbed).len(), 3);
+        assert_eq!(told.done, told.ahead);
 
         // An epoch is told when its best weights are there but its checkpoint is not yet.
-        for round in [1, 2] {
+        for round in [1, 2, 3] {
             let name = format!("stopped-{round}");
             let stopped = material.begin(&name, &recipe, false);
             let watch = |event: Event| {
@@ -216,8 +238,10 @@ fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
             let run = || material.train(&stopped, watch).unwrap();
             assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
             let resumed = material.begin(&name, &recipe, true);
-            material.train(&resumed, |_| {}).unwrap();
+            let mut told = Told::default();
+            material.train(&resumed, |event| told.hear(&event)).unwrap();
             assert_eq!(measures(&resumed), measures(&undisturbed));
+            assert_eq!(told.done, told.ahead);
         }
     });
 }

@@ -1,10 +1,14 @@
 //! `plumbline train`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use candle_core::Device;
+use indicatif::{HumanDuration, ProgressBar, ProgressState};
 use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
 
@@ -13,7 +17,7 @@ use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
 use crate::compute::DeviceName;
 use crate::nets::{Variant, WeightsFile};
-use crate::train::{Event, PreparedFilms, Recipe, Record, Run, STACK_BYTES, Trained, train};
+use crate::train::{Event, PreparedFilms, Recipe, Record, Run, STACK_BYTES, Work, train};
 
 /// Arguments of `plumbline train`.
 #[derive(clap::Args)]
@@ -79,21 +83,15 @@ fn work(
     init: Option<&Path>,
     devices: &[Device],
 ) -> anyhow::Result<()> {
-    let in_all = films_in_all(&run.recipe, training.len(), validation.len());
-    let bar = bar(in_all, "films");
+    let mut course = Course::begin();
     let mut latest = String::new();
     let watch = |event: Event| match event {
-        Event::Frozen { films } => {
-            bar.inc(films as u64);
-            bar.set_message("frozen features");
-        }
-        Event::Step { films, loss } => {
-            bar.inc(films as u64);
-            bar.set_message(format!("loss {loss:.3}{latest}"));
-        }
+        Event::Ahead(work) => course.set_ahead(work),
+        Event::Frozen(work) => course.went(work, "frozen features".into()),
+        Event::Step { work, loss } => course.went(work, format!("loss {loss:.3}{latest}")),
         Event::Epoch(epoch) => {
             latest = format!(", ROC-AUC {:.4}", epoch.validation_roc_auc);
-            bar.suspend(|| println!("{epoch}"));
+            course.bar.suspend(|| println!("{epoch}"));
             // The epoch is recorded all the same.
             let _ = run.log(&epoch.to_string());
         }
@@ -106,7 +104,7 @@ fn work(
         rayon::current_num_threads()
     ))?;
     let result = train(run, training, validation, init, devices, watch);
-    bar.finish_and_clear();
+    course.bar.finish_and_clear();
     match &result {
         Ok(()) => run.log("finished")?,
         Err(error) => run.log(&format!("stopped: {error}"))?,
@@ -126,16 +124,57 @@ fn described(devices: &[Device]) -> String {
     }
 }
 
-/// Films drawn over all rounds, and those whose frozen features are computed.
-fn films_in_all(recipe: &Recipe, training: usize, validation: usize) -> u64 {
-    let films = recipe.rounds.iter().map(|round| {
-        let drawn = round.epochs * round.films.unwrap_or(training);
-        match round.train {
-            Trained::All => drawn,
-            Trained::LastLayer => drawn + training * round.placements + validation,
+/// How far a training has come, on a bar. What earlier calls did is left out.
+struct Course {
+    bar: ProgressBar,
+    begun: Instant,
+    done: Work,
+    /// With what is done.
+    whole: Work,
+    /// `u64::MAX` before the first step.
+    seconds_left: Arc<AtomicU64>,
+}
+
+impl Course {
+    fn begin() -> Self {
+        let bar = bar(0, "films");
+        let seconds_left = Arc::new(AtomicU64::new(u64::MAX));
+        let shown = Arc::clone(&seconds_left);
+        // Large films take longer than the small ones before them: the bar's own reckoning by
+        // films would be wrong.
+        let time_left = move |_: &ProgressState, to: &mut dyn fmt::Write| {
+            // A bar that cannot be drawn is no failure of the work.
+            let _ = match shown.load(Ordering::Relaxed) {
+                u64::MAX => write!(to, "?"),
+                seconds => write!(to, "{:#}", HumanDuration(Duration::from_secs(seconds))),
+            };
+        };
+        bar.set_style(bar.style().with_key("eta", time_left));
+        Self {
+            bar,
+            begun: Instant::now(),
+            done: Work::default(),
+            whole: Work::default(),
+            seconds_left,
         }
-    });
-    films.sum::<usize>() as u64
+    }
+
+    /// From here on there is so much to do.
+    fn set_ahead(&mut self, ahead: Work) {
+        self.whole = self.done;
+        self.whole += ahead;
+        self.bar.set_length(self.whole.films as u64);
+    }
+
+    /// So much of it is done.
+    fn went(&mut self, work: Work, message: String) {
+        self.done += work;
+        let share = self.done.pixels as f64 / self.whole.pixels as f64;
+        let left = self.begun.elapsed().as_secs_f64() * (1.0 / share - 1.0);
+        self.seconds_left.store(left as u64, Ordering::Relaxed);
+        self.bar.set_message(message);
+        self.bar.inc(work.films as u64);
+    }
 }
 
 /// The films of one split that the recipe learns from.

@@ -14,6 +14,7 @@ use super::frozen::FrozenFeatures;
 use super::learner::{Learner, Moving, STACK_BYTES};
 use super::recipe::{Recipe, Round};
 use super::rounds::{Event, TrainError};
+use super::work::Work;
 use crate::evaluate::roc_auc;
 use crate::nets::{Head, Mode, Training, Variant};
 
@@ -67,7 +68,7 @@ impl<'a> Trainer<'a> {
     ) -> candle_core::Result<FrozenFeatures> {
         let round = &self.recipe.rounds[round_index];
         let features = |x: &Tensor| self.first.network.features(x, &mut Mode::Evaluation);
-        let mut done = |films| watch(Event::Frozen { films });
+        let mut done = |films| watch(Event::Frozen(Work::freezing(round, films)));
         let place = |film: usize, placement: usize| {
             let mut generator = self.generator("placement", film, placement);
             self.recipe.augmentation_of(round).draw(&mut generator)
@@ -120,7 +121,7 @@ impl<'a> Trainer<'a> {
             }
             total += f64::from(value);
             watch(Event::Step {
-                films: round.batch,
+                work: Work::learning(round, round.batch),
                 loss: value,
             });
             Ok(())

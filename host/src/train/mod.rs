@@ -20,6 +20,7 @@ mod recipe;
 mod rounds;
 mod run;
 mod tensorboard;
+mod work;
 
 pub use augment::Augmentation;
 pub use batches::Sampling;
@@ -31,3 +32,4 @@ pub use optimiser::{Algorithm, Optimiser, Rule};
 pub use recipe::{Recipe, RecipeError, Round, Schedule, Trained};
 pub use rounds::{Epoch, Event, TrainError, train};
 pub use run::{Record, Run, RunError};
+pub use work::Work;

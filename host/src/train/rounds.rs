@@ -13,6 +13,7 @@ use super::films::PreparedFilms;
 use super::learner::Moving;
 use super::recipe::Trained;
 use super::run::{Run, RunError};
+use super::work::Work;
 use crate::nets::{Precision, WeightsError, WeightsFile};
 
 /// Why a training stopped.
@@ -120,15 +121,14 @@ impl fmt::Display for Epoch {
 /// What a training tells while it goes on.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// The frozen features of some films were computed.
-    Frozen {
-        /// How many.
-        films: usize,
-    },
+    /// A round begins or goes on, with so much to do until the last round's end.
+    Ahead(Work),
+    /// Some frozen features were computed.
+    Frozen(Work),
     /// A step was made.
     Step {
-        /// Films in its batch.
-        films: usize,
+        /// On what.
+        work: Work,
         /// Its loss.
         loss: f32,
     },
@@ -136,8 +136,9 @@ pub enum Event<'a> {
     Epoch(&'a Epoch),
 }
 
-/// Trains `run` to its end on `devices`, which share every batch, from its last checkpoint if it has one, else from `initial`
-/// weights if given (their head only if it is the recipe's), and tells `watch` how it goes.
+/// Trains `run` to its end on `devices`, which share every batch, from its last checkpoint if it has
+/// one, else from `initial` weights if given (their head only if it is the recipe's), and tells
+/// `watch` how it goes.
 ///
 /// The result depends on the recipe, the films and the initial weights alone, not on interruptions
 /// or the number of threads.
@@ -228,6 +229,9 @@ pub fn train(
             }
             None => {}
         }
+        let (training, validation) = (training.len(), validation.len());
+        let ahead = Work::ahead(&run.recipe, progress, training, validation);
+        watch(Event::Ahead(ahead));
         let frozen = match round.train {
             Trained::All => None,
             Trained::LastLayer => Some(trainer.freeze(index, &mut watch)?),
