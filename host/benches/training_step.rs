@@ -18,7 +18,7 @@ use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
 use plumbline_host::compute::DeviceName;
 use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
-use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule, STACK_BYTES};
+use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
     };
     if arguments.first().is_some_and(|first| first == "ours") {
         let (side, steps) = (text(2, "256").parse()?, text(3, "5").parse()?);
-        return ours(text(1, ""), side, steps, text(4, ""));
+        return ours(&text(1, ""), side, steps, &text(4, ""));
     }
     let python = text(0, "python3");
     let (side, steps) = (text(1, "256"), text(2, "5"));
@@ -157,63 +157,55 @@ impl Measured {
 }
 
 /// `way` is a precision on the GPU, or whether middles are kept or recomputed on the CPU.
-fn ours(name: String, side: usize, steps: usize, way: String) -> anyhow::Result<()> {
-    let work = move || -> anyhow::Result<()> {
-        let (_, architecture, films, algorithm, rate) = WORK
-            .into_iter()
-            .find(|work| work.0 == name)
-            .with_context(|| format!("there is no network {name}"))?;
-        let precision = match way.as_str() {
-            "bf16" => Some(Precision::Bf16),
-            "tf32" => Some(Precision::Tf32),
-            "f32" => Some(Precision::F32),
-            _ => None,
-        };
-        let device = match precision {
-            Some(_) => DeviceName::Cuda(0).open()?,
-            None => Device::Cpu,
-        };
-        let mut parameters = Parameters::new(&device, 1);
-        let mut network = Network::new(architecture, &mut parameters)?;
-        network.set_precision(precision.unwrap_or_default());
-        if way == "recomputed" {
-            network.recompute();
-        }
-        let trained: Vec<_> = parameters.trainable().collect();
-        let rule = Rule {
-            algorithm,
-            weight_decay: 0.0,
-            momentum: 0.0,
-        };
-        let mut optimiser = Optimiser::new(rule, &trained)?;
-        let x = Tensor::rand(-1f32, 1.0, (films, 3, side, side), &Device::Cpu)?;
-        let x = x.to_device(&device)?;
-        let labels: Vec<f32> = (0..films).map(|film| (film % 2) as f32).collect();
-        let labels = Tensor::new(labels, &Device::Cpu)?;
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for step in 0..=steps {
-            let start = Instant::now();
-            let mut mode = Mode::Training(Training {
-                drops: Some(&mut rng),
-                share: None,
-            });
-            let output = network.forward(&x, &mut mode)?;
-            let loss = Loss::default().of(&output.logit()?, &labels)?;
-            optimiser.step(&loss.backward()?, rate)?;
-            device.synchronize()?;
-            if step > 0 {
-                print!("{} ", start.elapsed().as_secs_f64());
-            }
-        }
-        println!("{}", peak_megabytes(precision.is_some())?);
-        Ok(())
+fn ours(name: &str, side: usize, steps: usize, way: &str) -> anyhow::Result<()> {
+    let (_, architecture, films, algorithm, rate) = WORK
+        .into_iter()
+        .find(|work| work.0 == name)
+        .with_context(|| format!("there is no network {name}"))?;
+    let precision = match way {
+        "bf16" => Some(Precision::Bf16),
+        "tf32" => Some(Precision::Tf32),
+        "f32" => Some(Precision::F32),
+        _ => None,
     };
-    let thread = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(work)?;
-    thread
-        .join()
-        .map_err(|_| anyhow::anyhow!("the benchmark panicked"))?
+    let device = match precision {
+        Some(_) => DeviceName::Cuda(0).open()?,
+        None => Device::Cpu,
+    };
+    let mut parameters = Parameters::new(&device, 1);
+    let mut network = Network::new(architecture, &mut parameters)?;
+    network.set_precision(precision.unwrap_or_default());
+    if way == "recomputed" {
+        network.recompute();
+    }
+    let trained: Vec<_> = parameters.trainable().collect();
+    let rule = Rule {
+        algorithm,
+        weight_decay: 0.0,
+        momentum: 0.0,
+    };
+    let mut optimiser = Optimiser::new(rule, &trained)?;
+    let x = Tensor::rand(-1f32, 1.0, (films, 3, side, side), &Device::Cpu)?;
+    let x = x.to_device(&device)?;
+    let labels: Vec<f32> = (0..films).map(|film| (film % 2) as f32).collect();
+    let labels = Tensor::new(labels, &Device::Cpu)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for step in 0..=steps {
+        let start = Instant::now();
+        let mut mode = Mode::Training(Training {
+            drops: Some(&mut rng),
+            share: None,
+        });
+        let output = network.forward(&x, &mut mode)?;
+        let loss = Loss::default().of(&output.logit()?, &labels)?;
+        optimiser.step(&loss.backward()?, rate)?;
+        device.synchronize()?;
+        if step > 0 {
+            print!("{} ", start.elapsed().as_secs_f64());
+        }
+    }
+    println!("{}", peak_megabytes(precision.is_some())?);
+    Ok(())
 }
 
 /// The most memory this process has held so far, of the computer or of the first GPU; not a number

@@ -11,8 +11,8 @@ use plumbline_host::compute::Rank;
 #[cfg(feature = "nccl")]
 use plumbline_host::nets::Share;
 use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};
-use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
-use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule, STACK_BYTES};
+use plumbline_host::nets::{Gradients, Mode, Network, Parameters, Precision, Traced, Training};
+use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -46,31 +46,30 @@ fn run(
     inputs: &[Tensor],
     device: &Device,
     dtype: DType,
-    f: &impl Fn(&[Tensor]) -> Result<Tensor>,
+    f: &impl Fn(&[Traced]) -> Result<Traced>,
 ) -> Vec<Tensor> {
     let there = |tensor: &Tensor| tensor.to_device(device).unwrap();
     let vars: Vec<Var> = inputs
         .iter()
         .map(|x| Var::from_tensor(&there(x)).unwrap())
         .collect();
-    let typed: Vec<Tensor> = vars
+    let typed: Vec<Traced> = vars
         .iter()
         .map(|var| {
             // Maps and kernels are of the type, vectors and gates `f32`.
             let dtype = if var.rank() == 4 { dtype } else { DType::F32 };
-            var.to_dtype(dtype).unwrap()
+            Traced::from(var).to_dtype(dtype).unwrap()
         })
         .collect();
     let y = f(&typed).unwrap().to_dtype(DType::F32).unwrap();
     let weights = there(&random(99, y.dims()));
-    let sum = (&y * weights).unwrap().sum_all().unwrap();
-    let gradients = sum.backward().unwrap();
-    let mut all = vec![y];
+    let gradients = y.backward_from(weights).unwrap();
+    let mut all = vec![y.value().clone()];
     all.extend(vars.iter().map(|var| gradients.get(var).unwrap().clone()));
     all
 }
 
-fn agree(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+fn agree(name: &str, inputs: &[Tensor], f: impl Fn(&[Traced]) -> Result<Traced>) {
     let cpu = run(inputs, &Device::Cpu, DType::F32, &f);
     for (dtype, bound) in [(DType::F32, 1e-4), (DType::BF16, 3e-2)] {
         let there = run(inputs, &gpu(), dtype, &f);
@@ -117,8 +116,8 @@ fn batch_norms_agree() {
                 agree(&name, &[x.clone(), gamma.clone(), beta.clone()], |t| {
                     let running = || -> Result<BatchStatistics> {
                         Ok(BatchStatistics {
-                            mean: t[1].detach(),
-                            variance: (t[2].detach().sqr()? + 0.5)?,
+                            mean: t[1].value().clone(),
+                            variance: (t[2].sqr()? + 0.5)?,
                             count: 1,
                         })
                     };
@@ -147,15 +146,13 @@ fn a_batch_norm_shared_by_two_gpus_agrees() {
             |tensor: &Tensor| Var::from_tensor(&tensor.to_device(x.device()).unwrap()).unwrap();
         let inputs = [var(x), var(&gamma), var(&beta)];
         let statistics = Statistics::Batch(share);
-        let [x, gamma, beta] = &inputs;
+        let [x, gamma, beta] = inputs.each_ref().map(Traced::from);
         let (y, used) =
-            ops::batch_norm(x, gamma, beta, statistics, 1e-3, Activation::Silu).unwrap();
+            ops::batch_norm(&x, &gamma, &beta, statistics, 1e-3, Activation::Silu).unwrap();
         let weights = weights.narrow(0, first, x.dim(0).unwrap()).unwrap();
-        let sum = (&y * weights.to_device(x.device()).unwrap())
-            .unwrap()
-            .sum_all();
-        let gradients = sum.unwrap().backward().unwrap();
-        let mut all = vec![used.mean, used.variance, y];
+        let weights = weights.to_device(x.device()).unwrap();
+        let gradients = y.backward_from(weights).unwrap();
+        let mut all = vec![used.mean, used.variance, y.value().clone()];
         all.extend(
             inputs
                 .iter()
@@ -241,10 +238,10 @@ fn losses_agree() {
 fn not_a_number_stays() {
     let x = Tensor::full(f32::NAN, (1, 2, 5, 5), &gpu()).unwrap();
     let (one, zero) = (random(21, &[2]), random(22, &[2]));
-    let there = |tensor: &Tensor| tensor.to_device(&gpu()).unwrap();
-    let (x_gpu, gamma, beta) = (&x, there(&one), there(&zero));
+    let there = |tensor: &Tensor| Traced::from(&tensor.to_device(&gpu()).unwrap());
+    let (x, gamma, beta) = (there(&x), there(&one), there(&zero));
     let (y, _) = ops::batch_norm(
-        x_gpu,
+        &x,
         &gamma,
         &beta,
         Statistics::Batch(None),
@@ -252,7 +249,7 @@ fn not_a_number_stays() {
         Activation::Relu,
     )
     .unwrap();
-    for lost in [y, ops::max_pool_3x3(x_gpu).unwrap()] {
+    for lost in [y, ops::max_pool_3x3(&x).unwrap()] {
         let values = lost.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(values.iter().all(|value| value.is_nan()));
     }
@@ -281,8 +278,9 @@ fn optimisers_agree() {
             let mut optimiser = Optimiser::new(rule, &[("w", &w)]).unwrap();
             for step in 0..5 {
                 let g = random(20 + step, &[37]).to_device(&device).unwrap();
-                let loss = (w.as_tensor() * g).unwrap().sum_all().unwrap();
-                optimiser.step(&loss.backward().unwrap(), 0.05).unwrap();
+                let mut gradients = Gradients::default();
+                gradients.insert(&w, g);
+                optimiser.step(&gradients, 0.05).unwrap();
             }
             w.as_tensor().clone()
         });
@@ -378,47 +376,43 @@ fn steps_agree(architecture: Architecture) {
     let make = move |device: &Device, precision, brightness| {
         Step::make(architecture, device, precision, brightness)
     };
-    let work = move || {
-        let cpu = make(&Device::Cpu, Precision::F32, 1.0);
-        let brighter = [1.0 + 1e-6, 1.0 - 1e-6].map(|b| make(&Device::Cpu, Precision::F32, b));
-        let there = make(&gpu(), Precision::F32, 1.0);
-        assert!((there.loss / cpu.loss - 1.0).abs() < 1e-3);
-        let of = |step: &Step| -> Vec<(String, Tensor)> {
-            step.gradients.iter().chain(&step.left).cloned().collect()
-        };
-        let (cpu_all, there_all) = (of(&cpu), of(&there));
-        let brighter_all = brighter.map(|step| of(&step));
-        let mut by_rounding = 0;
-        for (index, (name, expected)) in cpu_all.iter().enumerate() {
-            let difference = between(expected, &there_all[index].1);
-            let own = brighter_all
-                .each_ref()
-                .map(|all| between(expected, &all[index].1));
-            let own = own[0].max(own[1]);
-            by_rounding += usize::from(difference >= 1e-3);
-            assert!(
-                difference < 1e-3 + 20.0 * own,
-                "{name}: {difference}, where the CPU is {own} apart from itself"
-            );
-        }
-        assert!(3 * by_rounding < cpu_all.len(), "{by_rounding} are apart");
-        println!(
-            "{architecture:?}: {by_rounding} of {} tensors more than 1e-3 apart",
-            cpu_all.len()
-        );
-        for (precision, least) in [(Precision::Tf32, 0.99), (Precision::Bf16, 0.5)] {
-            let there = make(&gpu(), precision, 1.0);
-            let cosine = cpu.cosine(&there);
-            println!(
-                "{architecture:?} {precision}: loss {} against {}, cosine {cosine}",
-                there.loss, cpu.loss
-            );
-            assert!((there.loss / cpu.loss - 1.0).abs() < 0.05);
-            assert!(cosine > least, "{precision}");
-        }
+    let cpu = make(&Device::Cpu, Precision::F32, 1.0);
+    let brighter = [1.0 + 1e-6, 1.0 - 1e-6].map(|b| make(&Device::Cpu, Precision::F32, b));
+    let there = make(&gpu(), Precision::F32, 1.0);
+    assert!((there.loss / cpu.loss - 1.0).abs() < 1e-3);
+    let of = |step: &Step| -> Vec<(String, Tensor)> {
+        step.gradients.iter().chain(&step.left).cloned().collect()
     };
-    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    thread.spawn(work).unwrap().join().unwrap();
+    let (cpu_all, there_all) = (of(&cpu), of(&there));
+    let brighter_all = brighter.map(|step| of(&step));
+    let mut by_rounding = 0;
+    for (index, (name, expected)) in cpu_all.iter().enumerate() {
+        let difference = between(expected, &there_all[index].1);
+        let own = brighter_all
+            .each_ref()
+            .map(|all| between(expected, &all[index].1));
+        let own = own[0].max(own[1]);
+        by_rounding += usize::from(difference >= 1e-3);
+        assert!(
+            difference < 1e-3 + 20.0 * own,
+            "{name}: {difference}, where the CPU is {own} apart from itself"
+        );
+    }
+    assert!(3 * by_rounding < cpu_all.len(), "{by_rounding} are apart");
+    println!(
+        "{architecture:?}: {by_rounding} of {} tensors more than 1e-3 apart",
+        cpu_all.len()
+    );
+    for (precision, least) in [(Precision::Tf32, 0.99), (Precision::Bf16, 0.5)] {
+        let there = make(&gpu(), precision, 1.0);
+        let cosine = cpu.cosine(&there);
+        println!(
+            "{architecture:?} {precision}: loss {} against {}, cosine {cosine}",
+            there.loss, cpu.loss
+        );
+        assert!((there.loss / cpu.loss - 1.0).abs() < 0.05);
+        assert!(cosine > least, "{precision}");
+    }
 }
 
 #[test]

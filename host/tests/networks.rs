@@ -5,8 +5,8 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
 use plumbline_host::model::head_of;
-use plumbline_host::nets::{Head, Mode, Network, Parameters, Training};
-use plumbline_host::train::{Loss, STACK_BYTES};
+use plumbline_host::nets::{Head, Mode, Network, Parameters, Traced, Training};
+use plumbline_host::train::Loss;
 use plumbline_shared::gradcam::grad_cam;
 use plumbline_shared::manifest::Architecture;
 
@@ -139,12 +139,13 @@ fn gradients_are_pytorch_s(architecture: Architecture) {
     }
 }
 
-/// Grad-CAM by Candle's automatic differentiation, divided by its peak.
+/// Grad-CAM by automatic differentiation, divided by its peak.
 fn grad_cam_by_differentiation(network: &Network, features: &Tensor) -> Vec<f32> {
     let features = Var::from_tensor(&features.detach()).unwrap();
-    let logits = network.head(&features, &mut Mode::Evaluation).unwrap();
+    let traced = Traced::from(&features);
+    let logits = network.head(&traced, &mut Mode::Evaluation).unwrap();
     let logit = plumbline_host::nets::logit(&logits).unwrap();
-    let gradients = logit.sum_all().unwrap().backward().unwrap();
+    let gradients = logit.backward().unwrap();
     let weights = gradients
         .get(&features)
         .unwrap()
@@ -173,10 +174,10 @@ fn grad_cam_is_the_same_three_ways(architecture: Architecture) {
         let values = features.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let closed = grad_cam(&head, &values, 8, 8).values;
         for ((a, b), expected) in differentiated.iter().zip(closed).zip(&answer.cam) {
-            assert!((a - b).abs() <= 1e-4, "Candle {a}, closed form {b}");
+            assert!((a - b).abs() <= 1e-4, "differentiated {a}, closed form {b}");
             assert!(
                 (f64::from(*a) - expected).abs() <= 1e-4,
-                "Candle {a}, PyTorch {expected}"
+                "differentiated {a}, PyTorch {expected}"
             );
         }
     }
@@ -184,23 +185,12 @@ fn grad_cam_is_the_same_three_ways(architecture: Architecture) {
 
 #[test]
 fn densenet121_grad_cam() {
-    with_stack(|| grad_cam_is_the_same_three_ways(Architecture::Densenet121));
+    grad_cam_is_the_same_three_ways(Architecture::Densenet121);
 }
 
 #[test]
 fn efficientnet_b0_grad_cam() {
-    with_stack(|| grad_cam_is_the_same_three_ways(Architecture::EfficientnetB0));
-}
-
-/// Runs on a thread with room for Candle's recursive backward pass.
-fn with_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(work)
-        .unwrap();
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    grad_cam_is_the_same_three_ways(Architecture::EfficientnetB0);
 }
 
 #[test]
@@ -225,12 +215,12 @@ fn efficientnet_b0_forward() {
 
 #[test]
 fn densenet121_gradients() {
-    with_stack(|| gradients_are_pytorch_s(Architecture::Densenet121));
+    gradients_are_pytorch_s(Architecture::Densenet121);
 }
 
 #[test]
 fn efficientnet_b0_gradients() {
-    with_stack(|| gradients_are_pytorch_s(Architecture::EfficientnetB0));
+    gradients_are_pytorch_s(Architecture::EfficientnetB0);
 }
 
 #[test]

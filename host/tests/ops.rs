@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Result, Tensor, Var};
-use plumbline_host::nets::Parameters;
 use plumbline_host::nets::layers::SqueezeExcitation;
 use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};
+use plumbline_host::nets::{Parameters, Traced};
 use serde::Deserialize;
 
 /// What `references/ops.py` wrote of one case.
@@ -38,11 +38,11 @@ impl Case {
     }
 
     /// Holds `f`'s output and gradients to PyTorch's.
-    fn check(&self, name: &str, f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    fn check(&self, name: &str, f: impl Fn(&[Traced]) -> Result<Traced>) {
         let inputs = self.inputs().into_iter();
         let inputs: Vec<Var> = inputs.map(|x| Var::from_tensor(&x).unwrap()).collect();
-        let tracked: Vec<Tensor> = inputs.iter().map(|var| var.as_tensor().clone()).collect();
-        self.hold(name, &inputs, f(&tracked).unwrap());
+        let traced: Vec<Traced> = inputs.iter().map(Traced::from).collect();
+        self.hold(name, &inputs, f(&traced).unwrap());
     }
 
     /// The same of the layer, whose parameters are its own.
@@ -63,14 +63,13 @@ impl Case {
         let own: BTreeMap<_, _> = parameters.trainable().collect();
         let mut vars = vec![Var::from_tensor(&inputs[0]).unwrap()];
         vars.extend(names.map(|name| own[name].clone()));
-        self.hold(name, &vars, layer.forward(&vars[0]).unwrap());
+        self.hold(name, &vars, layer.forward(&Traced::from(&vars[0])).unwrap());
     }
 
-    fn hold(&self, name: &str, inputs: &[Var], y: Tensor) {
+    fn hold(&self, name: &str, inputs: &[Var], y: Traced) {
         assert_eq!(y.dims(), self.output, "{name}");
-        let sum = (&y * wave(100.0, y.dims())).unwrap().sum_all().unwrap();
-        let gradients = sum.backward().unwrap();
-        let mut got = vec![y];
+        let gradients = y.backward_from(wave(100.0, y.dims())).unwrap();
+        let mut got = vec![y.value().clone()];
         got.extend(inputs.iter().map(|var| gradients.get(var).unwrap().clone()));
         assert_eq!(got.len(), self.values.len(), "{name}");
         for (index, (got, expected)) in got.iter().zip(&self.values).enumerate() {

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use plumbline_host::cohort::phantom::{Format, PhantomOptions, generate};
 use plumbline_host::cohort::{Cohort, Split};
-use plumbline_host::nets::{Network, Parameters, Variant};
+use plumbline_host::nets::{Gradients, Network, Parameters, Traced, Variant};
 use plumbline_host::train::{
-    Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run,
-    STACK_BYTES, Work, train,
+    Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run, Work, train,
 };
 use plumbline_shared::manifest::Architecture;
 use serde::Deserialize;
@@ -62,10 +61,9 @@ fn optimisers_step_as_pytorch_s() {
         let parameter = Var::new(reference.start.as_slice(), &Device::Cpu).unwrap();
         let mut optimiser = Optimiser::new(rule, &[("w", &parameter)]).unwrap();
         for (step, gradient) in reference.gradients.iter().enumerate() {
-            // The gradient of the sum of parameter times gradient.
             let gradient = Tensor::new(gradient.as_slice(), &Device::Cpu).unwrap();
-            let product = parameter.as_tensor().mul(&gradient).unwrap();
-            let gradients = product.sum_all().unwrap().backward().unwrap();
+            let mut gradients = Gradients::default();
+            gradients.insert(&parameter, gradient);
             optimiser.step(&gradients, rate).unwrap();
             let now: Vec<f32> = parameter.to_vec1().unwrap();
             let expected = &reference.trajectories[name][step];
@@ -96,17 +94,15 @@ fn losses_are_pytorch_s() {
             positive_weight,
         };
         for shape in [vec![6], vec![2, 3]] {
-            let logit = Var::new(reference.logit.as_slice(), &Device::Cpu).unwrap();
-            let value = loss
-                .of(
-                    &logit.reshape(shape.as_slice()).unwrap(),
-                    &label.reshape(shape.as_slice()).unwrap(),
-                )
-                .unwrap();
+            let logit = Tensor::from_slice(&reference.logit, shape.as_slice(), &Device::Cpu);
+            let logit = Var::from_tensor(&logit.unwrap()).unwrap();
+            let label = label.reshape(shape.as_slice()).unwrap();
+            let value = loss.of(&Traced::from(&logit), &label).unwrap();
             let got: f32 = value.to_scalar().unwrap();
             assert!((got / answer.loss - 1.0).abs() < 1e-5, "{name}: {got}");
             let gradients = value.backward().unwrap();
-            let gradient: Vec<f32> = gradients.get(&logit).unwrap().to_vec1().unwrap();
+            let gradient = gradients.get(&logit).unwrap().flatten_all().unwrap();
+            let gradient: Vec<f32> = gradient.to_vec1().unwrap();
             for (got, expected) in gradient.iter().zip(&answer.gradient) {
                 assert!((got - expected).abs() < 1e-6, "{name}: {gradient:?}");
             }
@@ -205,69 +201,60 @@ impl Material {
     }
 }
 
-fn with_a_large_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    thread.spawn(work).unwrap().join().unwrap();
-}
-
 const ROUND: &str = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
                      batch = 4\nepochs = 1\nfilms = 8\nside = 64\n";
 
 #[test]
 fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
-    with_a_large_stack(|| {
-        let material = Material::draw();
-        let head = ROUND.replace("all", "last-layer");
-        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{head}{ROUND}{ROUND}");
-        let undisturbed = material.begin("undisturbed", &recipe, false);
-        let mut told = Told::default();
-        material
-            .train(&undisturbed, |event| told.hear(&event))
-            .unwrap();
-        assert_eq!(measures(&undisturbed).len(), 3);
-        assert_eq!(told.done, told.ahead);
+    let material = Material::draw();
+    let head = ROUND.replace("all", "last-layer");
+    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{head}{ROUND}{ROUND}");
+    let undisturbed = material.begin("undisturbed", &recipe, false);
+    let mut told = Told::default();
+    material
+        .train(&undisturbed, |event| told.hear(&event))
+        .unwrap();
+    assert_eq!(measures(&undisturbed).len(), 3);
+    assert_eq!(told.done, told.ahead);
 
-        // An epoch is told when its best weights are there but its checkpoint is not yet.
-        for round in [1, 2, 3] {
-            let name = format!("stopped-{round}");
-            let stopped = material.begin(&name, &recipe, false);
-            let watch = |event: Event| {
-                let over = matches!(event, Event::Epoch(epoch) if epoch.round == round);
-                assert!(!over, "the power is cut");
-            };
-            let run = || material.train(&stopped, watch).unwrap();
-            assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-            let resumed = material.begin(&name, &recipe, true);
-            let mut told = Told::default();
-            material.train(&resumed, |event| told.hear(&event)).unwrap();
-            assert_eq!(measures(&resumed), measures(&undisturbed));
-            assert_eq!(told.done, told.ahead);
-        }
-    });
+    // An epoch is told when its best weights are there but its checkpoint is not yet.
+    for round in [1, 2, 3] {
+        let name = format!("stopped-{round}");
+        let stopped = material.begin(&name, &recipe, false);
+        let watch = |event: Event| {
+            let over = matches!(event, Event::Epoch(epoch) if epoch.round == round);
+            assert!(!over, "the power is cut");
+        };
+        let run = || material.train(&stopped, watch).unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        let resumed = material.begin(&name, &recipe, true);
+        let mut told = Told::default();
+        material.train(&resumed, |event| told.hear(&event)).unwrap();
+        assert_eq!(measures(&resumed), measures(&undisturbed));
+        assert_eq!(told.done, told.ahead);
+    }
 }
 
 #[test]
 fn workers_and_recomputation_change_nothing_and_dropout_does() {
-    with_a_large_stack(|| {
-        let material = Material::draw();
-        let trained = |name: &str, fields: &str| {
-            let recipe = format!("architecture = \"densenet121\"\nseed = 3\n{fields}\n{ROUND}");
-            let run = material.begin(name, &recipe, false);
-            material.train(&run, |_| {}).unwrap();
-            let weights = candle_core::safetensors::load(run.best_weights(), &Device::Cpu);
-            let bits = |tensor: Tensor| -> Vec<u32> {
-                let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
-                values.into_iter().map(f32::to_bits).collect()
-            };
-            let weights = weights.unwrap().into_iter();
-            let weights: BTreeMap<String, Vec<u32>> =
-                weights.map(|(name, tensor)| (name, bits(tensor))).collect();
-            (measures(&run), weights)
+    let material = Material::draw();
+    let trained = |name: &str, fields: &str| {
+        let recipe = format!("architecture = \"densenet121\"\nseed = 3\n{fields}\n{ROUND}");
+        let run = material.begin(name, &recipe, false);
+        material.train(&run, |_| {}).unwrap();
+        let weights = candle_core::safetensors::load(run.best_weights(), &Device::Cpu);
+        let bits = |tensor: Tensor| -> Vec<u32> {
+            let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+            values.into_iter().map(f32::to_bits).collect()
         };
-        let plain = trained("plain", "");
-        assert!(plain == trained("other", "workers = 3\nrecompute = true"));
-        assert!(plain != trained("dropped", "dropout = 0.5"));
-    });
+        let weights = weights.unwrap().into_iter();
+        let weights: BTreeMap<String, Vec<u32>> =
+            weights.map(|(name, tensor)| (name, bits(tensor))).collect();
+        (measures(&run), weights)
+    };
+    let plain = trained("plain", "");
+    assert!(plain == trained("other", "workers = 3\nrecompute = true"));
+    assert!(plain != trained("dropped", "dropout = 0.5"));
 }
 
 /// Batches of six films on one device, on two, and on four with shares of two films and of one: the
@@ -275,85 +262,81 @@ fn workers_and_recomputation_change_nothing_and_dropout_does() {
 /// statistics are the whole batches'.
 #[test]
 fn devices_that_share_batches_learn_what_one_does() {
-    with_a_large_stack(|| {
-        let material = Material::draw();
-        let round = ROUND
-            .replace("adam", "sgd")
-            .replace("batch = 4", "batch = 6")
-            .replace("films = 8", "films = 12");
-        let recipe = format!("architecture = \"densenet121\"\nseed = 3\n{round}");
-        let mut start = Parameters::new(&Device::Cpu, 3);
-        Network::new(Architecture::Densenet121, &mut start).unwrap();
-        let start = start.tensors();
-        let trained = |devices: usize| {
-            let run = material.begin(&format!("{devices} devices"), &recipe, false);
-            material.train_on(devices, &run, |_| {}).unwrap();
-            let weights = candle_core::safetensors::load(run.best_weights(), &Device::Cpu);
-            let moved = weights.unwrap().into_iter().map(|(name, tensor)| {
-                let moved = (tensor - &start[&name]).unwrap();
-                (name, moved.flatten_all().unwrap())
-            });
-            let (statistics, weights): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                moved.partition(|(name, _)| name.contains("running"));
-            let all = |parts: BTreeMap<String, Tensor>| {
-                let parts: Vec<_> = parts.into_values().collect();
-                Tensor::cat(&parts, 0).unwrap()
-            };
-            (measures(&run)[0][0], [all(weights), all(statistics)])
+    let material = Material::draw();
+    let round = ROUND
+        .replace("adam", "sgd")
+        .replace("batch = 4", "batch = 6")
+        .replace("films = 8", "films = 12");
+    let recipe = format!("architecture = \"densenet121\"\nseed = 3\n{round}");
+    let mut start = Parameters::new(&Device::Cpu, 3);
+    Network::new(Architecture::Densenet121, &mut start).unwrap();
+    let start = start.tensors();
+    let trained = |devices: usize| {
+        let run = material.begin(&format!("{devices} devices"), &recipe, false);
+        material.train_on(devices, &run, |_| {}).unwrap();
+        let weights = candle_core::safetensors::load(run.best_weights(), &Device::Cpu);
+        let moved = weights.unwrap().into_iter().map(|(name, tensor)| {
+            let moved = (tensor - &start[&name]).unwrap();
+            (name, moved.flatten_all().unwrap())
+        });
+        let (statistics, weights): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            moved.partition(|(name, _)| name.contains("running"));
+        let all = |parts: BTreeMap<String, Tensor>| {
+            let parts: Vec<_> = parts.into_values().collect();
+            Tensor::cat(&parts, 0).unwrap()
         };
-        let norm = |x: &Tensor| {
-            let sum = x.sqr().unwrap().sum_all().unwrap();
-            sum.to_scalar::<f32>().unwrap().sqrt()
-        };
-        let (loss, alone) = trained(1);
-        for devices in [2, 4] {
-            let (shared_loss, together) = trained(devices);
-            assert!((shared_loss / loss - 1.0).abs() < 1e-5, "{shared_loss}");
-            for (alone, together) in alone.iter().zip(&together) {
-                let apart = norm(&(alone - together).unwrap()) / norm(alone);
-                // Rounding, which the second step makes larger; after the first it is 6e-4.
-                assert!(apart < 3e-2, "{devices} devices: {apart}");
-            }
+        (measures(&run)[0][0], [all(weights), all(statistics)])
+    };
+    let norm = |x: &Tensor| {
+        let sum = x.sqr().unwrap().sum_all().unwrap();
+        sum.to_scalar::<f32>().unwrap().sqrt()
+    };
+    let (loss, alone) = trained(1);
+    for devices in [2, 4] {
+        let (shared_loss, together) = trained(devices);
+        assert!((shared_loss / loss - 1.0).abs() < 1e-5, "{shared_loss}");
+        for (alone, together) in alone.iter().zip(&together) {
+            let apart = norm(&(alone - together).unwrap()) / norm(alone);
+            // Rounding, which the second step makes larger; after the first it is 6e-4.
+            assert!(apart < 3e-2, "{devices} devices: {apart}");
         }
-    });
+    }
 }
 
 #[test]
 fn a_shared_run_goes_on_to_the_same_end_and_stops_for_its_own_reason() {
-    with_a_large_stack(|| {
-        let material = Material::draw();
-        let round = format!(
-            "{}average = 0.9\n",
-            ROUND.replace("epochs = 1", "epochs = 2")
-        );
-        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{round}");
-        let undisturbed = material.begin("undisturbed", &recipe, false);
-        material.train_on(2, &undisturbed, |_| {}).unwrap();
-        let stopped = material.begin("stopped", &recipe, false);
-        let mut over = 0;
-        let watch = |event: Event| {
-            over += usize::from(matches!(event, Event::Epoch(_)));
-            assert!(over < 2, "the power is cut");
-        };
-        let run = || material.train_on(2, &stopped, watch).unwrap();
-        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-        let resumed = material.begin("stopped", &recipe, true);
-        material.train_on(2, &resumed, |_| {}).unwrap();
-        assert_eq!(measures(&resumed), measures(&undisturbed));
+    let material = Material::draw();
+    let round = format!(
+        "{}average = 0.9\n",
+        ROUND.replace("epochs = 1", "epochs = 2")
+    );
+    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{round}");
+    let undisturbed = material.begin("undisturbed", &recipe, false);
+    material.train_on(2, &undisturbed, |_| {}).unwrap();
+    let stopped = material.begin("stopped", &recipe, false);
+    let mut over = 0;
+    let watch = |event: Event| {
+        over += usize::from(matches!(event, Event::Epoch(_)));
+        assert!(over < 2, "the power is cut");
+    };
+    let run = || material.train_on(2, &stopped, watch).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+    let resumed = material.begin("stopped", &recipe, true);
+    material.train_on(2, &resumed, |_| {}).unwrap();
+    assert_eq!(measures(&resumed), measures(&undisturbed));
 
-        let wild = ROUND
-            .replace("adam", "sgd")
-            .replace("0.001", "10.0")
-            .replace("epochs = 1", "epochs = 9");
-        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{wild}");
-        let run = material.begin("wild", &recipe, false);
-        let error = material.train_on(2, &run, |_| {}).unwrap_err();
-        assert!(error.contains("lower the round's learning rate"), "{error}");
+    let wild = ROUND
+        .replace("adam", "sgd")
+        .replace("0.001", "10.0")
+        .replace("epochs = 1", "epochs = 9");
+    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{wild}");
+    let run = material.begin("wild", &recipe, false);
+    let error = material.train_on(2, &run, |_| {}).unwrap_err();
+    assert!(error.contains("lower the round's learning rate"), "{error}");
 
-        let run = material.begin("few", &recipe, false);
-        let error = material.train_on(5, &run, |_| {}).unwrap_err();
-        assert!(error.contains("cannot be shared by 5 devices"), "{error}");
-    });
+    let run = material.begin("few", &recipe, false);
+    let error = material.train_on(5, &run, |_| {}).unwrap_err();
+    assert!(error.contains("cannot be shared by 5 devices"), "{error}");
 }
 
 #[test]
@@ -367,24 +350,22 @@ fn a_precision_that_a_cpu_lacks_is_refused() {
 
 #[test]
 fn a_loss_that_explodes_stops_the_run_and_keeps_what_it_had() {
-    with_a_large_stack(|| {
-        let material = Material::draw();
-        let wild = ROUND
-            .replace("adam", "sgd")
-            .replace("0.001", "10.0")
-            .replace("epochs = 1", "epochs = 9");
-        let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{wild}");
-        let run = material.begin("wild", &recipe, false);
-        let error = material.train(&run, |_| {}).unwrap_err();
-        assert!(error.contains("lower the round's learning rate"), "{error}");
-        assert!(error.contains("round 2"), "{error}");
-        for file in [run.best_weights(), run.checkpoint()] {
-            let tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
-            let weights = tensors.iter().filter(|(name, _)| *name != "best");
-            for (name, tensor) in weights {
-                let sum = tensor.to_dtype(DType::F64).unwrap().sum_all().unwrap();
-                assert!(sum.to_scalar::<f64>().unwrap().is_finite(), "{name}");
-            }
+    let material = Material::draw();
+    let wild = ROUND
+        .replace("adam", "sgd")
+        .replace("0.001", "10.0")
+        .replace("epochs = 1", "epochs = 9");
+    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{wild}");
+    let run = material.begin("wild", &recipe, false);
+    let error = material.train(&run, |_| {}).unwrap_err();
+    assert!(error.contains("lower the round's learning rate"), "{error}");
+    assert!(error.contains("round 2"), "{error}");
+    for file in [run.best_weights(), run.checkpoint()] {
+        let tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+        let weights = tensors.iter().filter(|(name, _)| *name != "best");
+        for (name, tensor) in weights {
+            let sum = tensor.to_dtype(DType::F64).unwrap().sum_all().unwrap();
+            assert!(sum.to_scalar::<f64>().unwrap().is_finite(), "{name}");
         }
-    });
+    }
 }

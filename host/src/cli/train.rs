@@ -17,7 +17,7 @@ use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
 use crate::compute::DeviceName;
 use crate::nets::{Variant, WeightsFile};
-use crate::train::{Event, PreparedFilms, Recipe, Record, Run, STACK_BYTES, Work, train};
+use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Work, train};
 
 /// Arguments of `plumbline train`.
 #[derive(clap::Args)]
@@ -64,25 +64,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let cache = Arc::new(packed(&cohort)?);
     let training = films(&cohort, &cache, Split::Train, &run.recipe)?;
     let validation = films(&cohort, &cache, Split::Val, &run.recipe)?;
-    let init = args.init;
-    let thread = std::thread::Builder::new()
-        .name("training".into())
-        .stack_size(STACK_BYTES)
-        .spawn(move || work(&run, &training, &validation, init.as_deref(), &devices))
-        .context("cannot start the training thread")?;
-    match thread.join() {
-        Ok(result) => result,
-        Err(_) => bail!("the training stopped by a fault in the program; --resume goes on"),
-    }
-}
-
-fn work(
-    run: &Run,
-    training: &PreparedFilms,
-    validation: &PreparedFilms,
-    init: Option<&Path>,
-    devices: &[Device],
-) -> anyhow::Result<()> {
+    let init = args.init.as_deref();
     let mut course = Course::begin();
     let mut latest = String::new();
     let watch = |event: Event| match event {
@@ -100,10 +82,10 @@ fn work(
         "{} training and {} validation films, on {}, {} threads",
         training.len(),
         validation.len(),
-        described(devices),
+        described(&devices),
         rayon::current_num_threads()
     ))?;
-    let result = train(run, training, validation, init, devices, watch);
+    let result = train(&run, &training, &validation, init, &devices, watch);
     course.bar.finish_and_clear();
     match &result {
         Ok(()) => run.log("finished")?,

@@ -1,13 +1,13 @@
 //! DenseNet121's features (Huang et al., "Densely Connected Convolutional Networks", 2017).
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use super::layers::{BatchNorm, Convolution, Fan};
 use super::ops::{
     self, Activation, LayerStatistics, average_pool_2x2, concat_channels, max_pool_3x3,
 };
 use super::parameters::Parameters;
-use super::{Mode, Variant};
+use super::{Mode, Traced, Variant};
 
 /// Channels that each layer adds.
 const GROWTH: usize = 32;
@@ -108,7 +108,7 @@ impl DenseNet121 {
         self.recompute = true;
     }
 
-    pub(super) fn features(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+    pub(super) fn features(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         let mut x = self.stem.forward(x)?;
         x = max_pool_3x3(&self.stem_norm.forward(&x, mode)?)?;
         for block in &self.blocks {
@@ -137,7 +137,7 @@ fn pointwise(
 
 impl Block {
     /// As one operation.
-    fn at_once(&self, x: &Tensor, mode: &Mode, epsilon: f32, recompute: bool) -> Result<Tensor> {
+    fn at_once(&self, x: &Traced, mode: &Mode, epsilon: f32, recompute: bool) -> Result<Traced> {
         let layers: Vec<_> = self.layers.iter().map(DenseLayer::parameters).collect();
         let running = match mode {
             Mode::Training(_) => None,
@@ -157,7 +157,7 @@ impl Block {
         Ok(y)
     }
 
-    fn layer_by_layer(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+    fn layer_by_layer(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         self.layers.iter().try_fold(x.clone(), |x, layer| {
             concat_channels(&x, &layer.forward(&x, mode)?)
         })
@@ -165,7 +165,7 @@ impl Block {
 }
 
 impl DenseLayer {
-    fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         let narrow = self.conv1.forward(&self.norm1.forward(x, mode)?)?;
         self.conv2.forward(&self.norm2.forward(&narrow, mode)?)
     }
@@ -189,7 +189,7 @@ impl DenseLayer {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{D, Device, Var};
+    use candle_core::{D, Device, Tensor, Var};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -236,7 +236,8 @@ mod tests {
     /// A block's output and, of a weighted sum of it, the gradients of the input and of all
     /// parameters; then the parameters and statistics it leaves.
     fn everything(way: Way, x: &Tensor, training: bool) -> Vec<Tensor> {
-        let x = Var::from_tensor(x).unwrap();
+        let variable = Var::from_tensor(x).unwrap();
+        let x = Traced::from(&variable);
         let mut parameters = Parameters::new(&Device::Cpu, 5);
         let block = block(&mut parameters);
         let mode = if training {
@@ -252,9 +253,8 @@ mod tests {
         let y = y.unwrap();
         let weights = Tensor::arange(0f32, y.elem_count() as f32, &Device::Cpu).unwrap();
         let weights = weights.sin().unwrap().reshape(y.shape()).unwrap();
-        let sum = (&y * weights).unwrap().sum_all().unwrap();
-        let gradients = sum.backward().unwrap();
-        let mut all = vec![y, gradients.get(&x).unwrap().clone()];
+        let gradients = y.backward_from(weights).unwrap();
+        let mut all = vec![y.value().clone(), gradients.get(&variable).unwrap().clone()];
         let trained = parameters.trainable();
         all.extend(trained.map(|(_, var)| gradients.get(var).unwrap().clone()));
         let mut left: Vec<_> = parameters.tensors().into_iter().collect();

@@ -1,13 +1,13 @@
 //! EfficientNet-B0's features (Tan and Le, "EfficientNet", 2019).
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use super::layers::{
     BatchNorm, Convolution, DepthwiseConvolution, Fan, SqueezeExcitation, drop_branch,
 };
 use super::ops::Activation;
 use super::parameters::Parameters;
-use super::{Mode, Variant};
+use super::{Mode, Traced, Variant};
 
 /// Expansion, kernel, stride, channels and blocks of the seven stages.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -93,7 +93,7 @@ impl EfficientNetB0 {
         })
     }
 
-    pub(super) fn features(&self, x: &Tensor, mode: &mut Mode) -> Result<Tensor> {
+    pub(super) fn features(&self, x: &Traced, mode: &mut Mode) -> Result<Traced> {
         let mut x = self.stem.forward(x, mode)?;
         for block in &self.blocks {
             x = block.forward(&x, mode)?;
@@ -119,7 +119,7 @@ impl ConvNorm {
         })
     }
 
-    fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         self.norm.forward(&self.conv.forward(x)?, mode)
     }
 }
@@ -177,7 +177,7 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, mode: &mut Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Traced, mode: &mut Mode) -> Result<Traced> {
         let wide = match &self.expand {
             Some(expand) => &expand.forward(x, mode)?,
             None => x,
@@ -189,7 +189,7 @@ impl Block {
             .project
             .forward(&self.excitation.forward(&filtered)?, mode)?;
         match self.residual {
-            Some(rate) => drop_branch(&narrow, rate, mode)? + x,
+            Some(rate) => drop_branch(&narrow, rate, mode)?.add(x),
             None => Ok(narrow),
         }
     }

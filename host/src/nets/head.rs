@@ -1,12 +1,12 @@
 //! What follows the last map of features.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use plumbline_shared::manifest::Architecture;
 
-use super::Mode;
 use super::layers::{Linear, dropout};
-use super::ops::global_average_pool;
+use super::ops::{global_average_pool, relu};
 use super::parameters::Parameters;
+use super::{Mode, Traced};
 
 /// Which fully connected layers follow global average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,12 +78,11 @@ impl Classifier {
         self.dropout = rate;
     }
 
-    pub(super) fn forward(&self, features: &Tensor, mode: &mut Mode) -> Result<Tensor> {
+    pub(super) fn forward(&self, features: &Traced, mode: &mut Mode) -> Result<Traced> {
         let mut x = dropout(&global_average_pool(features)?, self.dropout, mode)?;
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
-                // ReLU by which not-a-number stays what it is: Candle's makes it 0.
-                x = (x.neg()?.relu()? + x)?;
+                x = relu(&x)?;
             }
             x = layer.forward(&x)?;
         }

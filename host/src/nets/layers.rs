@@ -5,11 +5,11 @@ use rand::RngExt;
 
 use super::ops::{self, Activation, BatchStatistics, Padding, Statistics};
 use super::parameters::{Parameters, Start};
-use super::{Mode, Training};
+use super::{Mode, Traced, Training};
 
 /// A dense convolution without bias.
 pub struct Convolution {
-    weight: Tensor,
+    weight: Traced,
     stride: usize,
     padding: Padding,
 }
@@ -54,7 +54,7 @@ impl Convolution {
     }
 
     /// The kernel, `outputs x inputs x kernel x kernel`.
-    pub fn weight(&self) -> &Tensor {
+    pub fn weight(&self) -> &Traced {
         &self.weight
     }
 
@@ -67,7 +67,7 @@ impl Convolution {
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Traced) -> Result<Traced> {
         let weight = self.weight.to_dtype(x.dtype())?;
         ops::conv2d(x, &weight, self.stride, self.padding)
     }
@@ -75,7 +75,7 @@ impl Convolution {
 
 /// A depthwise convolution without bias.
 pub struct DepthwiseConvolution {
-    weight: Tensor,
+    weight: Traced,
     stride: usize,
     padding: Padding,
 }
@@ -109,7 +109,7 @@ impl DepthwiseConvolution {
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Traced) -> Result<Traced> {
         let weight = self.weight.to_dtype(x.dtype())?;
         ops::depthwise_conv2d(x, &weight, self.stride, self.padding)
     }
@@ -117,8 +117,8 @@ impl DepthwiseConvolution {
 
 /// Batch norm with the activation that follows it.
 pub struct BatchNorm {
-    gamma: Tensor,
-    beta: Tensor,
+    gamma: Traced,
+    beta: Traced,
     running_mean: Var,
     running_variance: Var,
     epsilon: f32,
@@ -156,7 +156,7 @@ impl BatchNorm {
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
-    pub fn forward(&self, x: &Tensor, mode: &Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         let statistics = match mode {
             Mode::Training(training) => Statistics::Batch(training.share),
             Mode::Evaluation => Statistics::Running(self.running()?),
@@ -177,7 +177,7 @@ impl BatchNorm {
     }
 
     /// Scale and shift of each channel.
-    pub fn affine(&self) -> [&Tensor; 2] {
+    pub fn affine(&self) -> [&Traced; 2] {
         [&self.gamma, &self.beta]
     }
 
@@ -215,8 +215,8 @@ fn move_towards(running: &Var, batch: &Tensor, scale: f64) -> Result<()> {
 
 /// A dense layer.
 pub struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Traced,
+    bias: Traced,
 }
 
 impl Linear {
@@ -239,20 +239,40 @@ impl Linear {
         })
     }
 
+    /// The same started, and its weight stored, as those of a 1 x 1 convolution:
+    /// `outputs x inputs x 1 x 1`.
+    ///
+    /// # Errors
+    /// Candle's, if a tensor is there with another shape.
+    pub fn pointwise(
+        parameters: &mut Parameters,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self> {
+        let start = Start::Kaiming { fan: outputs };
+        let shape = [outputs, inputs, 1, 1];
+        let constant = Start::Constant(0.0);
+        Ok(Self {
+            weight: parameters.parameter(&format!("{name}.weight"), &shape, start)?,
+            bias: parameters.parameter(&format!("{name}.bias"), &[outputs], constant)?,
+        })
+    }
+
     /// `N x inputs` to `N x outputs`.
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+    pub fn forward(&self, x: &Traced) -> Result<Traced> {
+        ops::linear(x, &self.weight, &self.bias)
     }
 }
 
 /// Squeeze and excitation (Hu et al., 2018): each channel scaled by a gate computed from all
 /// channels' means.
 pub struct SqueezeExcitation {
-    squeeze: Linear1x1,
-    excite: Linear1x1,
+    squeeze: Linear,
+    excite: Linear,
 }
 
 impl SqueezeExcitation {
@@ -267,8 +287,8 @@ impl SqueezeExcitation {
         squeezed: usize,
     ) -> Result<Self> {
         Ok(Self {
-            squeeze: Linear1x1::new(parameters, &format!("{name}.fc1"), channels, squeezed)?,
-            excite: Linear1x1::new(parameters, &format!("{name}.fc2"), squeezed, channels)?,
+            squeeze: Linear::pointwise(parameters, &format!("{name}.fc1"), channels, squeezed)?,
+            excite: Linear::pointwise(parameters, &format!("{name}.fc2"), squeezed, channels)?,
         })
     }
 
@@ -276,44 +296,10 @@ impl SqueezeExcitation {
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let squeezed = self
-            .squeeze
-            .forward(&ops::global_average_pool(x)?)?
-            .silu()?;
-        let gate = sigmoid(&self.excite.forward(&squeezed)?)?;
-        ops::scale_channels(x, &gate)
-    }
-}
-
-/// `1 / (1 + exp(-x))` of a small tensor.
-fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    (x.neg()?.exp()? + 1.0)?.recip()
-}
-
-/// A dense layer whose weight is stored as a 1 x 1 convolution's, `outputs x inputs x 1 x 1`.
-struct Linear1x1 {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Linear1x1 {
-    fn new(parameters: &mut Parameters, name: &str, inputs: usize, outputs: usize) -> Result<Self> {
-        let shape = [outputs, inputs, 1, 1];
-        let start = Start::Kaiming { fan: outputs };
-        Ok(Self {
-            weight: parameters.parameter(&format!("{name}.weight"), &shape, start)?,
-            bias: parameters.parameter(
-                &format!("{name}.bias"),
-                &[outputs],
-                Start::Constant(0.0),
-            )?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = self.weight.flatten_from(1)?;
-        x.matmul(&weight.t()?)?.broadcast_add(&self.bias)
+    pub fn forward(&self, x: &Traced) -> Result<Traced> {
+        let squeezed = self.squeeze.forward(&ops::global_average_pool(x)?)?;
+        let gate = self.excite.forward(&ops::silu(&squeezed)?)?;
+        ops::scale_channels(x, &ops::sigmoid(&gate)?)
     }
 }
 
@@ -322,7 +308,7 @@ impl Linear1x1 {
 ///
 /// # Errors
 /// Candle's.
-pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
+pub fn dropout(x: &Traced, rate: f32, mode: &mut Mode) -> Result<Traced> {
     match mode {
         Mode::Training(Training {
             drops: Some(rng), ..
@@ -337,7 +323,7 @@ pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
                     }
                 })
                 .collect();
-            x.mul(&Tensor::from_vec(mask, x.shape(), x.device())?)
+            ops::mask(x, Tensor::from_vec(mask, x.shape(), x.device())?)
         }
         _ => Ok(x.clone()),
     }
@@ -348,7 +334,7 @@ pub fn dropout(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
 ///
 /// # Errors
 /// Candle's, if `x` is not 4-d.
-pub fn drop_branch(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
+pub fn drop_branch(x: &Traced, rate: f32, mode: &mut Mode) -> Result<Traced> {
     match mode {
         Mode::Training(Training {
             drops: Some(rng), ..
@@ -365,7 +351,8 @@ pub fn drop_branch(x: &Tensor, rate: f32, mode: &mut Mode) -> Result<Tensor> {
                 })
                 .flat_map(|scale| std::iter::repeat_n(scale, channels))
                 .collect();
-            ops::scale_channels(x, &Tensor::from_vec(scale, (films, channels), x.device())?)
+            let scale = Tensor::from_vec(scale, (films, channels), x.device())?;
+            ops::scale_channels(x, &Traced::from(&scale))
         }
         _ => Ok(x.clone()),
     }

@@ -12,6 +12,7 @@ mod misfits;
 pub mod ops;
 mod parameters;
 mod precision;
+mod traced;
 mod variant;
 mod weights_file;
 
@@ -26,6 +27,7 @@ pub use head::Head;
 pub use misfits::{Misfits, Shapes, shortened};
 pub use parameters::Parameters;
 pub use precision::Precision;
+pub use traced::{Gradients, Traced};
 pub use variant::{Input, Variant};
 pub use weights_file::{WeightsError, WeightsFile, write_weights};
 
@@ -64,10 +66,10 @@ pub struct Share<'a> {
 /// What a network makes of a batch.
 pub struct Output {
     /// The last map of features, `N x C x S/32 x S/32`.
-    pub features: Tensor,
+    pub features: Traced,
     /// The head's outputs: of the study's heads `N x 1` (CheXNet) or `N x 2` (EfficientNet:
     /// negative, positive).
-    pub logits: Tensor,
+    pub logits: Traced,
 }
 
 impl Output {
@@ -75,7 +77,7 @@ impl Output {
     ///
     /// # Errors
     /// Candle's, if the logits have another shape.
-    pub fn logit(&self) -> candle_core::Result<Tensor> {
+    pub fn logit(&self) -> candle_core::Result<Traced> {
         logit(&self.logits)
     }
 }
@@ -85,14 +87,22 @@ impl Output {
 ///
 /// # Errors
 /// Candle's, if the outputs have another shape.
-pub fn logit(outputs: &Tensor) -> candle_core::Result<Tensor> {
+pub fn logit(outputs: &Traced) -> candle_core::Result<Traced> {
     let (_, count) = outputs.dims2()?;
     let last = outputs.narrow(1, count - 1, 1)?;
     let logit = match count {
         1 => last,
         _ => last.sub(&outputs.narrow(1, 0, 1)?)?,
     };
-    logit.squeeze(1)
+    let logit = logit.squeeze(1)?;
+    Ok(Traced::step(&[outputs], logit, move |gradient, _| {
+        let of_last = gradient.unsqueeze(1)?;
+        let of_outputs = match count {
+            1 => of_last,
+            _ => Tensor::cat(&[of_last.neg()?, of_last], 1)?,
+        };
+        Ok(vec![Some(of_outputs)])
+    }))
 }
 
 /// Either network.
@@ -185,8 +195,8 @@ impl Network {
     ///
     /// # Errors
     /// Candle's, if `x` is not `N x 3 x S x S`.
-    pub fn features(&self, x: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
-        let mut x = self.input.adapt(x)?;
+    pub fn features(&self, x: &Tensor, mode: &mut Mode) -> candle_core::Result<Traced> {
+        let mut x = Traced::from(&self.input.adapt(x)?);
         if self.precision == Precision::Bf16 {
             x = x.to_dtype(DType::BF16)?;
         }
@@ -201,7 +211,7 @@ impl Network {
     ///
     /// # Errors
     /// Candle's, if `features` has another number of channels.
-    pub fn head(&self, features: &Tensor, mode: &mut Mode) -> candle_core::Result<Tensor> {
+    pub fn head(&self, features: &Traced, mode: &mut Mode) -> candle_core::Result<Traced> {
         self.classifier.forward(features, mode)
     }
 

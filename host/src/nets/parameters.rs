@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use sha2::{Digest, Sha256};
 
+use super::Traced;
 use super::description::Description;
 use super::weights_file::{WeightsError, WeightsFile, write_weights};
 
@@ -81,11 +82,12 @@ impl Parameters {
     ///
     /// # Errors
     /// Candle's, if it is there with another shape.
-    pub fn parameter(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Tensor> {
+    pub fn parameter(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Traced> {
         let (device, seed) = (&self.device, self.seed);
-        fetch(&mut self.trainable, name, shape, || {
+        let parameter = fetch(&mut self.trainable, name, shape, || {
             start_values(seed, name, shape, start, device)
-        })
+        })?;
+        Ok(Traced::from(&parameter))
     }
 
     /// A statistic that batch norm keeps, made if it is not there.

@@ -11,12 +11,12 @@ use super::batches::{Batch, as_is, augmented};
 use super::checkpoint::Progress;
 use super::films::PreparedFilms;
 use super::frozen::FrozenFeatures;
-use super::learner::{Learner, Moving, STACK_BYTES};
+use super::learner::{Learner, Moving};
 use super::recipe::{Recipe, Round};
 use super::rounds::{Event, TrainError};
 use super::work::Work;
 use crate::evaluate::roc_auc;
-use crate::nets::{Head, Mode, Training, Variant};
+use crate::nets::{Head, Mode, Traced, Training, Variant};
 
 /// A training with its films.
 pub(super) struct Trainer<'a> {
@@ -142,7 +142,8 @@ impl<'a> Trainer<'a> {
                         drops: Some(&mut dropping),
                         share: None,
                     });
-                    let logits = self.told(&first.network.head(&features, &mut mode)?)?;
+                    let logits =
+                        self.told(&first.network.head(&Traced::from(&features), &mut mode)?)?;
                     let targets = self.training.targets(batch)?;
                     let rate = rate(index);
                     made(
@@ -212,9 +213,7 @@ impl<'a> Trainer<'a> {
                             self.follow(learner, progress, &mut moving, batches, rate, nothing)
                         })
                     };
-                    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-                    let spawned = thread.spawn_scoped(scope, work);
-                    threads.push(spawned.map_err(candle_core::Error::wrap)?);
+                    threads.push(scope.spawn(work));
                 }
                 self.follow(&self.first, progress, moving, own_batches, rate, made)
             });
@@ -267,7 +266,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// What the head's outputs say: one logit a film (`N`), or one for each finding (`N x C`).
-    fn told(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
+    fn told(&self, logits: &Traced) -> candle_core::Result<Traced> {
         match self.recipe.head() {
             Head::Study => crate::nets::logit(logits),
             Head::Linear { .. } => Ok(logits.clone()),
@@ -290,14 +289,14 @@ impl<'a> Trainer<'a> {
             let count = indices.len();
             let targets = films.targets(&indices.clone().collect::<Vec<_>>())?;
             let features = match frozen {
-                Some(frozen) => frozen.validation(indices, device)?,
+                Some(frozen) => Traced::from(&frozen.validation(indices, device)?),
                 None => {
                     let x = as_is(films, indices, round.side).tensor(device)?;
                     self.first.network.features(&x, &mut Mode::Evaluation)?
                 }
             };
             let outputs = self.first.network.head(&features, &mut Mode::Evaluation)?;
-            let told = self.told(&outputs)?.detach();
+            let told = self.told(&outputs)?;
             let loss: f32 = round.loss.of(&told, &targets)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
             let told = told.flatten_all()?.to_vec1::<f32>()?;

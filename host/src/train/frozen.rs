@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::augment::Variation;
 use super::batches::{as_is, assemble};
 use super::films::PreparedFilms;
-use crate::nets::ops::global_average_pool;
+use crate::nets::{Traced, ops::global_average_pool};
 
 /// Films of one batch while features are computed.
 const BATCH: usize = 20;
@@ -42,7 +42,7 @@ impl FrozenFeatures {
         side: usize,
         place: impl Fn(usize, usize) -> Variation,
         device: &Device,
-        features: &impl Fn(&Tensor) -> Result<Tensor>,
+        features: &impl Fn(&Tensor) -> Result<Traced>,
         done: &mut impl FnMut(usize),
     ) -> Result<()> {
         let all: Vec<usize> = (0..films.len() * self.placements).collect();
@@ -68,7 +68,7 @@ impl FrozenFeatures {
         films: &PreparedFilms,
         side: usize,
         device: &Device,
-        features: &impl Fn(&Tensor) -> Result<Tensor>,
+        features: &impl Fn(&Tensor) -> Result<Traced>,
         done: &mut impl FnMut(usize),
     ) -> Result<()> {
         for first in (0..films.len()).step_by(BATCH) {
@@ -85,9 +85,9 @@ impl FrozenFeatures {
     fn means(
         &mut self,
         x: &Tensor,
-        features: &impl Fn(&Tensor) -> Result<Tensor>,
+        features: &impl Fn(&Tensor) -> Result<Traced>,
     ) -> Result<Vec<f32>> {
-        let means = global_average_pool(&features(x)?.detach())?;
+        let means = global_average_pool(&features(x)?)?;
         self.channels = means.dim(1)?;
         means.flatten_all()?.to_vec1()
     }

@@ -3,18 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 
 use super::average::AveragedWeights;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
 use crate::compute::Rank;
-use crate::nets::{Network, Parameters, Share, Variant};
-
-/// Bytes of stack that a thread needs to train: Candle's backward pass calls itself once for every
-/// operation of the network.
-pub const STACK_BYTES: usize = 256 << 20;
+use crate::nets::{Gradients, Network, Parameters, Share, Traced, Variant};
 
 /// A network on one of a training's devices.
 pub(super) struct Learner {
@@ -78,17 +73,19 @@ impl Learner {
         moving: &mut Moving,
         round: &Round,
         rate: f64,
-        logits: &Tensor,
+        logits: &Traced,
         targets: &Tensor,
         share: Option<Share>,
     ) -> Result<Tensor> {
-        let mut loss = round.loss.of(logits, targets)?;
+        let mean = round.loss.of(logits, targets)?;
+        let mut loss = mean.value().clone();
+        let mut weight = mean.ones_like()?;
         if let Some(share) = share {
             // A mean over the share becomes its part of the mean over the batch.
-            loss = (loss * (targets.dim(0)? as f64 / share.films as f64))?;
+            let part = targets.dim(0)? as f64 / share.films as f64;
+            (loss, weight) = ((loss * part)?, (weight * part)?);
         }
-        let mut gradients = loss.backward()?;
-        loss = loss.detach();
+        let mut gradients = mean.backward_from(weight)?;
         if let Some(Share { rank, .. }) = share {
             loss = sum_over(rank, &mut gradients, moving.optimiser.parameters(), &loss)?;
         }
@@ -125,7 +122,7 @@ impl Learner {
 /// Replaces the gradients of `parameters` by their sums over all ranks; returns that of the loss.
 fn sum_over<'a>(
     rank: &Rank,
-    gradients: &mut GradStore,
+    gradients: &mut Gradients,
     parameters: impl Iterator<Item = &'a Var>,
     loss: &Tensor,
 ) -> Result<Tensor> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cuda")]
 use crate::nets::ops::cuda_loss;
-use crate::nets::ops::elements;
+use crate::nets::{Traced, ops::elements};
 
 /// What a training makes small.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,12 +59,17 @@ impl Loss {
     ///
     /// # Errors
     /// If the shapes differ.
-    pub fn of(&self, logit: &Tensor, label: &Tensor) -> Result<Tensor> {
+    pub fn of(&self, logit: &Traced, label: &Tensor) -> Result<Traced> {
         if logit.dims() != label.dims() {
             bail!("a loss needs a label for each logit");
         }
         let label = label.to_device(logit.device())?.contiguous()?;
-        logit.contiguous()?.apply_op2(&label, *self)
+        let (logits, loss) = (logit.contiguous()?, *self);
+        let mean = logits.apply_op2_no_bwd(&label, &loss)?;
+        Ok(Traced::step(&[logit], mean, move |gradient, _| {
+            let slopes = logits.apply_op2_no_bwd(&label, &Slopes(loss))?;
+            Ok(vec![Some(slopes.broadcast_mul(gradient)?)])
+        }))
     }
 
     /// Each logit's share of the mean loss, and its derivative; zeros where the label is not known.
@@ -141,17 +146,6 @@ impl CustomOp2 for Loss {
         let [mean, _] = cuda_loss((logit, logit_layout), (label, label_layout), self.numbers())?;
         Ok(mean)
     }
-
-    fn bwd(
-        &self,
-        logit: &Tensor,
-        label: &Tensor,
-        _loss: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let slopes = logit.apply_op2_no_bwd(label, &Slopes(*self))?;
-        Ok((Some(slopes.broadcast_mul(gradient)?), None))
-    }
 }
 
 /// The derivative of a mean loss by each logit.
@@ -203,10 +197,12 @@ mod tests {
     fn what_is_not_known_does_not_count() {
         let label = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
         let logit = Var::new(&[0.3f32, -1.0, 2.0], &Device::Cpu).unwrap();
-        let two = logit.narrow(0, 0, 2).unwrap();
+        let two = Traced::from(&logit.narrow(0, 0, 2).unwrap());
         let loss = Loss::default();
         let known = loss.of(&two, &label(&[1.0, 0.0])).unwrap();
-        let all = loss.of(&logit, &label(&[1.0, 0.0, f32::NAN])).unwrap();
+        let all = loss
+            .of(&Traced::from(&logit), &label(&[1.0, 0.0, f32::NAN]))
+            .unwrap();
         assert_eq!(
             known.to_scalar::<f32>().unwrap(),
             all.to_scalar::<f32>().unwrap()

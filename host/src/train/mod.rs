@@ -26,7 +26,6 @@ pub use augment::Augmentation;
 pub use batches::Sampling;
 pub use checkpoint::replace_file;
 pub use films::PreparedFilms;
-pub use learner::STACK_BYTES;
 pub use loss::Loss;
 pub use optimiser::{Algorithm, Optimiser, Rule};
 pub use recipe::{Recipe, RecipeError, Round, Schedule, Trained};

@@ -1,10 +1,10 @@
 //! AdaGrad (Duchi et al., 2011), Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019)
 //! and stochastic gradient descent with momentum, with PyTorch's formulas and constants.
 
-use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::nets::Gradients;
 use crate::nets::ops::{AdaptiveStep, Descend, RunningAverage, Shrink};
 
 /// An update rule. `g` is the gradient, to which all but AdamW add the weight decay times `w`.
@@ -86,7 +86,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// Candle's, if a gradient has another shape.
-    pub fn step(&mut self, gradients: &GradStore, rate: f64) -> Result<()> {
+    pub fn step(&mut self, gradients: &Gradients, rate: f64) -> Result<()> {
         self.steps += 1;
         for slot in &self.slots {
             if let Some(gradient) = gradients.get(&slot.parameter) {

@@ -8,16 +8,14 @@ use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::super::Share;
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::elements;
 use super::vectorised::vectorised;
+use super::{Traced, elements};
 use crate::compute::Rank;
 
 /// What is applied after the normalisation.
@@ -101,14 +99,14 @@ impl ChannelStatistics {
 /// # Errors
 /// If the shapes do not fit, or a device that has a share of the batch has left.
 pub fn batch_norm(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
+    x: &Traced,
+    gamma: &Traced,
+    beta: &Traced,
     statistics: Statistics,
     epsilon: f32,
     activation: Activation,
-) -> Result<(Tensor, BatchStatistics)> {
-    let x = x.contiguous()?;
+) -> Result<(Traced, BatchStatistics)> {
+    let maps = x.contiguous()?;
     let (held, share) = match &statistics {
         Statistics::Running(_) => (true, None),
         Statistics::Batch(share) => (false, *share),
@@ -116,15 +114,15 @@ pub fn batch_norm(
     let used = match statistics {
         Statistics::Running(running) => running,
         Statistics::Batch(share) => {
-            let both = x.apply_op1_no_bwd(&Measure)?;
+            let both = maps.apply_op1_no_bwd(&Measure)?;
             let own = BatchStatistics {
                 mean: both.get(0)?,
                 variance: both.get(1)?,
-                count: x.elem_count() / both.dim(1)?,
+                count: maps.elem_count() / both.dim(1)?,
             };
             match share {
                 None => own,
-                Some(share) => own.of_all(x.dim(0)?, share)?,
+                Some(share) => own.of_all(maps.dim(0)?, share)?,
             }
         }
     };
@@ -132,12 +130,21 @@ pub fn batch_norm(
         used: used.clone(),
         held,
         rank: share.map(|share| Arc::clone(share.rank)),
-        gamma: gamma.detach(),
-        beta: beta.detach(),
+        gamma: gamma.value().clone(),
+        beta: beta.value().clone(),
         epsilon,
         activation,
     };
-    Ok((x.apply_op3(gamma, beta, op)?, used))
+    let y = maps.apply_op1_no_bwd(&op)?;
+    let y = Traced::step(&[x, gamma, beta], y, move |gradient, _| {
+        let [of_maps, of_both] = op.gradients(&maps, &gradient.contiguous()?)?;
+        Ok(vec![
+            Some(of_maps),
+            Some(of_both.get(0)?),
+            Some(of_both.get(1)?),
+        ])
+    });
+    Ok((y, used))
 }
 
 /// Mean and biased variance of each channel, `2 x C`.
@@ -197,6 +204,34 @@ impl BatchNorm {
         }
     }
 
+    /// The statistics, gamma and beta as numbers.
+    fn numbers(&self) -> Result<(ChannelStatistics, Vec<f32>, Vec<f32>)> {
+        let (gamma, beta) = (self.gamma.to_vec1()?, self.beta.to_vec1()?);
+        Ok((self.used.numbers()?, gamma, beta))
+    }
+
+    /// The gradient of the maps, and those of gamma and beta, `2 x C`.
+    fn gradients(&self, x: &Tensor, y_gradient: &Tensor) -> Result<[Tensor; 2]> {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let share = match self.held {
+                true => 0.0,
+                false => 1.0 / self.used.count as f32,
+            };
+            let over_all = |both: &Tensor| self.over_all(both);
+            return cuda::batch_norm::gradients([x, y_gradient], &self.on_cuda(), over_all, share);
+        }
+        let op = Gradient {
+            forward: self,
+            parameters: OnceLock::new(),
+        };
+        let x_gradient = x.apply_op2_no_bwd(y_gradient, &op)?;
+        match op.parameters.into_inner() {
+            Some(both) => Ok([x_gradient, both]),
+            None => bail!("batch norm's gradient left no parameter gradients"),
+        }
+    }
+
     #[cfg(feature = "cuda")]
     fn on_cuda(&self) -> cuda::batch_norm::Normalisation<'_> {
         cuda::batch_norm::Normalisation {
@@ -213,26 +248,16 @@ impl BatchNorm {
 /// Planes a thread takes at once: the smallest maps are too little work for one task.
 const PLANES_AT_ONCE: usize = 16;
 
-impl CustomOp3 for BatchNorm {
+impl CustomOp1 for BatchNorm {
     fn name(&self) -> &'static str {
         "batch norm"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        gamma: &CpuStorage,
-        gamma_layout: &Layout,
-        beta: &CpuStorage,
-        beta_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, channels, map) = sizes(x_layout)?;
         let x = elements(x, x_layout)?;
-        let gamma = elements(gamma, gamma_layout)?;
-        let beta = elements(beta, beta_layout)?;
-        let used = self.used.numbers()?;
-        let affine = Affine::new(&used, self.epsilon, gamma, beta)?;
+        let (used, gamma, beta) = self.numbers()?;
+        let affine = Affine::new(&used, self.epsilon, &gamma, &beta)?;
         if affine.scale.len() != channels {
             bail!("batch norm of {channels} channels was given parameters of other sizes");
         }
@@ -249,50 +274,8 @@ impl CustomOp3 for BatchNorm {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(&self, x: &CudaStorage, x_layout: &Layout) -> Result<(CudaStorage, Shape)> {
         cuda::batch_norm::forward(x, x_layout, &self.on_cuda())
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        _gamma: &Tensor,
-        _beta: &Tensor,
-        _y: &Tensor,
-        y_gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let y_gradient = y_gradient.contiguous()?;
-        #[cfg(feature = "cuda")]
-        if x.device().is_cuda() {
-            let share = match self.held {
-                true => 0.0,
-                false => 1.0 / self.used.count as f32,
-            };
-            let [of_input, both] = cuda::batch_norm::gradients(
-                [x, &y_gradient],
-                &self.on_cuda(),
-                |both| self.over_all(both),
-                share,
-            )?;
-            return Ok((Some(of_input), Some(both.get(0)?), Some(both.get(1)?)));
-        }
-        let op = Gradient {
-            forward: self,
-            parameters: OnceLock::new(),
-        };
-        let x_gradient = x.apply_op2_no_bwd(&y_gradient, &op)?;
-        let Some(both) = op.parameters.into_inner() else {
-            bail!("batch norm's gradient left no parameter gradients");
-        };
-        Ok((Some(x_gradient), Some(both.get(0)?), Some(both.get(1)?)))
     }
 }
 
@@ -318,9 +301,7 @@ impl CustomOp2 for Gradient<'_> {
         let (_, channels, map) = sizes(x_layout)?;
         let x = elements(x, x_layout)?;
         let y_gradient = elements(y_gradient, y_layout)?;
-        let used = self.forward.used.numbers()?;
-        let gamma: Vec<f32> = self.forward.gamma.to_vec1()?;
-        let beta: Vec<f32> = self.forward.beta.to_vec1()?;
+        let (used, gamma, beta) = self.forward.numbers()?;
         let affine = Affine::new(&used, self.forward.epsilon, &gamma, &beta)?;
         let activation = self.forward.activation;
 

@@ -2,19 +2,31 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::elements;
+use super::{Traced, elements};
 
 /// Joins `a` (`N x A x H x W`) and `b` (`N x B x H x W`) to `N x (A + B) x H x W`.
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.contiguous()?.apply_op2(&b.contiguous()?, Concat)
+pub fn concat_channels(a: &Traced, b: &Traced) -> Result<Traced> {
+    let joined = a
+        .contiguous()?
+        .apply_op2_no_bwd(&b.contiguous()?, &Concat)?;
+    let parts = [(0, a), (a.dim(1)?, b)].map(|(first, of)| ChannelSlice {
+        first,
+        shape: of.dims().to_vec(),
+    });
+    Ok(Traced::step(&[a, b], joined, move |gradient, _| {
+        let gradient = gradient.contiguous()?;
+        let slices = parts.iter();
+        let slices = slices.map(|slice| gradient.apply_op1_no_bwd(slice).map(Some));
+        slices.collect()
+    }))
 }
 
 struct Concat;
@@ -55,21 +67,6 @@ impl CustomOp2 for Concat {
         let (a_film, b_film, shape) = joined_sizes(a_layout, b_layout)?;
         let joined = cuda::channels::join((a, a_layout), (b, b_layout), (a_film, b_film))?;
         Ok((joined, shape))
-    }
-
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        _joined: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let slice = |first, of: &Tensor| {
-            let shape = of.dims().to_vec();
-            gradient.apply_op1_no_bwd(&ChannelSlice { first, shape })
-        };
-        Ok((Some(slice(0, a)?), Some(slice(a.dim(1)?, b)?)))
     }
 }
 
@@ -128,8 +125,18 @@ impl CustomOp1 for ChannelSlice {
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&scale.contiguous()?, Scale)
+pub fn scale_channels(x: &Traced, scale: &Traced) -> Result<Traced> {
+    let (maps, factors) = (x.contiguous()?, scale.contiguous()?);
+    let y = maps.apply_op2_no_bwd(&factors, &Scale)?;
+    Ok(Traced::step(&[x, scale], y, move |gradient, wanted| {
+        let gradient = gradient.contiguous()?;
+        let of_maps = || gradient.apply_op2_no_bwd(&factors, &Scale);
+        let of_scale = || maps.apply_op2_no_bwd(&gradient, &MapProducts);
+        Ok(vec![
+            wanted[0].then(of_maps).transpose()?,
+            wanted[1].then(of_scale).transpose()?,
+        ])
+    }))
 }
 
 struct Scale;
@@ -171,22 +178,6 @@ impl CustomOp2 for Scale {
         let map = map_of_scale(x_layout, scale_layout)?;
         let y = cuda::channels::scale((x, x_layout), (scale, scale_layout), map)?;
         Ok((y, x_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        scale: &Tensor,
-        _y: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let x_gradient = gradient.apply_op2_no_bwd(&scale.contiguous()?, &Scale)?;
-        let scale_gradient = scale
-            .track_op()
-            .then(|| x.apply_op2_no_bwd(&gradient, &MapProducts))
-            .transpose()?;
-        Ok((Some(x_gradient), scale_gradient))
     }
 }
 

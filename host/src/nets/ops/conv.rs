@@ -3,25 +3,24 @@
 //! At stride 1 in [frames](super::frame), without gathering; at larger strides (the stems) in
 //! [patches](super::patches).
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::convolving::OnCuda;
-use super::convolving::{Convolving, Forward};
+use super::convolving::{Convolving, convolved};
 #[cfg(feature = "cuda")]
 use super::cuda;
 use super::frame::{Frame, turn_over};
-use super::{Padding, patches, sum_in_order};
+use super::{Padding, Traced, patches, sum_in_order};
 
 /// Convolves `x` (`N x I x H x W`) with `weight` (`O x I x k x k`, `k` odd) to
 /// `N x O x ceil(H / stride) x ceil(W / stride)`.
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: Padding) -> Result<Tensor> {
-    x.contiguous()?
-        .apply_op2(weight, Forward(Convolution { stride, padding }))
+pub fn conv2d(x: &Traced, weight: &Traced, stride: usize, padding: Padding) -> Result<Traced> {
+    convolved(x, weight, Convolution { stride, padding })
 }
 
 #[derive(Clone, Copy)]

@@ -3,9 +3,9 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
-use super::elements;
+use super::{Traced, elements};
 
 /// A kind of convolution with what it does beside its operands.
 pub(super) trait Convolving: Copy + Send + Sync + 'static {
@@ -38,8 +38,32 @@ pub(super) trait Convolving: Copy + Send + Sync + 'static {
 pub(super) type OnCuda<Sizes> =
     fn((&CudaStorage, &Layout), (&CudaStorage, &Layout), &Sizes) -> Result<(CudaStorage, Shape)>;
 
+/// Convolves `x` with `weight`.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(super) fn convolved<C: Convolving>(x: &Traced, weight: &Traced, op: C) -> Result<Traced> {
+    let (maps, kernel) = (x.contiguous()?, weight.contiguous()?);
+    let y = maps.apply_op2_no_bwd(&kernel, &Forward(op))?;
+    Ok(Traced::step(&[x, weight], y, move |gradient, wanted| {
+        let gradient = gradient.contiguous()?;
+        let of_maps = || {
+            let shape = maps.dims().to_vec();
+            gradient.apply_op2_no_bwd(&kernel, &DataGradient { op, shape })
+        };
+        let of_kernel = || {
+            let shape = kernel.dims().to_vec();
+            maps.apply_op2_no_bwd(&gradient, &WeightGradient { op, shape })
+        };
+        Ok(vec![
+            wanted[0].then(of_maps).transpose()?,
+            wanted[1].then(of_kernel).transpose()?,
+        ])
+    }))
+}
+
 /// The convolution itself.
-pub(super) struct Forward<C>(pub C);
+struct Forward<C>(C);
 
 impl<C: Convolving> CustomOp2 for Forward<C> {
     fn name(&self) -> &'static str {
@@ -69,32 +93,6 @@ impl<C: Convolving> CustomOp2 for Forward<C> {
     ) -> Result<(CudaStorage, Shape)> {
         let sizes = self.0.sizes(x_layout.dims(), weight_layout.dims())?;
         C::ON_CUDA[0]((x, x_layout), (weight, weight_layout), &sizes)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _y: &Tensor,
-        y_gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let y_gradient = y_gradient.contiguous()?;
-        let op = self.0;
-        let x_gradient = x
-            .track_op()
-            .then(|| {
-                let shape = x.dims().to_vec();
-                y_gradient.apply_op2_no_bwd(weight, &DataGradient { op, shape })
-            })
-            .transpose()?;
-        let weight_gradient = weight
-            .track_op()
-            .then(|| {
-                let shape = weight.dims().to_vec();
-                x.apply_op2_no_bwd(&y_gradient, &WeightGradient { op, shape })
-            })
-            .transpose()?;
-        Ok((x_gradient, weight_gradient))
     }
 }
 

@@ -5,16 +5,16 @@
 //! two computes the stride-1 map and keeps every other place, the padding deciding which: the few
 //! layers that stride cost little, and one kernel serves all.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Padding;
 #[cfg(feature = "cuda")]
 use super::convolving::OnCuda;
-use super::convolving::{Convolving, Forward};
+use super::convolving::{Convolving, convolved};
 #[cfg(feature = "cuda")]
 use super::cuda;
+use super::{Padding, Traced};
 
 /// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight`
 /// (`C x 1 x k x k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
@@ -22,13 +22,12 @@ use super::cuda;
 /// # Errors
 /// If the shapes or the stride are others.
 pub fn depthwise_conv2d(
-    x: &Tensor,
-    weight: &Tensor,
+    x: &Traced,
+    weight: &Traced,
     stride: usize,
     padding: Padding,
-) -> Result<Tensor> {
-    x.contiguous()?
-        .apply_op2(weight, Forward(Depthwise { stride, padding }))
+) -> Result<Traced> {
+    convolved(x, weight, Depthwise { stride, padding })
 }
 
 #[derive(Clone, Copy)]

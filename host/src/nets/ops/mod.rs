@@ -1,9 +1,9 @@
 //! Differentiable operations with hand-written forward and backward passes.
 //!
 //! Candle's own convolutions, batch norm and pooling are many times slower than they need to be
-//! on a CPU, and some have wrong or missing gradients. Each operation here is a Candle custom op,
-//! so that Candle's automatic differentiation runs through it unchanged. All tensors are `f32`
-//! (on a GPU maps may be `bf16`), contiguous, `N x C x H x W` unless said otherwise.
+//! on a CPU, and some have wrong or missing gradients. Each operation here is a step of
+//! [`Traced`] values, made of Candle custom ops. All tensors are `f32` (on a GPU maps may be
+//! `bf16`), contiguous, `N x C x H x W` unless said otherwise.
 //!
 //! Sums that cross threads are always added in the same order, so a step gives the same bits
 //! whatever the number of threads.
@@ -14,6 +14,7 @@ mod conv;
 mod convolving;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod dense;
 mod dense_block;
 mod depthwise;
 mod frame;
@@ -30,6 +31,7 @@ pub use conv::conv2d;
 pub use cuda::allow_tf32;
 #[cfg(feature = "cuda")]
 pub(crate) use cuda::loss::loss as cuda_loss;
+pub use dense::{linear, mask, relu, sigmoid, silu};
 pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
 pub use moves::{AdaptiveStep, Descend, RunningAverage, Shrink};
@@ -37,6 +39,8 @@ pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 use serde::{Deserialize, Serialize};
+
+use super::Traced;
 
 /// Where zeros lie around a map that is convolved at a stride. At stride 1, and for odd sizes at
 /// stride 2, the two are one.

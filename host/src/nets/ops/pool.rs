@@ -2,12 +2,12 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::elements;
+use super::{Traced, elements};
 
 /// Maps of one 4-d tensor: films, channels, height, width.
 fn sizes(layout: &Layout) -> Result<(usize, usize, usize, usize)> {
@@ -26,8 +26,22 @@ fn sizes(layout: &Layout) -> Result<(usize, usize, usize, usize)> {
 ///
 /// # Errors
 /// If `x` is not 4-d.
-pub fn max_pool_3x3(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(MaxPool)
+pub fn max_pool_3x3(x: &Traced) -> Result<Traced> {
+    pooled(x, MaxPool, MaxPoolGradient)
+}
+
+/// What `pool` makes of maps; `back` makes their gradient of them and that of the pool's output.
+fn pooled(
+    x: &Traced,
+    pool: impl CustomOp1,
+    back: impl CustomOp2 + Send + 'static,
+) -> Result<Traced> {
+    let maps = x.contiguous()?;
+    let y = maps.apply_op1_no_bwd(&pool)?;
+    Ok(Traced::step(&[x], y, move |gradient, _| {
+        let gradient = maps.apply_op2_no_bwd(&gradient.contiguous()?, &back)?;
+        Ok(vec![Some(gradient)])
+    }))
 }
 
 struct MaxPool;
@@ -72,11 +86,6 @@ impl CustomOp1 for MaxPool {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         cuda::pool::max(x, layout)
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
-        x.apply_op2_no_bwd(&y_gradient.contiguous()?, &MaxPoolGradient)
-            .map(Some)
     }
 }
 
@@ -129,8 +138,13 @@ impl CustomOp2 for MaxPoolGradient {
 ///
 /// # Errors
 /// If `x` is not 4-d.
-pub fn average_pool_2x2(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(AveragePool)
+pub fn average_pool_2x2(x: &Traced) -> Result<Traced> {
+    let y = x.contiguous()?.apply_op1_no_bwd(&AveragePool)?;
+    let shape = x.dims().to_vec();
+    Ok(Traced::step(&[x], y, move |gradient, _| {
+        let gradient = gradient.contiguous()?.apply_op1_no_bwd(&Spread { shape })?;
+        Ok(vec![Some(gradient)])
+    }))
 }
 
 struct AveragePool;
@@ -166,22 +180,14 @@ impl CustomOp1 for AveragePool {
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         cuda::pool::average(x, layout)
     }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
-        let shape = x.dims().to_vec();
-        y_gradient
-            .contiguous()?
-            .apply_op1_no_bwd(&Spread { shape })
-            .map(Some)
-    }
 }
 
 /// Mean over each map: `N x C x H x W` to `N x C`, always `f32`.
 ///
 /// # Errors
 /// If `x` is not 4-d.
-pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(GlobalAverage)
+pub fn global_average_pool(x: &Traced) -> Result<Traced> {
+    pooled(x, GlobalAverage, Fill)
 }
 
 struct GlobalAverage;
@@ -214,11 +220,6 @@ impl CustomOp1 for GlobalAverage {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         cuda::pool::means(x, layout)
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, y_gradient: &Tensor) -> Result<Option<Tensor>> {
-        x.apply_op2_no_bwd(&y_gradient.contiguous()?, &Fill)
-            .map(Some)
     }
 }
 

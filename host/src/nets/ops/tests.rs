@@ -21,22 +21,17 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 
 /// Checks the gradients of `f` with respect to all `inputs` by central differences of a randomly
 /// weighted sum of the output, at up to 40 elements of each.
-fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Traced]) -> Result<Traced>) {
     let vars: Vec<Var> = inputs
         .iter()
         .map(|x| Var::from_tensor(x).unwrap())
         .collect();
-    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-    let y = f(&tracked).unwrap();
+    let traced: Vec<Traced> = vars.iter().map(Traced::from).collect();
+    let y = f(&traced).unwrap();
     let weights = random(99, y.dims());
-    let gradients = (&y * &weights)
-        .unwrap()
-        .sum_all()
-        .unwrap()
-        .backward()
-        .unwrap();
+    let gradients = y.backward_from(weights.clone()).unwrap();
     let total = |inputs: &[Tensor]| -> f64 {
-        let y = values(&f(inputs).unwrap());
+        let y = values(&f(&constants(inputs)).unwrap());
         let products = y
             .iter()
             .zip(values(&weights))
@@ -65,6 +60,10 @@ fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
             );
         }
     }
+}
+
+fn constants(tensors: &[Tensor]) -> Vec<Traced> {
+    tensors.iter().map(Traced::from).collect()
 }
 
 /// Grouped convolution by its definition, `padding` zeros above and left, as many places as
@@ -149,7 +148,7 @@ fn convolutions_follow_their_definition() {
         let x = random(1, &[films, inputs, height, width]);
         let w = random(2, &[outputs, inputs, kernel, kernel]);
         for (padding, before) in paddings((height, width), kernel, stride) {
-            let y = conv2d(&x, &w, stride, padding).unwrap();
+            let y = conv2d(&(&x).into(), &(&w).into(), stride, padding).unwrap();
             assert_close(&values(&y), &plain_convolution(&x, &w, stride, before, 1));
             check_gradients(&[x.clone(), w.clone()], |t| {
                 conv2d(&t[0], &t[1], stride, padding)
@@ -172,7 +171,7 @@ fn depthwise_convolutions_follow_their_definition() {
         let x = random(3, &[3, 10, height, width]);
         let w = random(4, &[10, 1, kernel, kernel]);
         for (padding, before) in paddings((height, width), kernel, stride) {
-            let y = depthwise_conv2d(&x, &w, stride, padding).unwrap();
+            let y = depthwise_conv2d(&(&x).into(), &(&w).into(), stride, padding).unwrap();
             assert_close(&values(&y), &plain_convolution(&x, &w, stride, before, 10));
             check_gradients(&[x.clone(), w.clone()], |t| {
                 depthwise_conv2d(&t[0], &t[1], stride, padding)
@@ -187,9 +186,9 @@ fn batch_norm_normalises_and_differentiates() {
     let (gamma, beta) = (random(6, &[4]), random(7, &[4]));
     let (ones, zeros) = (gamma.ones_like().unwrap(), gamma.zeros_like().unwrap());
     let (y, batch) = batch_norm(
-        &x,
-        &ones,
-        &zeros,
+        &(&x).into(),
+        &(&ones).into(),
+        &(&zeros).into(),
         Statistics::Batch(None),
         0.0,
         Activation::Identity,
@@ -226,15 +225,29 @@ fn pooling_and_channels_differentiate() {
 }
 
 #[test]
+fn dense_layers_and_activations_differentiate() {
+    let (x, weight, bias) = (random(15, &[5, 3]), random(16, &[4, 3]), random(17, &[4]));
+    check_gradients(&[x.clone(), weight, bias], |t| linear(&t[0], &t[1], &t[2]));
+    // No element is near ReLU's corner.
+    let off_zero = x.affine(3.0, 0.1);
+    check_gradients(&[off_zero.unwrap()], |t| relu(&t[0]));
+    let one = std::slice::from_ref(&x);
+    check_gradients(one, |t| silu(&t[0]));
+    check_gradients(one, |t| sigmoid(&t[0]));
+    check_gradients(one, |t| mask(&t[0], random(18, &[5, 3])));
+    check_gradients(one, |t| t[0].add(&t[0]));
+}
+
+#[test]
 fn max_pool_takes_the_largest_of_each_window() {
     let x = Tensor::arange(0f32, 20.0, &Device::Cpu)
         .unwrap()
         .reshape((1, 1, 4, 5))
         .unwrap();
-    let y = max_pool_3x3(&x).unwrap();
+    let y = max_pool_3x3(&(&x).into()).unwrap();
     assert_eq!(y.dims(), [1, 1, 2, 3]);
     assert_eq!(values(&y), [6.0, 8.0, 9.0, 16.0, 18.0, 19.0]);
-    let all_negative = max_pool_3x3(&(x - 100.0).unwrap()).unwrap();
+    let all_negative = max_pool_3x3(&(&(x - 100.0).unwrap()).into()).unwrap();
     assert_eq!(values(&all_negative)[0], -94.0);
 }
 
@@ -242,17 +255,18 @@ fn max_pool_takes_the_largest_of_each_window() {
 fn channels_join_in_order() {
     let a = random(11, &[2, 1, 2, 2]);
     let b = random(12, &[2, 2, 2, 2]);
-    let joined = concat_channels(&a, &b).unwrap();
+    let joined = concat_channels(&(&a).into(), &(&b).into()).unwrap();
     assert_eq!(values(&joined), values(&Tensor::cat(&[a, b], 1).unwrap()));
 }
 
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
-    let x = random(13, &[1, 3, 4, 4]);
+    let of = |shape: &[usize]| Traced::from(&random(13, shape));
+    let x = of(&[1, 3, 4, 4]);
     let same = Padding::Same;
-    assert!(conv2d(&x, &random(14, &[2, 4, 3, 3]), 1, same).is_err());
-    assert!(conv2d(&x, &random(14, &[2, 3, 4, 4]), 2, same).is_err());
-    assert!(depthwise_conv2d(&x, &random(14, &[3, 1, 7, 7]), 1, same).is_err());
-    assert!(concat_channels(&x, &random(14, &[1, 2, 4, 5])).is_err());
-    assert!(scale_channels(&x, &random(14, &[1, 4])).is_err());
+    assert!(conv2d(&x, &of(&[2, 4, 3, 3]), 1, same).is_err());
+    assert!(conv2d(&x, &of(&[2, 3, 4, 4]), 2, same).is_err());
+    assert!(depthwise_conv2d(&x, &of(&[3, 1, 7, 7]), 1, same).is_err());
+    assert!(concat_channels(&x, &of(&[1, 2, 4, 5])).is_err());
+    assert!(scale_channels(&x, &of(&[1, 4])).is_err());
 }

@@ -19,18 +19,18 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::batch_norm::{Affine, ChannelStatistics};
 use super::frame::Frame;
-use super::{BatchStatistics, elements, with_elements};
+use super::{BatchStatistics, Traced, elements, with_elements};
 
 /// The parameters of one layer that reads `C` channels.
 pub struct DenseLayer<'a> {
     /// Scale and shift of the first batch norm, `C` each.
-    pub norm1: [&'a Tensor; 2],
+    pub norm1: [&'a Traced; 2],
     /// `M x C x 1 x 1`.
-    pub conv1: &'a Tensor,
+    pub conv1: &'a Traced,
     /// Scale and shift of the second batch norm, `M` each.
-    pub norm2: [&'a Tensor; 2],
+    pub norm2: [&'a Traced; 2],
     /// `G x M x 3 x 3`.
-    pub conv2: &'a Tensor,
+    pub conv2: &'a Traced,
 }
 
 /// What the two batch norms of one layer normalise by.
@@ -51,21 +51,25 @@ pub struct LayerStatistics {
 /// # Errors
 /// If the shapes do not fit.
 pub fn dense_block(
-    x: &Tensor,
+    x: &Traced,
     layers: &[DenseLayer],
     running: Option<Vec<LayerStatistics>>,
     epsilon: f32,
     recompute: bool,
-) -> Result<(Tensor, Vec<LayerStatistics>)> {
+) -> Result<(Traced, Vec<LayerStatistics>)> {
     let sizes = Sizes::new(x.dims(), layers)?;
-    let mut parameters = Vec::new();
+    let mut inputs = vec![x];
     for layer in layers {
         let [gamma1, beta1] = layer.norm1;
         let [gamma2, beta2] = layer.norm2;
-        for part in [gamma1, beta1, layer.conv1, gamma2, beta2, layer.conv2] {
-            parameters.push(part.flatten_all()?);
-        }
+        inputs.extend([gamma1, beta1, layer.conv1, gamma2, beta2, layer.conv2]);
     }
+    let flat = inputs[1..].iter().map(|part| part.flatten_all());
+    let parameters = Tensor::cat(&flat.collect::<Result<Vec<_>>>()?, 0)?;
+    let shapes: Vec<Shape> = inputs[1..]
+        .iter()
+        .map(|part| part.shape().clone())
+        .collect();
     let running = running
         .map(|running| running.iter().map(LayerStatistics::numbers).collect())
         .transpose()?;
@@ -78,9 +82,19 @@ pub fn dense_block(
         kept: Arc::default(),
     };
     let kept = op.kept.clone();
-    let y = x
-        .contiguous()?
-        .apply_op2(&Tensor::cat(&parameters, 0)?, op)?;
+    let maps = x.contiguous()?;
+    let features = maps.apply_op2_no_bwd(&parameters, &op)?;
+    let y = Traced::step(&inputs, features.clone(), move |gradient, _| {
+        let [of_maps, of_parameters] = op.gradients(&maps, &parameters, &features, gradient)?;
+        let mut gradients = vec![Some(of_maps)];
+        let mut from = 0;
+        for shape in shapes {
+            let part = of_parameters.narrow(0, from, shape.elem_count())?;
+            from += shape.elem_count();
+            gradients.push(Some(part.reshape(shape)?));
+        }
+        Ok(gradients)
+    });
     match kept.get() {
         Some(kept) => {
             let statistics = kept.statistics.iter().cloned().map(LayerNumbers::tensors);
@@ -133,6 +147,29 @@ struct Kept {
     middles: Vec<Vec<f32>>,
 }
 
+impl DenseBlock {
+    /// The gradients of the maps and of all parameters.
+    fn gradients(
+        &self,
+        x: &Tensor,
+        parameters: &Tensor,
+        features: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<[Tensor; 2]> {
+        let Some(kept) = self.kept.get() else {
+            bail!("a dense block was asked for a gradient before its forward pass");
+        };
+        let gradient = with_elements(&gradient.contiguous()?, |all| Ok(all.to_vec()))?;
+        let (of_maps, of_parameters) = with_elements(parameters, |parameters| {
+            with_elements(features, |features| {
+                self.backward(features, parameters, kept, gradient)
+            })
+        })?;
+        let tensor = |gradient, of: &Tensor| Tensor::from_vec(gradient, of.shape(), of.device());
+        Ok([tensor(of_maps, x)?, tensor(of_parameters, parameters)?])
+    }
+}
+
 impl CustomOp2 for DenseBlock {
     fn name(&self) -> &'static str {
         "dense block"
@@ -156,29 +193,6 @@ impl CustomOp2 for DenseBlock {
         } = self.sizes;
         let shape = (films, self.sizes.total(), height, width);
         Ok((CpuStorage::F32(features), Shape::from(shape)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        parameters: &Tensor,
-        features: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(kept) = self.kept.get() else {
-            bail!("a dense block was asked for a gradient before its forward pass");
-        };
-        let gradient = with_elements(&gradient.contiguous()?, |all| Ok(all.to_vec()))?;
-        let (x_gradient, parameter_gradient) = with_elements(parameters, |parameters| {
-            with_elements(features, |features| {
-                self.backward(features, parameters, kept, gradient)
-            })
-        })?;
-        let tensor = |gradient, of: &Tensor| Tensor::from_vec(gradient, of.shape(), of.device());
-        Ok((
-            Some(tensor(x_gradient, x)?),
-            Some(tensor(parameter_gradient, parameters)?),
-        ))
     }
 }
 
