@@ -205,12 +205,11 @@ impl BatchNorm {
 }
 
 fn move_towards(running: &Var, batch: &Tensor, scale: f64) -> Result<()> {
-    let average = ops::RunningAverage {
+    let average = ops::Average {
         decay: 1.0 - MOMENTUM,
         share: MOMENTUM * scale,
-        squared: false,
     };
-    running.inplace_op2(batch, &average)
+    running.inplace_op2(batch, &ops::RunningAverage::of(average))
 }
 
 /// A dense layer.

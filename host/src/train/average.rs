@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::{Result, Tensor, bail};
 
 use crate::nets::Parameters;
-use crate::nets::ops::RunningAverage;
+use crate::nets::ops::{Average, RunningAverage};
 
 /// The average of every parameter and statistic.
 pub struct AveragedWeights {
@@ -32,7 +32,7 @@ impl AveragedWeights {
     /// # Errors
     /// Candle's.
     pub fn update(&self, parameters: &Parameters) -> Result<()> {
-        let average = RunningAverage::mean(self.decay);
+        let average = RunningAverage::of(Average::running(self.decay));
         for (name, tensor) in parameters.tensors() {
             self.tensors[&name].inplace_op2(&tensor, &average)?;
         }

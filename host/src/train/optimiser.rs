@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::nets::Gradients;
-use crate::nets::ops::{AdaptiveStep, Descend, RunningAverage, Shrink};
+use crate::nets::ops::{self, Average, Moved, Step};
 
 /// An update rule. `g` is the gradient, to which all but AdamW add the weight decay times `w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,12 +88,17 @@ impl Optimiser {
     /// Candle's, if a gradient has another shape.
     pub fn step(&mut self, gradients: &Gradients, rate: f64) -> Result<()> {
         self.steps += 1;
-        for slot in &self.slots {
-            if let Some(gradient) = gradients.get(&slot.parameter) {
-                self.rule.step(slot, gradient, rate, self.steps)?;
-            }
-        }
-        Ok(())
+        let step = self.rule.step(rate, self.steps);
+        let with_gradient = self.slots.iter().filter_map(|slot| {
+            let gradient = gradients.get(&slot.parameter)?;
+            Some(gradient.contiguous().map(|gradient| Moved {
+                parameter: &slot.parameter,
+                gradient,
+                mean: slot.mean.as_ref(),
+                square: slot.square.as_ref(),
+            }))
+        });
+        ops::step(&with_gradient.collect::<Result<Vec<_>>>()?, &step)
     }
 
     /// What it moves.
@@ -145,56 +150,39 @@ impl Optimiser {
 }
 
 impl Rule {
-    /// Moves one parameter by the step that is the `steps`th.
-    fn step(&self, slot: &Slot, gradient: &Tensor, rate: f64, steps: usize) -> Result<()> {
-        let parameter = slot.parameter.as_tensor();
-        let mut gradient = gradient.contiguous()?;
-        if self.weight_decay != 0.0 {
-            if self.algorithm == Algorithm::Adamw {
-                parameter.inplace_op1(&Shrink(1.0 - rate * self.weight_decay))?;
-            } else {
-                gradient = (gradient + (parameter.detach() * self.weight_decay)?)?;
-            }
-        }
-        match (&slot.mean, &slot.square) {
-            (Some(mean), Some(square)) => {
-                mean.inplace_op2(&gradient, &RunningAverage::mean(DECAYS.0))?;
-                let squares = RunningAverage {
-                    squared: true,
-                    ..RunningAverage::mean(DECAYS.1)
-                };
-                square.inplace_op2(&gradient, &squares)?;
-                let step = AdaptiveStep {
-                    rate: rate / (1.0 - DECAYS.0.powi(steps as i32)),
-                    square_scale: 1.0 / (1.0 - DECAYS.1.powi(steps as i32)),
-                    epsilon: 1e-8,
-                };
-                parameter.inplace_op3(mean, square, &step)
-            }
-            (None, Some(square)) => {
-                let sum = RunningAverage {
-                    decay: 1.0,
-                    share: 1.0,
-                    squared: true,
-                };
-                square.inplace_op2(&gradient, &sum)?;
-                let step = AdaptiveStep {
-                    rate,
-                    square_scale: 1.0,
-                    epsilon: 1e-10,
-                };
-                parameter.inplace_op3(&gradient, square, &step)
-            }
-            (Some(momentum), None) => {
-                let sum = RunningAverage {
-                    decay: self.momentum,
-                    share: 1.0,
-                    squared: false,
-                };
-                momentum.inplace_op2(&gradient, &sum)?;
-                parameter.inplace_op2(momentum, &Descend(rate))
-            }
-            (None, None) => parameter.inplace_op2(&gradient, &Descend(rate)),
+    /// The numbers of the step that is the `steps`th.
+    fn step(&self, rate: f64, steps: usize) -> Step {
+        let plain = Step {
+            keep: 1.0,
+            weight_decay: self.weight_decay,
+            mean: Average {
+                decay: self.momentum,
+                share: 1.0,
+            },
+            square: Average {
+                decay: 1.0,
+                share: 1.0,
+            },
+            square_scale: 1.0,
+            rate,
+            epsilon: 1e-10,
+        };
+        let adam = || Step {
+            mean: Average::running(DECAYS.0),
+            square: Average::running(DECAYS.1),
+            square_scale: 1.0 / (1.0 - DECAYS.1.powi(steps as i32)),
+            rate: rate / (1.0 - DECAYS.0.powi(steps as i32)),
+            epsilon: 1e-8,
+            ..plain
+        };
+        match self.algorithm {
+            Algorithm::Adagrad | Algorithm::Sgd => plain,
+            Algorithm::Adam => adam(),
+            Algorithm::Adamw => Step {
+                keep: 1.0 - rate * self.weight_decay,
+                weight_decay: 0.0,
+                ..adam()
+            },
         }
     }
 }

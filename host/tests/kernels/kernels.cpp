@@ -1,4 +1,4 @@
-// Holds the kernels of batch norm, depthwise convolution, pooling and the loss to plain loops in
+// Holds the kernels of batch norm, depthwise convolution, pooling, the loss and the optimisers to plain loops in
 // double, with the block's threads as threads. Prints what differs, and fails if anything does.
 
 #include <cstdio>
@@ -187,6 +187,27 @@ void losses(int count, float focal, float positive_weight) {
   expect("slopes of the loss", slopes, quotients);
 }
 
+// Two parameters of which only the second has averages, in fewer blocks than it has elements for.
+void optimiser(int first, int second) {
+  float keep = 0.9f, decay = 0.2f, mean_decay = 0.9f, mean_share = 0.1f, square_decay = 0.99f, square_share = 0.01f;
+  float rate = 0.1f, root_scale = 1.5f, epsilon = 1e-3f;
+  Tensor<float> w1(first, 13, -1, 1), g1(first, 14, -1, 1), w2(second, 15, -1, 1), g2(second, 16, -1, 1), mean(second, 17, -1, 1), square(second, 18, 0, 1);
+  Values plain(first), adaptive(second), means(second), squares(second);
+  for (int i = 0; i < first; i++) plain[i] = keep * w1[i] - rate * (g1[i] + decay * w1[i]);
+  for (int i = 0; i < second; i++) {
+    double g = g2[i] + decay * w2[i];
+    means[i] = mean_decay * mean[i] + mean_share * g;
+    squares[i] = square_decay * square[i] + square_share * g * g;
+    adaptive[i] = keep * w2[i] - rate * means[i] / (sqrt(squares[i]) * root_scale + epsilon);
+  }
+  Moved both[2] = {{w1.at(), g1.at(), nullptr, nullptr, first}, {w2.at(), g2.at(), mean.at(), square.at(), second}};
+  launch(2, 2, THREADS, optimiser_step, both, keep, decay, mean_decay, mean_share, square_decay, square_share, rate, root_scale, epsilon);
+  expect("plain step", w1, plain);
+  expect("adaptive step", w2, adaptive);
+  expect("mean of gradients", mean, means);
+  expect("mean of squared gradients", square, squares);
+}
+
 template <typename T>
 void all() {
   batch_norm<T>(3, 5, 7 * 9, 1, 0, false);
@@ -205,6 +226,7 @@ int main() {
   all<bf16>();
   losses(20, 0, 1);
   losses(700, 2, 3);
+  optimiser(37, 1501);
   puts(faults ? "kernels.cu is wrong" : "kernels.cu agrees");
   return faults != 0;
 }

@@ -34,7 +34,7 @@ pub(crate) use cuda::loss::loss as cuda_loss;
 pub use dense::{linear, mask, relu, sigmoid, silu};
 pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
-pub use moves::{AdaptiveStep, Descend, RunningAverage, Shrink};
+pub use moves::{Average, Moved, RunningAverage, Step, step};
 pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};

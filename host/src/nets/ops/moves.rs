@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, bail};
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 
 #[cfg(feature = "cuda")]
 use super::cuda;
@@ -15,35 +15,127 @@ fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'
     }
 }
 
-/// Everything that moves one tensor by others wants them of its size.
-fn check_sizes(moved: &Layout, by: &[&Layout]) -> Result<()> {
-    if by
-        .iter()
-        .any(|by| by.shape().elem_count() != moved.shape().elem_count())
-    {
-        bail!("a tensor of {:?} cannot be moved by {by:?}", moved.dims());
+fn check_sizes(average: &Layout, by: &Layout) -> Result<()> {
+    if by.shape() != average.shape() {
+        bail!("an average of {average:?} cannot take in {by:?}");
     }
     Ok(())
 }
 
-/// `average = decay average + share g`, or `g^2` for `g`.
-pub struct RunningAverage {
+/// `average = decay average + share x`.
+#[derive(Clone, Copy)]
+pub struct Average {
     /// What stays of the average.
     pub decay: f64,
     /// How much is added.
     pub share: f64,
-    /// Whether squares are averaged.
-    pub squared: bool,
+}
+
+impl Average {
+    /// The running mean: what is new has the share that decays.
+    pub fn running(decay: f64) -> Self {
+        let share = 1.0 - decay;
+        Self { decay, share }
+    }
+}
+
+/// What moves parameters in one step. First `g += weight_decay w` and `w *= keep`; then
+/// `w -= rate mean / (sqrt(square_scale square) + epsilon)`, with the averages of `g` and `g^2`,
+/// for a parameter that has no mean `g` itself, and undivided for one that has no square.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// What stays of the parameter.
+    pub keep: f64,
+    /// The parameter's part of its gradient.
+    pub weight_decay: f64,
+    /// How the mean of gradients goes on.
+    pub mean: Average,
+    /// How that of squared gradients does.
+    pub square: Average,
+    /// Factor of the squares.
+    pub square_scale: f64,
+    /// Step size.
+    pub rate: f64,
+    /// What keeps the divisor from zero.
+    pub epsilon: f64,
+}
+
+/// A parameter with what it is moved by, all of one shape.
+pub struct Moved<'a> {
+    /// What is moved, `f32`.
+    pub parameter: &'a Tensor,
+    /// Its gradient, contiguous.
+    pub gradient: Tensor,
+    /// The mean of gradients, which goes on.
+    pub mean: Option<&'a Tensor>,
+    /// That of squared ones.
+    pub square: Option<&'a Tensor>,
+}
+
+/// Moves parameters, all on one device.
+///
+/// # Errors
+/// Candle's, if shapes or devices differ.
+pub fn step(all: &[Moved], step: &Step) -> Result<()> {
+    for moved in all {
+        let others = [Some(&moved.gradient), moved.mean, moved.square];
+        for other in others.into_iter().flatten() {
+            if other.shape() != moved.parameter.shape() {
+                bail!("a parameter cannot be moved by what has another shape");
+            }
+        }
+    }
+    #[cfg(feature = "cuda")]
+    if all
+        .first()
+        .is_some_and(|moved| moved.parameter.device().is_cuda())
+    {
+        return cuda::moves::step(all, step);
+    }
+    all.iter().try_for_each(|moved| moved.step(step))
+}
+
+impl Moved<'_> {
+    fn step(&self, step: &Step) -> Result<()> {
+        let mut gradient = self.gradient.clone();
+        if step.weight_decay != 0.0 {
+            gradient = (gradient + (self.parameter.detach() * step.weight_decay)?)?;
+        }
+        if step.keep != 1.0 {
+            self.parameter.inplace_op1(&Shrink(step.keep))?;
+        }
+        if let Some(square) = self.square {
+            square.inplace_op2(&gradient, &RunningAverage::of_squares(step.square))?;
+        }
+        if let Some(mean) = self.mean {
+            mean.inplace_op2(&gradient, &RunningAverage::of(step.mean))?;
+        }
+        let direction = self.mean.unwrap_or(&gradient);
+        match self.square {
+            Some(square) => self
+                .parameter
+                .inplace_op3(direction, square, &Divided(step)),
+            None => self.parameter.inplace_op2(direction, &Descend(step.rate)),
+        }
+    }
+}
+
+/// Moves an average on, by what it is given or its square.
+pub struct RunningAverage {
+    average: Average,
+    squared: bool,
 }
 
 impl RunningAverage {
-    /// The running mean: what is new has the share that decays.
-    pub fn mean(decay: f64) -> Self {
-        Self {
-            decay,
-            share: 1.0 - decay,
-            squared: false,
-        }
+    /// Of what it is given.
+    pub fn of(average: Average) -> Self {
+        let squared = false;
+        Self { average, squared }
+    }
+
+    fn of_squares(average: Average) -> Self {
+        let squared = true;
+        Self { average, squared }
     }
 }
 
@@ -59,8 +151,9 @@ impl InplaceOp2 for RunningAverage {
         gradient: &CpuStorage,
         gradient_layout: &Layout,
     ) -> Result<()> {
-        check_sizes(layout, &[gradient_layout])?;
-        let (decay, share) = (self.decay as f32, self.share as f32);
+        check_sizes(layout, gradient_layout)?;
+        let Average { decay, share } = self.average;
+        let (decay, share) = (decay as f32, share as f32);
         let gradient = elements(gradient, gradient_layout)?;
         for (average, g) in contiguous_mut(average, layout)?.iter_mut().zip(gradient) {
             let term = if self.squared { g * g } else { *g };
@@ -77,15 +170,15 @@ impl InplaceOp2 for RunningAverage {
         gradient: &CudaStorage,
         gradient_layout: &Layout,
     ) -> Result<()> {
-        check_sizes(layout, &[gradient_layout])?;
-        let factors = (self.decay as f32, self.share as f32);
-        let gradient = (gradient, gradient_layout);
-        cuda::moves::average((average, layout), gradient, factors, self.squared)
+        check_sizes(layout, gradient_layout)?;
+        let Average { decay, share } = self.average;
+        let factors = (decay as f32, share as f32);
+        cuda::moves::average((average, layout), (gradient, gradient_layout), factors)
     }
 }
 
 /// `w *= share`.
-pub struct Shrink(pub f64);
+struct Shrink(f64);
 
 impl InplaceOp1 for Shrink {
     fn name(&self) -> &'static str {
@@ -99,15 +192,10 @@ impl InplaceOp1 for Shrink {
         }
         Ok(())
     }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, parameter: &mut CudaStorage, layout: &Layout) -> Result<()> {
-        cuda::moves::shrink((parameter, layout), self.0 as f32)
-    }
 }
 
 /// `w -= rate direction`.
-pub struct Descend(pub f64);
+struct Descend(f64);
 
 impl InplaceOp2 for Descend {
     fn name(&self) -> &'static str {
@@ -121,7 +209,6 @@ impl InplaceOp2 for Descend {
         direction: &CpuStorage,
         direction_layout: &Layout,
     ) -> Result<()> {
-        check_sizes(layout, &[direction_layout])?;
         let rate = self.0 as f32;
         let direction = elements(direction, direction_layout)?;
         for (w, d) in contiguous_mut(parameter, layout)?.iter_mut().zip(direction) {
@@ -129,34 +216,14 @@ impl InplaceOp2 for Descend {
         }
         Ok(())
     }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        parameter: &mut CudaStorage,
-        layout: &Layout,
-        direction: &CudaStorage,
-        direction_layout: &Layout,
-    ) -> Result<()> {
-        check_sizes(layout, &[direction_layout])?;
-        let direction = (direction, direction_layout);
-        cuda::moves::descend((parameter, layout), direction, self.0 as f32)
-    }
 }
 
 /// `w -= rate direction / (sqrt(square_scale square) + epsilon)`.
-pub struct AdaptiveStep {
-    /// Step size.
-    pub rate: f64,
-    /// Factor of the squares.
-    pub square_scale: f64,
-    /// What keeps the divisor from zero.
-    pub epsilon: f64,
-}
+struct Divided<'a>(&'a Step);
 
-impl InplaceOp3 for AdaptiveStep {
+impl InplaceOp3 for Divided<'_> {
     fn name(&self) -> &'static str {
-        "optimiser step"
+        "divided descent"
     }
 
     fn cpu_fwd(
@@ -168,11 +235,10 @@ impl InplaceOp3 for AdaptiveStep {
         square: &CpuStorage,
         square_layout: &Layout,
     ) -> Result<()> {
-        check_sizes(layout, &[direction_layout, square_layout])?;
         let direction = elements(direction, direction_layout)?;
         let square = elements(square, square_layout)?;
-        let (rate, epsilon) = (self.rate as f32, self.epsilon as f32);
-        let root_scale = self.square_scale.sqrt() as f32;
+        let (rate, epsilon) = (self.0.rate as f32, self.0.epsilon as f32);
+        let root_scale = self.0.square_scale.sqrt() as f32;
         for ((w, d), s) in contiguous_mut(parameter, layout)?
             .iter_mut()
             .zip(direction)
@@ -181,21 +247,5 @@ impl InplaceOp3 for AdaptiveStep {
             *w -= rate * d / (s.sqrt() * root_scale + epsilon);
         }
         Ok(())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        parameter: &mut CudaStorage,
-        layout: &Layout,
-        direction: &CudaStorage,
-        direction_layout: &Layout,
-        square: &CudaStorage,
-        square_layout: &Layout,
-    ) -> Result<()> {
-        check_sizes(layout, &[direction_layout, square_layout])?;
-        let (direction, square) = ((direction, direction_layout), (square, square_layout));
-        let numbers = [self.rate, self.square_scale.sqrt(), self.epsilon].map(|n| n as f32);
-        cuda::moves::adaptive_step((parameter, layout), direction, square, numbers)
     }
 }

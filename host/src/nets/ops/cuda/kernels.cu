@@ -373,25 +373,31 @@ __device__ void window(const T *x, T *y, int height, int width, int out_height, 
 
 // What moves the weights.
 
-// average = decay average + share g, or g^2 for g.
-extern "C" __global__ void running_average(float *average, const float *g, float decay, float share, int squared, unsigned count) {
+extern "C" __global__ void running_average(float *average, const float *x, float decay, float share, unsigned count) {
   unsigned at = place();
-  if (at < count) average[at] = average[at] * decay + (squared ? g[at] * g[at] : g[at]) * share;
+  if (at < count) average[at] = average[at] * decay + x[at] * share;
 }
 
-extern "C" __global__ void shrink(float *w, float share, unsigned count) {
-  unsigned at = place();
-  if (at < count) w[at] *= share;
-}
+// A parameter with its gradient, and the averages of that and of its square if it has them.
+struct Moved {
+  float *w;
+  const float *g;
+  float *mean, *square;
+  long long count;
+};
 
-extern "C" __global__ void descend(float *w, const float *direction, float rate, unsigned count) {
-  unsigned at = place();
-  if (at < count) w[at] -= rate * direction[at];
-}
-
-extern "C" __global__ void adaptive_step(float *w, const float *direction, const float *square, float rate, float root_scale, float epsilon, unsigned count) {
-  unsigned at = place();
-  if (at < count) w[at] -= rate * direction[at] / (sqrtf(square[at]) * root_scale + epsilon);
+// A step of all parameters: a row of blocks for each. As `Step` in `nets/ops/moves.rs`.
+extern "C" __global__ void optimiser_step(const Moved *all, float keep, float weight_decay, float mean_decay, float mean_share, float square_decay, float square_share, float rate, float root_scale, float epsilon) {
+  Moved moved = all[blockIdx.y];
+  for (long long at = place(); at < moved.count; at += (long long)gridDim.x * blockDim.x) {
+    float w = moved.w[at], g = moved.g[at] + weight_decay * w, direction = g, divisor = 1.0f;
+    if (moved.mean) direction = moved.mean[at] = moved.mean[at] * mean_decay + g * mean_share;
+    if (moved.square) {
+      float square = moved.square[at] = moved.square[at] * square_decay + g * g * square_share;
+      divisor = sqrtf(square) * root_scale + epsilon;
+    }
+    moved.w[at] = w * keep - rate * direction / divisor;
+  }
 }
 
 // The loss, in one block: the mean over the `count` logits whose labels are numbers, and the mean's

@@ -160,7 +160,10 @@ fn spans(channels: usize, count: usize) -> usize {
 }
 
 /// The elements of a contiguous tensor.
-fn elements<'a, T: Element>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
+fn elements<'a, T: CudaDType>(
+    storage: &'a CudaStorage,
+    layout: &Layout,
+) -> Result<CudaView<'a, T>> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(storage.as_cuda_slice::<T>()?.slice(start..end)),
         None => bail!("a custom operation was given a tensor that is not contiguous"),

@@ -1,9 +1,10 @@
 //! What moves the weights.
 
-use candle_core::cuda_backend::cudarc::driver::CudaViewMut;
-use candle_core::{CudaStorage, Layout, Result, bail};
+use candle_core::cuda_backend::cudarc::driver::{CudaViewMut, DevicePtr};
+use candle_core::{CudaStorage, Layout, Result, Tensor, bail};
 
-use super::{Blocks, elements, launch, small};
+use super::super::moves::{Moved, Step};
+use super::{Blocks, elements, launch, small, with_storages};
 
 /// The elements of a contiguous `f32` tensor, to be changed.
 fn elements_mut<'a>(storage: &'a mut CudaStorage, layout: &Layout) -> Result<CudaViewMut<'a, f32>> {
@@ -13,80 +14,86 @@ fn elements_mut<'a>(storage: &'a mut CudaStorage, layout: &Layout) -> Result<Cud
     }
 }
 
-/// `average = decay average + share g`, or `g^2` for `g`.
+/// `average = decay average + share x`.
 pub fn average(
     average: (&mut CudaStorage, &Layout),
-    g: (&CudaStorage, &Layout),
+    x: (&CudaStorage, &Layout),
     (decay, share): (f32, f32),
-    squared: bool,
 ) -> Result<()> {
     let device = average.0.device.clone();
     let mut average = elements_mut(average.0, average.1)?;
-    let g = elements::<f32>(g.0, g.1)?;
-    let (grid, count) = (Blocks::Elements(g.len()), small(g.len())?);
-    let squared = i32::from(squared);
+    let x = elements::<f32>(x.0, x.1)?;
+    let (grid, count) = (Blocks::Elements(x.len()), small(x.len())?);
     launch!(
         &device,
         "running_average",
         "",
         grid,
         mut average,
-        g,
+        x,
         decay,
         share,
-        squared,
         count
     );
     Ok(())
 }
 
-/// `w *= share`.
-pub fn shrink(w: (&mut CudaStorage, &Layout), share: f32) -> Result<()> {
-    let device = w.0.device.clone();
-    let mut w = elements_mut(w.0, w.1)?;
-    let (grid, count) = (Blocks::Elements(w.len()), small(w.len())?);
-    launch!(&device, "shrink", "", grid, mut w, share, count);
-    Ok(())
+/// Blocks that each parameter is moved by.
+const BLOCKS: usize = 32;
+
+/// Moves all parameters at once.
+pub fn step(all: &[Moved], step: &Step) -> Result<()> {
+    let Some(Moved { parameter, .. }) = all.first() else {
+        return Ok(());
+    };
+    // A row for each parameter, as the kernel's `Moved`.
+    let mut rows = Vec::with_capacity(5 * all.len());
+    for moved in all {
+        let tensors = [
+            Some(moved.parameter),
+            Some(&moved.gradient),
+            moved.mean,
+            moved.square,
+        ];
+        for tensor in tensors {
+            rows.push(tensor.map_or(Ok(0), address)?);
+        }
+        rows.push(moved.parameter.elem_count() as i64);
+    }
+    let rows = Tensor::new(rows, parameter.device())?;
+    let grid = Blocks::Of(BLOCKS, all.len());
+    let [keep, weight_decay] = [step.keep, step.weight_decay].map(|n| n as f32);
+    let [mean_decay, mean_share] = [step.mean.decay, step.mean.share].map(|n| n as f32);
+    let [square_decay, square_share] = [step.square.decay, step.square.share].map(|n| n as f32);
+    let [rate, root_scale, epsilon] =
+        [step.rate, step.square_scale.sqrt(), step.epsilon].map(|n| n as f32);
+    with_storages([&rows], |[(rows, layout)]| {
+        let (device, rows) = (&rows.device, elements::<i64>(rows, layout)?);
+        launch!(
+            device,
+            "optimiser_step",
+            "",
+            grid,
+            rows,
+            keep,
+            weight_decay,
+            mean_decay,
+            mean_share,
+            square_decay,
+            square_share,
+            rate,
+            root_scale,
+            epsilon,
+        );
+        Ok(())
+    })
 }
 
-/// `w -= rate direction`.
-pub fn descend(
-    w: (&mut CudaStorage, &Layout),
-    direction: (&CudaStorage, &Layout),
-    rate: f32,
-) -> Result<()> {
-    let device = w.0.device.clone();
-    let mut w = elements_mut(w.0, w.1)?;
-    let direction = elements::<f32>(direction.0, direction.1)?;
-    let (grid, count) = (Blocks::Elements(w.len()), small(w.len())?);
-    launch!(&device, "descend", "", grid, mut w, direction, rate, count);
-    Ok(())
-}
-
-/// `w -= rate direction / (root_scale sqrt(square) + epsilon)`.
-pub fn adaptive_step(
-    w: (&mut CudaStorage, &Layout),
-    direction: (&CudaStorage, &Layout),
-    square: (&CudaStorage, &Layout),
-    [rate, root_scale, epsilon]: [f32; 3],
-) -> Result<()> {
-    let device = w.0.device.clone();
-    let mut w = elements_mut(w.0, w.1)?;
-    let direction = elements::<f32>(direction.0, direction.1)?;
-    let square = elements::<f32>(square.0, square.1)?;
-    let (grid, count) = (Blocks::Elements(w.len()), small(w.len())?);
-    launch!(
-        &device,
-        "adaptive_step",
-        "",
-        grid,
-        mut w,
-        direction,
-        square,
-        rate,
-        root_scale,
-        epsilon,
-        count,
-    );
-    Ok(())
+/// Where a contiguous `f32` tensor is in the GPU's memory.
+fn address(tensor: &Tensor) -> Result<i64> {
+    with_storages([tensor], |[(storage, layout)]| {
+        let stream = storage.device.cuda_stream();
+        let (address, _) = elements::<f32>(storage, layout)?.device_ptr(&stream);
+        Ok(address as i64)
+    })
 }
