@@ -53,7 +53,7 @@ pub enum DeviceError {
     #[error("{0} cannot train together; give different GPUs (cuda:0,cuda:1), or cpu alone")]
     Together(String),
     /// There are fewer GPUs.
-    #[error("there is no cuda:{asked}; this machine has {count} CUDA devices, numbered from 0")]
+    #[error("there is no cuda:{asked}; CUDA devices of this machine: {count}, numbered from 0")]
     NoSuch {
         /// The number asked for.
         asked: usize,
