@@ -10,7 +10,7 @@ use plumbline_host::compute::DeviceName;
 use plumbline_host::compute::Rank;
 #[cfg(feature = "nccl")]
 use plumbline_host::nets::Share;
-use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};
+use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Growing, Padding, Statistics};
 use plumbline_host::nets::{Gradients, Mode, Network, Parameters, Precision, Traced, Training};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
 use plumbline_shared::manifest::Architecture;
@@ -103,6 +103,15 @@ fn convolutions_agree() {
     }
 }
 
+/// Some statistics.
+fn running(gamma: &Tensor, beta: &Tensor) -> Result<BatchStatistics> {
+    Ok(BatchStatistics {
+        mean: gamma.clone(),
+        variance: (beta.sqr()? + 0.5)?,
+        count: 1,
+    })
+}
+
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
 fn batch_norms_agree() {
@@ -114,19 +123,11 @@ fn batch_norms_agree() {
             for training in [true, false] {
                 let name = format!("batch norm {shape:?} {activation:?}, training {training}");
                 agree(&name, &[x.clone(), gamma.clone(), beta.clone()], |t| {
-                    let running = || -> Result<BatchStatistics> {
-                        Ok(BatchStatistics {
-                            mean: t[1].value().clone(),
-                            variance: (t[2].sqr()? + 0.5)?,
-                            count: 1,
-                        })
-                    };
                     let statistics = match training {
-                        true => Statistics::Batch(None),
-                        false => Statistics::Running(running()?),
+                        true => Statistics::Batch(ops::measure(&t[0], None)?, None),
+                        false => Statistics::Running(running(&t[1], &t[2])?),
                     };
-                    let (y, _) = ops::batch_norm(&t[0], &t[1], &t[2], statistics, 0.1, activation)?;
-                    Ok(y)
+                    ops::batch_norm(&t[0], &t[1], &t[2], statistics, 0.1, activation)
                 });
             }
         }
@@ -145,10 +146,10 @@ fn a_batch_norm_shared_by_two_gpus_agrees() {
         let var =
             |tensor: &Tensor| Var::from_tensor(&tensor.to_device(x.device()).unwrap()).unwrap();
         let inputs = [var(x), var(&gamma), var(&beta)];
-        let statistics = Statistics::Batch(share);
         let [x, gamma, beta] = inputs.each_ref().map(Traced::from);
-        let (y, used) =
-            ops::batch_norm(&x, &gamma, &beta, statistics, 1e-3, Activation::Silu).unwrap();
+        let used = ops::measure(&x, share).unwrap();
+        let statistics = Statistics::Batch(used.clone(), share);
+        let y = ops::batch_norm(&x, &gamma, &beta, statistics, 1e-3, Activation::Silu).unwrap();
         let weights = weights.narrow(0, first, x.dim(0).unwrap()).unwrap();
         let weights = weights.to_device(x.device()).unwrap();
         let gradients = y.backward_from(weights).unwrap();
@@ -195,11 +196,7 @@ fn a_batch_norm_shared_by_two_gpus_agrees() {
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
 fn poolings_and_channels_agree() {
-    let (x, y, gate) = (
-        random(8, &[2, 3, 7, 10]),
-        random(9, &[2, 5, 7, 10]),
-        random(10, &[2, 3]),
-    );
+    let (x, gate) = (random(8, &[2, 3, 7, 10]), random(10, &[2, 3]));
     // Far apart, so that rounding to bf16 does not change which is the largest.
     let far: Vec<f32> = (0..420)
         .map(|i| ((i * 97 % 211) as f32 - 100.0) / 100.0)
@@ -209,10 +206,32 @@ fn poolings_and_channels_agree() {
     let one = std::slice::from_ref(&x);
     agree("average pool", one, |t| ops::average_pool_2x2(&t[0]));
     agree("global average", one, |t| ops::global_average_pool(&t[0]));
-    agree("concatenation", &[x.clone(), y], |t| {
-        ops::concat_channels(&t[0], &t[1])
-    });
     agree("gate", &[x, gate], |t| ops::scale_channels(&t[0], &t[1]));
+}
+
+/// Normalised while there is room for more, so that films lie apart.
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
+fn growing_maps_agree() {
+    let (x, y) = (random(9, &[3, 4, 7, 10]), random(11, &[3, 5, 7, 10]));
+    let (gamma, beta) = (random(12, &[9]), random(13, &[9]));
+    for training in [true, false] {
+        let name = format!("growing maps, training {training}");
+        let inputs = [x.clone(), y.clone(), gamma.clone(), beta.clone()];
+        agree(&name, &inputs, |t| {
+            let mode = match training {
+                true => Mode::Training(Training::default()),
+                false => Mode::Evaluation,
+            };
+            let mut maps = Growing::new(&t[0], 12, &mode)?;
+            maps.push(&t[1])?;
+            let statistics = match maps.statistics()? {
+                Some(batch) => batch,
+                None => Statistics::Running(running(&t[2], &t[3])?),
+            };
+            ops::batch_norm(maps.maps(), &t[2], &t[3], statistics, 0.1, Activation::Silu)
+        });
+    }
 }
 
 #[test]
@@ -240,15 +259,8 @@ fn not_a_number_stays() {
     let (one, zero) = (random(21, &[2]), random(22, &[2]));
     let there = |tensor: &Tensor| Traced::from(&tensor.to_device(&gpu()).unwrap());
     let (x, gamma, beta) = (there(&x), there(&one), there(&zero));
-    let (y, _) = ops::batch_norm(
-        &x,
-        &gamma,
-        &beta,
-        Statistics::Batch(None),
-        1e-5,
-        Activation::Relu,
-    )
-    .unwrap();
+    let statistics = Statistics::Batch(ops::measure(&x, None).unwrap(), None);
+    let y = ops::batch_norm(&x, &gamma, &beta, statistics, 1e-5, Activation::Relu).unwrap();
     for lost in [y, ops::max_pool_3x3(&x).unwrap()] {
         let values = lost.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(values.iter().all(|value| value.is_nan()));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Result, Tensor, Var};
 use plumbline_host::nets::layers::SqueezeExcitation;
-use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Padding, Statistics};
-use plumbline_host::nets::{Parameters, Traced};
+use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Growing, Padding, Statistics};
+use plumbline_host::nets::{Mode, Parameters, Traced};
 use serde::Deserialize;
 
 /// What `references/ops.py` wrote of one case.
@@ -112,17 +112,21 @@ fn operations_are_pytorch_s() {
                 };
                 case.check(&name, |t| {
                     let statistics = match mode {
-                        "training" => Statistics::Batch(None),
+                        "training" => Statistics::Batch(ops::measure(&t[0], None)?, None),
                         _ => Statistics::Running(running.clone()),
                     };
-                    let y = ops::batch_norm(&t[0], &t[1], &t[2], statistics, 1e-3, activation);
-                    y.map(|(y, _)| y)
+                    ops::batch_norm(&t[0], &t[1], &t[2], statistics, 1e-3, activation)
                 });
             }
             ["max", "pool"] => case.check(&name, |t| ops::max_pool_3x3(&t[0])),
             ["average", "pool"] => case.check(&name, |t| ops::average_pool_2x2(&t[0])),
             ["global", "average"] => case.check(&name, |t| ops::global_average_pool(&t[0])),
-            ["concatenation"] => case.check(&name, |t| ops::concat_channels(&t[0], &t[1])),
+            ["concatenation"] => case.check(&name, |t| {
+                let channels = t[0].dim(1)? + t[1].dim(1)?;
+                let mut maps = Growing::new(&t[0], channels, &Mode::Evaluation)?;
+                maps.push(&t[1])?;
+                Ok(maps.maps().clone())
+            }),
             ["squeeze", ..] => case.check_squeeze_excitation(&name),
             _ => panic!("{name} is not known"),
         }

@@ -3,9 +3,7 @@
 use candle_core::Result;
 
 use super::layers::{BatchNorm, Convolution, Fan};
-use super::ops::{
-    self, Activation, LayerStatistics, average_pool_2x2, concat_channels, max_pool_3x3,
-};
+use super::ops::{self, Activation, Growing, LayerStatistics, average_pool_2x2, max_pool_3x3};
 use super::parameters::Parameters;
 use super::{Mode, Traced, Variant};
 
@@ -158,15 +156,19 @@ impl Block {
     }
 
     fn layer_by_layer(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
-        self.layers.iter().try_fold(x.clone(), |x, layer| {
-            concat_channels(&x, &layer.forward(&x, mode)?)
-        })
+        let added = self.layers.iter().map(|layer| layer.conv2.weight().dim(0));
+        let channels = x.dim(1)? + added.sum::<Result<usize>>()?;
+        let mut maps = Growing::new(x, channels, mode)?;
+        for layer in &self.layers {
+            maps.push(&layer.forward(&maps, mode)?)?;
+        }
+        Ok(maps.maps().clone())
     }
 }
 
 impl DenseLayer {
-    fn forward(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
-        let narrow = self.conv1.forward(&self.norm1.forward(x, mode)?)?;
+    fn forward(&self, x: &Growing, mode: &Mode) -> Result<Traced> {
+        let narrow = self.conv1.forward(&self.norm1.forward_grown(x)?)?;
         self.conv2.forward(&self.norm2.forward(&narrow, mode)?)
     }
 

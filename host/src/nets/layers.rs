@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, Var};
 use rand::RngExt;
 
-use super::ops::{self, Activation, BatchStatistics, Padding, Statistics};
+use super::ops::{self, Activation, BatchStatistics, Growing, Padding, Statistics};
 use super::parameters::{Parameters, Start};
 use super::{Mode, Traced, Training};
 
@@ -158,22 +158,32 @@ impl BatchNorm {
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         let statistics = match mode {
-            Mode::Training(training) => Statistics::Batch(training.share),
+            Mode::Training(training) => {
+                Statistics::Batch(ops::measure(x, training.share)?, training.share)
+            }
             Mode::Evaluation => Statistics::Running(self.running()?),
         };
-        let training = matches!(mode, Mode::Training(_));
-        let (y, used) = ops::batch_norm(
-            x,
-            &self.gamma,
-            &self.beta,
-            statistics,
-            self.epsilon,
-            self.activation,
-        )?;
-        if training {
-            self.learn(&used)?;
+        self.by(x, statistics)
+    }
+
+    /// The same of maps that were measured as they grew.
+    ///
+    /// # Errors
+    /// Candle's, if they have other channels.
+    pub fn forward_grown(&self, x: &Growing) -> Result<Traced> {
+        let statistics = match x.statistics()? {
+            Some(batch) => batch,
+            None => Statistics::Running(self.running()?),
+        };
+        self.by(x.maps(), statistics)
+    }
+
+    fn by(&self, x: &Traced, statistics: Statistics) -> Result<Traced> {
+        if let Statistics::Batch(batch, _) = &statistics {
+            self.learn(batch)?;
         }
-        Ok(y)
+        let (gamma, beta) = (&self.gamma, &self.beta);
+        ops::batch_norm(x, gamma, beta, statistics, self.epsilon, self.activation)
     }
 
     /// Scale and shift of each channel.

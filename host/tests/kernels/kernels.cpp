@@ -55,13 +55,17 @@ static double slope(int a, double z) {
   return a == 1 ? z > 0 : a == 2 ? s * (1 + z * (1 - s)) : 1;
 }
 
+// `between` more maps lie between those of one film and those of the next when they are normalised.
 template <typename T>
-void batch_norm(int films, int channels, int map, int spans, int activation, bool held) {
+void batch_norm(int films, int channels, int map, int spans, int activation, bool held, int between) {
   size_t count = (size_t)films * channels * map, n = films * map;
   Tensor<T> x(count, 1, 2, 4), dy(count, 2, -1, 1), y(count), dx(count);
   Tensor<float> gamma(channels, 3, 0.5, 2), beta(channels, 4, -1, 1), statistics(2 * channels);
   Tensor<float> means(channels * spans), squares(channels * spans), gradients(2 * channels);
   float epsilon = 1e-3f;
+  unsigned film = channels * map, step = film + between * map;
+  Tensor<T> apart(films * step);
+  for (size_t i = 0; i < count; i++) apart.data[i / film * step + i % film] = x.data[i];
   Values mean(channels), variance(channels), both, z(count), wanted(count), parameters(2 * channels), back(count);
   auto channel = [&](size_t i) { return i / map % channels; };
   for (size_t i = 0; i < count; i++) mean[channel(i)] += x[i] / n;
@@ -88,12 +92,12 @@ void batch_norm(int films, int channels, int map, int spans, int activation, boo
     double dz = dy[i] * slope(activation, z[i]);
     back[i] = gamma[c] * inverse * (dz - share * (parameters[channels + c] + centred * parameters[c]));
   }
-  EACH(normalise, count, x.at(), y.at(), gamma.at(), beta.at(), m, v, epsilon, activation, channels, map, count);
+  EACH(normalise, count, apart.at(), y.at(), gamma.at(), beta.at(), m, v, epsilon, activation, channels, map, step, count);
   expect("normalised", y, wanted);
-  GRID(span_gradients, channels, spans, x.at(), dy.at(), means.at(), squares.at(), gamma.at(), beta.at(), m, v, epsilon, activation, films, channels, map);
+  GRID(span_gradients, channels, spans, apart.at(), dy.at(), means.at(), squares.at(), gamma.at(), beta.at(), m, v, epsilon, activation, films, channels, map, step);
   launch(blocks(channels), 1, THREADS, joined_gradients, means.at(), squares.at(), gradients.at(), v, epsilon, channels, spans);
   expect("gradients of gamma and beta", gradients, parameters);
-  EACH(input_gradient, count, x.at(), dy.at(), dx.at(), gradients.at(), gamma.at(), beta.at(), m, v, epsilon, activation, (float)share, channels, map, count);
+  EACH(input_gradient, count, apart.at(), dy.at(), dx.at(), gradients.at(), gamma.at(), beta.at(), m, v, epsilon, activation, (float)share, channels, map, step, count);
   expect("batch norm's input gradient", dx, back);
 }
 
@@ -210,10 +214,10 @@ void optimiser(int first, int second) {
 
 template <typename T>
 void all() {
-  batch_norm<T>(3, 5, 7 * 9, 1, 0, false);
-  batch_norm<T>(2, 3, 31 * 29, 4, 1, false);
-  batch_norm<T>(1, 2, 11, 7, 2, false);  // more spans than some of them have elements
-  batch_norm<T>(2, 3, 13 * 5, 2, 2, true);
+  batch_norm<T>(3, 5, 7 * 9, 1, 0, false, 0);
+  batch_norm<T>(2, 3, 31 * 29, 4, 1, false, 2);
+  batch_norm<T>(1, 2, 11, 7, 2, false, 0);  // more spans than some of them have elements
+  batch_norm<T>(2, 3, 13 * 5, 2, 2, true, 1);
   depthwise_all<T>(2, 3, 9, 7, 3, 1, 1, 1, 2);
   depthwise_all<T>(3, 2, 11, 8, 5, 2, 2, 1, 3);
   depthwise_all<T>(1, 2, 8, 6, 3, 2, 0, 0, 1);

@@ -45,9 +45,8 @@ pub struct BatchStatistics {
 pub enum Statistics<'a> {
     /// These, as constants (evaluation).
     Running(BatchStatistics),
-    /// The batch's own, through which the gradient also flows (training); of a batch that several
-    /// devices have shares of, the whole batch's.
-    Batch(Option<Share<'a>>),
+    /// The batch's own as [`measure`] gives them, through which the gradient also flows (training).
+    Batch(BatchStatistics, Option<Share<'a>>),
 }
 
 /// The same as numbers.
@@ -91,10 +90,25 @@ impl ChannelStatistics {
     }
 }
 
+/// The statistics of a batch, `N x C x H x W`; where `x` is a share of it, the whole batch's.
+///
+/// # Errors
+/// If `x` has another shape, or a device that has a share of the batch has left.
+pub fn measure(x: &Tensor, share: Option<Share>) -> Result<BatchStatistics> {
+    let both = x.contiguous()?.apply_op1_no_bwd(&Measure)?;
+    let own = BatchStatistics {
+        mean: both.get(0)?,
+        variance: both.get(1)?,
+        count: x.elem_count() / both.dim(1)?,
+    };
+    match share {
+        None => Ok(own),
+        Some(share) => own.of_all(x.dim(0)?, share),
+    }
+}
+
 /// `activation(gamma (x - mean) / sqrt(variance + epsilon) + beta)` for each channel of `x`
 /// (`N x C x H x W`).
-///
-/// Returns the statistics used.
 ///
 /// # Errors
 /// If the shapes do not fit, or a device that has a share of the batch has left.
@@ -105,29 +119,14 @@ pub fn batch_norm(
     statistics: Statistics,
     epsilon: f32,
     activation: Activation,
-) -> Result<(Traced, BatchStatistics)> {
-    let maps = x.contiguous()?;
-    let (held, share) = match &statistics {
-        Statistics::Running(_) => (true, None),
-        Statistics::Batch(share) => (false, *share),
-    };
-    let used = match statistics {
-        Statistics::Running(running) => running,
-        Statistics::Batch(share) => {
-            let both = maps.apply_op1_no_bwd(&Measure)?;
-            let own = BatchStatistics {
-                mean: both.get(0)?,
-                variance: both.get(1)?,
-                count: maps.elem_count() / both.dim(1)?,
-            };
-            match share {
-                None => own,
-                Some(share) => own.of_all(maps.dim(0)?, share)?,
-            }
-        }
+) -> Result<Traced> {
+    let maps = films_in_order(x)?;
+    let (used, held, share) = match statistics {
+        Statistics::Running(running) => (running, true, None),
+        Statistics::Batch(batch, share) => (batch, false, share),
     };
     let op = BatchNorm {
-        used: used.clone(),
+        used,
         held,
         rank: share.map(|share| Arc::clone(share.rank)),
         gamma: gamma.value().clone(),
@@ -136,15 +135,24 @@ pub fn batch_norm(
         activation,
     };
     let y = maps.apply_op1_no_bwd(&op)?;
-    let y = Traced::step(&[x, gamma, beta], y, move |gradient, _| {
+    Ok(Traced::step(&[x, gamma, beta], y, move |gradient, _| {
         let [of_maps, of_both] = op.gradients(&maps, &gradient.contiguous()?)?;
         Ok(vec![
             Some(of_maps),
             Some(of_both.get(0)?),
             Some(of_both.get(1)?),
         ])
-    });
-    Ok((y, used))
+    }))
+}
+
+/// The maps as the operation takes them: each film's in order; a GPU also takes films that lie
+/// apart.
+fn films_in_order(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() && cuda::batch_norm::film_step(x.layout()).is_some() {
+        return Ok(x.clone());
+    }
+    x.contiguous()
 }
 
 /// Mean and biased variance of each channel, `2 x C`.

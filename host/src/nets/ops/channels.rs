@@ -1,87 +1,31 @@
-//! Joining maps along the channels, and scaling each channel of each film.
+//! Cutting maps along the channels, and scaling each channel of each film.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
 use super::{Traced, elements};
 
-/// Joins `a` (`N x A x H x W`) and `b` (`N x B x H x W`) to `N x (A + B) x H x W`.
+/// `count` channels of `maps` (`N x C x H x W`), from `first` on.
 ///
 /// # Errors
-/// If the shapes do not fit.
-pub fn concat_channels(a: &Traced, b: &Traced) -> Result<Traced> {
-    let joined = a
-        .contiguous()?
-        .apply_op2_no_bwd(&b.contiguous()?, &Concat)?;
-    let parts = [(0, a), (a.dim(1)?, b)].map(|(first, of)| ChannelSlice {
+/// If there are fewer.
+pub fn cut_channels(maps: &Tensor, first: usize, count: usize) -> Result<Tensor> {
+    let (films, channels, height, width) = maps.dims4()?;
+    if first + count > channels {
+        bail!(
+            "channels {first} to {} of {channels} were asked for",
+            first + count
+        );
+    }
+    let slice = ChannelSlice {
         first,
-        shape: of.dims().to_vec(),
-    });
-    Ok(Traced::step(&[a, b], joined, move |gradient, _| {
-        let gradient = gradient.contiguous()?;
-        let slices = parts.iter();
-        let slices = slices.map(|slice| gradient.apply_op1_no_bwd(slice).map(Some));
-        slices.collect()
-    }))
-}
-
-struct Concat;
-
-impl CustomOp2 for Concat {
-    fn name(&self) -> &'static str {
-        "channel concatenation"
-    }
-
-    fn cpu_fwd(
-        &self,
-        a: &CpuStorage,
-        a_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (a_film, b_film, shape) = joined_sizes(a_layout, b_layout)?;
-        let (a, b) = (elements(a, a_layout)?, elements(b, b_layout)?);
-        let mut joined = vec![0.0; a.len() + b.len()];
-        joined
-            .par_chunks_mut(a_film + b_film)
-            .zip(a.par_chunks(a_film).zip(b.par_chunks(b_film)))
-            .for_each(|(joined, (a, b))| {
-                joined[..a_film].copy_from_slice(a);
-                joined[a_film..].copy_from_slice(b);
-            });
-        Ok((CpuStorage::F32(joined), shape))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        a: &CudaStorage,
-        a_layout: &Layout,
-        b: &CudaStorage,
-        b_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let (a_film, b_film, shape) = joined_sizes(a_layout, b_layout)?;
-        let joined = cuda::channels::join((a, a_layout), (b, b_layout), (a_film, b_film))?;
-        Ok((joined, shape))
-    }
-}
-
-/// The elements of one film of each of two tensors, and the shape of both joined.
-fn joined_sizes(a: &Layout, b: &Layout) -> Result<(usize, usize, Shape)> {
-    match (a.dims(), b.dims()) {
-        (&[films, a_channels, height, width], &[b_films, b_channels, b_height, b_width])
-            if (b_films, b_height, b_width) == (films, height, width) =>
-        {
-            let map = height * width;
-            let shape = (films, a_channels + b_channels, height, width);
-            Ok((a_channels * map, b_channels * map, Shape::from(shape)))
-        }
-        (a, b) => bail!("maps of {a:?} and {b:?} cannot be joined"),
-    }
+        shape: vec![films, count, height, width],
+    };
+    maps.contiguous()?.apply_op1_no_bwd(&slice)
 }
 
 /// The channels from `first` on that make `shape`.

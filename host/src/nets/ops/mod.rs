@@ -19,13 +19,14 @@ mod dense_block;
 mod depthwise;
 mod frame;
 mod gemm;
+mod growing;
 mod moves;
 mod patches;
 mod pool;
 mod vectorised;
 
-pub use batch_norm::{Activation, BatchStatistics, Statistics, batch_norm};
-pub use channels::{concat_channels, scale_channels};
+pub use batch_norm::{Activation, BatchStatistics, Statistics, batch_norm, measure};
+pub use channels::scale_channels;
 pub use conv::conv2d;
 #[cfg(feature = "cuda")]
 pub use cuda::allow_tf32;
@@ -34,6 +35,7 @@ pub(crate) use cuda::loss::loss as cuda_loss;
 pub use dense::{linear, mask, relu, sigmoid, silu};
 pub use dense_block::{DenseLayer, LayerStatistics, dense_block};
 pub use depthwise::depthwise_conv2d;
+pub use growing::Growing;
 pub use moves::{Average, Moved, RunningAverage, Step, step};
 pub use pool::{average_pool_2x2, global_average_pool, max_pool_3x3};
 

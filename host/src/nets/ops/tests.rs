@@ -5,6 +5,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::super::{Mode, Training};
 use super::*;
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
@@ -185,11 +186,12 @@ fn batch_norm_normalises_and_differentiates() {
     let x = random(5, &[3, 4, 5, 7]);
     let (gamma, beta) = (random(6, &[4]), random(7, &[4]));
     let (ones, zeros) = (gamma.ones_like().unwrap(), gamma.zeros_like().unwrap());
-    let (y, batch) = batch_norm(
+    let batch = measure(&x, None).unwrap();
+    let y = batch_norm(
         &(&x).into(),
         &(&ones).into(),
         &(&zeros).into(),
-        Statistics::Batch(None),
+        Statistics::Batch(batch.clone(), None),
         0.0,
         Activation::Identity,
     )
@@ -201,10 +203,14 @@ fn batch_norm_normalises_and_differentiates() {
     assert_close(&variance, &[1.0; 4]);
     assert_eq!(batch.count, 105);
     for activation in [Activation::Identity, Activation::Silu, Activation::Relu] {
-        for statistics in [Statistics::Batch(None), Statistics::Running(batch.clone())] {
+        for training in [true, false] {
             check_gradients(&[x.clone(), gamma.clone(), beta.clone()], |t| {
+                let statistics = match training {
+                    true => Statistics::Batch(measure(&t[0], None)?, None),
+                    false => Statistics::Running(batch.clone()),
+                };
                 // A large epsilon keeps finite differences away from the kinks of small variances.
-                batch_norm(&t[0], &t[1], &t[2], statistics.clone(), 0.1, activation).map(|(y, _)| y)
+                batch_norm(&t[0], &t[1], &t[2], statistics, 0.1, activation)
             });
         }
     }
@@ -213,14 +219,13 @@ fn batch_norm_normalises_and_differentiates() {
 #[test]
 fn pooling_and_channels_differentiate() {
     let x = random(8, &[2, 3, 7, 10]);
-    let (y, z) = (random(9, &[2, 5, 7, 10]), random(10, &[2, 3]));
+    let z = random(10, &[2, 3]);
     // Far apart, so that a small step never changes which element is the largest.
     let apart: Vec<f32> = (0..420).map(|i| (i * 97 % 420) as f32 / 10.0).collect();
     let apart = Tensor::from_vec(apart, (2, 3, 7, 10), &Device::Cpu).unwrap();
     check_gradients(&[apart], |t| max_pool_3x3(&t[0]));
     check_gradients(std::slice::from_ref(&x), |t| average_pool_2x2(&t[0]));
     check_gradients(std::slice::from_ref(&x), |t| global_average_pool(&t[0]));
-    check_gradients(&[x.clone(), y], |t| concat_channels(&t[0], &t[1]));
     check_gradients(&[x, z], |t| scale_channels(&t[0], &t[1]));
 }
 
@@ -252,11 +257,42 @@ fn max_pool_takes_the_largest_of_each_window() {
 }
 
 #[test]
-fn channels_join_in_order() {
-    let a = random(11, &[2, 1, 2, 2]);
-    let b = random(12, &[2, 2, 2, 2]);
-    let joined = concat_channels(&(&a).into(), &(&b).into()).unwrap();
-    assert_eq!(values(&joined), values(&Tensor::cat(&[a, b], 1).unwrap()));
+fn growing_maps_are_those_joined() {
+    let parts = [1, 3, 2].map(|channels| random(10 + channels as u64, &[2, channels, 3, 5]));
+    let whole = Tensor::cat(&parts, 1).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mode = Mode::Training(Training {
+        drops: Some(&mut rng),
+        share: None,
+    });
+    let mut maps = Growing::new(&(&parts[0]).into(), 6, &mode).unwrap();
+    for (more, channels) in [(&parts[1], 4), (&parts[2], 6)] {
+        maps.push(&more.into()).unwrap();
+        let there = whole.narrow(1, 0, channels).unwrap();
+        assert_eq!(values(maps.maps()), values(&there));
+        let Ok(Some(Statistics::Batch(grown, None))) = maps.statistics() else {
+            panic!("the maps were not measured");
+        };
+        let batch = measure(&there, None).unwrap();
+        assert_eq!(values(&grown.mean), values(&batch.mean));
+        assert_eq!(values(&grown.variance), values(&batch.variance));
+        assert_eq!(grown.count, batch.count);
+    }
+    assert!(maps.push(&(&parts[0]).into()).is_err());
+    let evaluation = Growing::new(&(&parts[0]).into(), 6, &Mode::Evaluation).unwrap();
+    assert!(evaluation.statistics().unwrap().is_none());
+}
+
+#[test]
+fn growing_maps_differentiate() {
+    let (x, y) = (random(14, &[2, 3, 4, 5]), random(15, &[2, 2, 4, 5]));
+    // As in a dense block, what is added was read from what was there.
+    check_gradients(&[x, y], |t| {
+        let mut maps = Growing::new(&t[0], 10, &Mode::Evaluation)?;
+        maps.push(&t[1])?;
+        maps.push(&silu(maps.maps())?)?;
+        Ok(maps.maps().clone())
+    });
 }
 
 #[test]
@@ -267,6 +303,7 @@ fn shapes_that_do_not_fit_are_refused() {
     assert!(conv2d(&x, &of(&[2, 4, 3, 3]), 1, same).is_err());
     assert!(conv2d(&x, &of(&[2, 3, 4, 4]), 2, same).is_err());
     assert!(depthwise_conv2d(&x, &of(&[3, 1, 7, 7]), 1, same).is_err());
-    assert!(concat_channels(&x, &of(&[1, 2, 4, 5])).is_err());
+    let mut maps = Growing::new(&x, 5, &Mode::Evaluation).unwrap();
+    assert!(maps.push(&of(&[1, 2, 4, 5])).is_err());
     assert!(scale_channels(&x, &of(&[1, 4])).is_err());
 }

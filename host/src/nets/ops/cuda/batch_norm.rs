@@ -1,6 +1,5 @@
 //! Batch norm with its activation.
 
-use candle_core::cuda_backend::CudaDType;
 use candle_core::cuda_backend::cudarc::driver::CudaView;
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 
@@ -95,13 +94,13 @@ pub fn forward(
     let y = by.with_values(channels, |[gamma, beta, mean, variance]| {
         let [channels, map] = integers([channels, map])?;
         by_element!(x, T => {
-            let x = elements::<T>(x, layout)?;
-            let mut y = room::<T>(device, x.len())?;
-            let count = small(x.len())?;
-            let grid = Blocks::Elements(x.len());
+            let (x, step) = films::<T>(x, layout)?;
+            let elements = layout.shape().elem_count();
+            let mut y = room::<T>(device, elements)?;
+            let (grid, count) = (Blocks::Elements(elements), small(elements)?);
             launch!(
                 device, "normalise", T::SUFFIX, grid, x, mut y, gamma, beta, mean, variance, epsilon,
-                activation, channels, map, count,
+                activation, channels, map, step, count,
             );
             Ok(storage(y, device))
         })
@@ -147,10 +146,10 @@ fn parameter_gradients(
         let joined = Blocks::Elements(channels);
         let [films, channels, map, spans] = integers([films, channels, map, spans])?;
         by_element!(x.0, T => {
-            let (x, dy) = pair::<T>(x, y_gradient)?;
+            let ((x, step), dy) = pair::<T>(x, y_gradient)?;
             launch!(
                 device, "span_gradients", T::SUFFIX, grid, x, dy, mut sums, mut products, gamma, beta,
-                mean, variance, epsilon, activation, films, channels, map,
+                mean, variance, epsilon, activation, films, channels, map, step,
             );
         });
         launch!(
@@ -179,13 +178,12 @@ fn input_gradient(
     let dx = by.with_values(channels, |[gamma, beta, mean, variance]| {
         let [channels, map] = integers([channels, map])?;
         by_element!(x.0, T => {
-            let (x, dy) = pair::<T>(x, y_gradient)?;
-            let mut dx = room::<T>(device, x.len())?;
-            let count = small(x.len())?;
-            let grid = Blocks::Elements(x.len());
+            let ((x, step), dy) = pair::<T>(x, y_gradient)?;
+            let mut dx = room::<T>(device, dy.len())?;
+            let (grid, count) = (Blocks::Elements(dy.len()), small(dy.len())?);
             launch!(
                 device, "input_gradient", T::SUFFIX, grid, x, dy, mut dx, gradients, gamma, beta,
-                mean, variance, epsilon, activation, share, channels, map, count,
+                mean, variance, epsilon, activation, share, channels, map, step, count,
             );
             Ok(storage(dx, device))
         })
@@ -193,18 +191,42 @@ fn input_gradient(
     Ok((dx, shape))
 }
 
-/// The elements of two tensors of one shape.
-fn pair<'a, T: Element + CudaDType>(
-    a: Stored<'a>,
-    b: Stored<'a>,
-) -> Result<(CudaView<'a, T>, CudaView<'a, T>)> {
-    let (a, b) = (elements::<T>(a.0, a.1)?, elements::<T>(b.0, b.1)?);
-    if a.len() != b.len() {
-        bail!(
-            "a gradient of {} elements for {} was given",
-            b.len(),
-            a.len()
-        );
+/// How many elements apart the films of `N x C x H x W` begin, where each film's lie in order.
+pub fn film_step(layout: &Layout) -> Option<usize> {
+    let &[films, channels, height, width] = layout.dims() else {
+        return None;
+    };
+    let film = channels * height * width;
+    if layout.is_contiguous() {
+        return Some(film);
     }
-    Ok((a, b))
+    let (step, inside) = layout.stride().split_first()?;
+    let in_order = inside == [height * width, width, 1] && (films == 1 || *step >= film);
+    in_order.then_some(*step)
+}
+
+/// The elements from the first film's first to the last one's last, and how many apart films begin.
+type Films<'a, T> = (CudaView<'a, T>, u32);
+
+fn films<'a, T: Element>(storage: &'a CudaStorage, layout: &Layout) -> Result<Films<'a, T>> {
+    let Some(step) = film_step(layout) else {
+        bail!("a custom operation was given films whose elements are not in order");
+    };
+    let (films, channels, map) = sizes(layout)?;
+    let (start, length) = (layout.start_offset(), (films - 1) * step + channels * map);
+    small(length)?;
+    let all = storage.as_cuda_slice::<T>()?;
+    Ok((all.slice(start..start + length), small(step)?))
+}
+
+/// The films of maps, and the elements of a gradient of their shape.
+fn pair<'a, T: Element>(
+    x: Stored<'a>,
+    gradient: Stored<'a>,
+) -> Result<(Films<'a, T>, CudaView<'a, T>)> {
+    if x.1.shape() != gradient.1.shape() {
+        let [x, gradient] = [x, gradient].map(|(_, layout)| layout.shape());
+        bail!("a gradient of {gradient:?} for {x:?} was given");
+    }
+    Ok((films(x.0, x.1)?, elements(gradient.0, gradient.1)?))
 }

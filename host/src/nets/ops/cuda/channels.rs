@@ -1,4 +1,4 @@
-//! Joining, cutting and scaling channels.
+//! Cutting and scaling channels.
 
 use candle_core::{CudaStorage, Layout, Result, Shape, bail};
 
@@ -9,30 +9,6 @@ use super::{Blocks, Element, by_element, elements, integers, launch, room, small
 pub struct Runs {
     pub first: usize,
     pub step: usize,
-}
-
-/// Joins the channels of two tensors whose films have `a_film` and `b_film` elements.
-pub fn join(
-    a: (&CudaStorage, &Layout),
-    b: (&CudaStorage, &Layout),
-    (a_film, b_film): (usize, usize),
-) -> Result<CudaStorage> {
-    let device = &a.0.device;
-    by_element!(a.0, T => {
-        let (a, b) = (elements::<T>(a.0, a.1)?, elements::<T>(b.0, b.1)?);
-        let mut joined = room::<T>(device, a.len() + b.len())?;
-        let step = small(a_film + b_film)?;
-        for (part, first, film) in [(&a, 0, a_film), (&b, a_film, b_film)] {
-            let [first, film] = [small(first)?, small(film)?];
-            let (from, count) = (0u32, small(part.len())?);
-            let part = part.slice(..);
-            launch!(
-                device, "copy_runs", T::SUFFIX, Blocks::Elements(part.len()), part, mut joined, from,
-                film, first, step, film, count,
-            );
-        }
-        Ok(storage(joined, device))
-    })
 }
 
 /// The elements that `runs` of `run` elements begin, as many as fill `count`.
@@ -51,10 +27,8 @@ pub fn cut(
         let mut y = room::<T>(device, count)?;
         let grid = Blocks::Elements(count);
         let [first, step, run, count] = [runs.first, runs.step, run, count].map(small);
-        let (first, step, run, count, to) = (first?, step?, run?, count?, 0u32);
-        launch!(
-            device, "copy_runs", T::SUFFIX, grid, x, mut y, first, step, to, run, run, count,
-        );
+        let (first, step, run, count) = (first?, step?, run?, count?);
+        launch!(device, "cut_runs", T::SUFFIX, grid, x, mut y, first, step, run, count);
         Ok(storage(y, device))
     })
 }

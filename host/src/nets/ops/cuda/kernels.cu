@@ -50,7 +50,8 @@ __device__ inline float derivative(int activation, float z) {
   return 1.0f;
 }
 
-// Batch norm. The elements of channel c, `films * map` of them, are cut into gridDim.y spans.
+// Batch norm. The elements of channel c, `films * map` of them, are cut into gridDim.y spans. The
+// films of what is normalised begin `step` elements apart, as others' channels may lie between them.
 
 struct Span {
   unsigned start, end;
@@ -65,8 +66,13 @@ __device__ inline Span span_of(unsigned count) {
 }
 
 // Where element `at` of channel blockIdx.x lies.
-__device__ inline unsigned element(unsigned at, int channels, int map) {
-  return (at / map * channels + blockIdx.x) * map + at % map;
+__device__ inline unsigned element(unsigned at, unsigned step, int map) {
+  return at / map * step + blockIdx.x * map + at % map;
+}
+
+// Where the element lies that is the `at`th, films of `film` elements being counted.
+__device__ inline unsigned stepped(unsigned at, unsigned film, unsigned step) {
+  return at / film * step + at % film;
 }
 
 // The mean of each span, and the sum of squares around it: channels x spans each.
@@ -74,11 +80,11 @@ template <typename T>
 __device__ void span_moments(const T *x, float *means, float *squares, int films, int channels, int map) {
   Span span = span_of((unsigned)films * map);
   float sum = 0.0f;
-  for (unsigned at = span.start + threadIdx.x; at < span.end; at += THREADS) sum += up(x[element(at, channels, map)]);
+  for (unsigned at = span.start + threadIdx.x; at < span.end; at += THREADS) sum += up(x[element(at, channels * map, map)]);
   float mean = block_sum(sum) / (float)(span.end > span.start ? span.end - span.start : 1);
   float square = 0.0f;
   for (unsigned at = span.start + threadIdx.x; at < span.end; at += THREADS) {
-    float centred = up(x[element(at, channels, map)]) - mean;
+    float centred = up(x[element(at, channels * map, map)]) - mean;
     square += centred * centred;
   }
   square = block_sum(square);
@@ -110,28 +116,27 @@ extern "C" __global__ void joined_moments(const float *means, const float *squar
 
 // y = activation(x scale + shift).
 template <typename T>
-__device__ void normalise(const T *x, T *y, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int channels, int map, unsigned count) {
+__device__ void normalise(const T *x, T *y, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int channels, int map, unsigned step, unsigned count) {
   unsigned at = place();
   if (at >= count) return;
   int c = at / map % channels;
   float scale = gamma[c] / sqrtf(variance[c] + epsilon);
   float shift = beta[c] - mean[c] * scale;
-  down(activate(activation, up(x[at]) * scale + shift), y + at);
+  down(activate(activation, up(x[stepped(at, channels * map, step)]) * scale + shift), y + at);
 }
 
 // For each span the sum of the gradients before the activation, and of their products with the
 // centred input.
 template <typename T>
-__device__ void span_gradients(const T *x, const T *dy, float *sums, float *products, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int films, int channels, int map) {
+__device__ void span_gradients(const T *x, const T *dy, float *sums, float *products, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int films, int channels, int map, unsigned step) {
   int c = blockIdx.x;
   float scale = gamma[c] / sqrtf(variance[c] + epsilon);
   float shift = beta[c] - mean[c] * scale;
   Span span = span_of((unsigned)films * map);
   float sum = 0.0f, product = 0.0f;
   for (unsigned at = span.start + threadIdx.x; at < span.end; at += THREADS) {
-    unsigned i = element(at, channels, map);
-    float value = up(x[i]);
-    float dz = up(dy[i]) * derivative(activation, value * scale + shift);
+    float value = up(x[element(at, step, map)]);
+    float dz = up(dy[element(at, channels * map, map)]) * derivative(activation, value * scale + shift);
     sum += dz;
     product += dz * (value - mean[c]);
   }
@@ -159,13 +164,13 @@ extern "C" __global__ void joined_gradients(const float *sums, const float *prod
 // The gradient of the input. `share` is one over the elements of a channel, or 0 where the
 // statistics are held constant.
 template <typename T>
-__device__ void input_gradient(const T *x, const T *dy, T *dx, const float *gradients, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, float share, int channels, int map, unsigned count) {
+__device__ void input_gradient(const T *x, const T *dy, T *dx, const float *gradients, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, float share, int channels, int map, unsigned step, unsigned count) {
   unsigned at = place();
   if (at >= count) return;
   int c = at / map % channels;
   float inverse = 1.0f / sqrtf(variance[c] + epsilon);
   float scale = gamma[c] * inverse;
-  float value = up(x[at]), centred = (value - mean[c]) * inverse;
+  float value = up(x[stepped(at, channels * map, step)]), centred = (value - mean[c]) * inverse;
   float dz = up(dy[at]) * derivative(activation, centred * gamma[c] + beta[c]);
   down(scale * (dz - share * (gradients[channels + c] + centred * gradients[c])), dx + at);
 }
@@ -350,12 +355,12 @@ __device__ void plane_products(const T *a, const T *b, float *sums, int map) {
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-// Copies `count` elements as runs of `run`: those of run i begin at from + i from_step and go to
-// to + i to_step.
+// Copies runs of `run` elements, `count` in all, of which each begins `step` after the one before and
+// the first at `from`.
 template <typename T>
-__device__ void copy_runs(const T *x, T *y, unsigned from, unsigned from_step, unsigned to, unsigned to_step, unsigned run, unsigned count) {
+__device__ void cut_runs(const T *x, T *y, unsigned from, unsigned step, unsigned run, unsigned count) {
   unsigned at = place();
-  if (at < count) y[to + at / run * to_step + at % run] = x[from + at / run * from_step + at % run];
+  if (at < count) y[at] = x[from + stepped(at, run, step)];
 }
 
 // Planes of another size: element (row, column) is that of (row + down, column + right), or zero
@@ -430,14 +435,14 @@ extern "C" __global__ void loss(const float *logits, const float *labels, float 
 #define P(T) (const T *x, float *means, float *squares, int films, int channels, int map)
 BOTH(span_moments, P, (x, means, squares, films, channels, map))
 #undef P
-#define P(T) (const T *x, T *y, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int channels, int map, unsigned count)
-BOTH(normalise, P, (x, y, gamma, beta, mean, variance, epsilon, activation, channels, map, count))
+#define P(T) (const T *x, T *y, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int channels, int map, unsigned step, unsigned count)
+BOTH(normalise, P, (x, y, gamma, beta, mean, variance, epsilon, activation, channels, map, step, count))
 #undef P
-#define P(T) (const T *x, const T *dy, float *sums, float *products, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int films, int channels, int map)
-BOTH(span_gradients, P, (x, dy, sums, products, gamma, beta, mean, variance, epsilon, activation, films, channels, map))
+#define P(T) (const T *x, const T *dy, float *sums, float *products, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, int films, int channels, int map, unsigned step)
+BOTH(span_gradients, P, (x, dy, sums, products, gamma, beta, mean, variance, epsilon, activation, films, channels, map, step))
 #undef P
-#define P(T) (const T *x, const T *dy, T *dx, const float *gradients, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, float share, int channels, int map, unsigned count)
-BOTH(input_gradient, P, (x, dy, dx, gradients, gamma, beta, mean, variance, epsilon, activation, share, channels, map, count))
+#define P(T) (const T *x, const T *dy, T *dx, const float *gradients, const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, int activation, float share, int channels, int map, unsigned step, unsigned count)
+BOTH(input_gradient, P, (x, dy, dx, gradients, gamma, beta, mean, variance, epsilon, activation, share, channels, map, step, count))
 #undef P
 #define P(T) (const T *x, const T *weight, T *y, int channels, int height, int width, int out_height, int out_width, int k, int stride, int top, int left, unsigned count)
 BOTH(depthwise, P, (x, weight, y, channels, height, width, out_height, out_width, k, stride, top, left, count))
@@ -469,8 +474,8 @@ BOTH(scale_planes, P, (x, scale, y, map, count))
 #define P(T) (const T *a, const T *b, float *sums, int map)
 BOTH(plane_products, P, (a, b, sums, map))
 #undef P
-#define P(T) (const T *x, T *y, unsigned from, unsigned from_step, unsigned to, unsigned to_step, unsigned run, unsigned count)
-BOTH(copy_runs, P, (x, y, from, from_step, to, to_step, run, count))
+#define P(T) (const T *x, T *y, unsigned from, unsigned step, unsigned run, unsigned count)
+BOTH(cut_runs, P, (x, y, from, step, run, count))
 #undef P
 #define P(T) (const T *x, T *y, int height, int width, int out_height, int out_width, int down_by, int right_by, unsigned count)
 BOTH(window, P, (x, y, height, width, out_height, out_width, down_by, right_by, count))
