@@ -204,6 +204,12 @@ impl Material {
 const ROUND: &str = "[[round]]\ntrain = \"all\"\noptimiser = \"adam\"\nlearning_rate = 0.001\n\
                      batch = 4\nepochs = 1\nfilms = 8\nside = 64\n";
 
+/// A round that ends in not-a-number.
+fn wild() -> String {
+    let wild = ROUND.replace("adam", "sgd").replace("0.001", "10.0");
+    wild.replace("epochs = 1", "epochs = 9")
+}
+
 #[test]
 fn a_run_stopped_before_a_checkpoint_goes_on_to_the_same_end() {
     let material = Material::draw();
@@ -325,11 +331,7 @@ fn a_shared_run_goes_on_to_the_same_end_and_stops_for_its_own_reason() {
     material.train_on(2, &resumed, |_| {}).unwrap();
     assert_eq!(measures(&resumed), measures(&undisturbed));
 
-    let wild = ROUND
-        .replace("adam", "sgd")
-        .replace("0.001", "10.0")
-        .replace("epochs = 1", "epochs = 9");
-    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{wild}");
+    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{}", wild());
     let run = material.begin("wild", &recipe, false);
     let error = material.train_on(2, &run, |_| {}).unwrap_err();
     assert!(error.contains("lower the round's learning rate"), "{error}");
@@ -351,11 +353,10 @@ fn a_precision_that_a_cpu_lacks_is_refused() {
 #[test]
 fn a_loss_that_explodes_stops_the_run_and_keeps_what_it_had() {
     let material = Material::draw();
-    let wild = ROUND
-        .replace("adam", "sgd")
-        .replace("0.001", "10.0")
-        .replace("epochs = 1", "epochs = 9");
-    let recipe = format!("architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{wild}");
+    let recipe = format!(
+        "architecture = \"efficientnet-b0\"\nseed = 3\n{ROUND}{}",
+        wild()
+    );
     let run = material.begin("wild", &recipe, false);
     let error = material.train(&run, |_| {}).unwrap_err();
     assert!(error.contains("lower the round's learning rate"), "{error}");

@@ -149,7 +149,7 @@ pub fn batch_norm(
 /// apart.
 fn films_in_order(x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
-    if x.device().is_cuda() && cuda::batch_norm::film_step(x.layout()).is_some() {
+    if x.device().is_cuda() && cuda::film_step(x.layout()).is_some() {
         return Ok(x.clone());
     }
     x.contiguous()

@@ -1,68 +1,26 @@
-//! Cutting maps along the channels, and scaling each channel of each film.
+//! Gathering maps, and scaling each channel of each film.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
 use super::{Traced, elements};
 
-/// `count` channels of `maps` (`N x C x H x W`), from `first` on.
+/// Maps in one piece, whose films may lie apart.
 ///
 /// # Errors
-/// If there are fewer.
-pub fn cut_channels(maps: &Tensor, first: usize, count: usize) -> Result<Tensor> {
-    let (films, channels, height, width) = maps.dims4()?;
-    if first + count > channels {
-        bail!(
-            "channels {first} to {} of {channels} were asked for",
-            first + count
-        );
-    }
-    let slice = ChannelSlice {
-        first,
-        shape: vec![films, count, height, width],
-    };
-    maps.contiguous()?.apply_op1_no_bwd(&slice)
-}
-
-/// The channels from `first` on that make `shape`.
-struct ChannelSlice {
-    first: usize,
-    shape: Vec<usize>,
-}
-
-impl CustomOp1 for ChannelSlice {
-    fn name(&self) -> &'static str {
-        "channel slice"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let all = elements(x, layout)?;
-        let map: usize = self.shape[2..].iter().product();
-        let film = layout.dims()[1] * map;
-        let part = self.shape[1] * map;
-        let mut slice = vec![0.0; self.shape[0] * part];
-        slice
-            .par_chunks_mut(part)
-            .zip(all.par_chunks(film))
-            .for_each(|(slice, film)| slice.copy_from_slice(&film[self.first * map..][..part]));
-        Ok((CpuStorage::F32(slice), Shape::from(self.shape.clone())))
-    }
-
+/// Candle's.
+pub fn gathered(maps: &Tensor) -> Result<Tensor> {
+    // Candle's own copy sends a GPU the layout each time.
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let map: usize = self.shape[2..].iter().product();
-        let runs = cuda::channels::Runs {
-            first: self.first * map,
-            step: layout.dims()[1] * map,
-        };
-        let (run, count) = (self.shape[1] * map, self.shape.iter().product());
-        let slice = cuda::channels::cut((x, layout), runs, run, count)?;
-        Ok((slice, Shape::from(self.shape.clone())))
+    if maps.device().is_cuda() && !maps.is_contiguous() && cuda::film_step(maps.layout()).is_some()
+    {
+        return cuda::channels::gathered(maps);
     }
+    maps.contiguous()
 }
 
 /// Multiplies each map of `x` (`N x C x H x W`) by its entry of `scale` (`N x C`).

@@ -10,7 +10,7 @@ use candle_core::{DType, Result, Tensor};
 use super::super::{Mode, Share};
 use super::Traced;
 use super::batch_norm::{BatchStatistics, Statistics, measure};
-use super::channels::cut_channels;
+use super::channels::gathered;
 
 /// Maps, `N x C x H x W`, of which C grows.
 pub struct Growing<'a> {
@@ -33,7 +33,7 @@ impl<'a> Growing<'a> {
     /// # Errors
     /// If `maps` is not 4-d or has more channels, or a device that has a share of the batch has left.
     pub fn new(maps: &Traced, channels: usize, mode: &Mode<'a>) -> Result<Self> {
-        let (films, present, height, width) = maps.dims4()?;
+        let (films, _, height, width) = maps.dims4()?;
         let shape = (films, channels, height, width);
         let room = Tensor::zeros(shape, maps.dtype(), maps.device())?;
         let measured = match mode {
@@ -51,16 +51,12 @@ impl<'a> Growing<'a> {
                 })
             }
         };
-        room.slice_set(&maps.contiguous()?, 1, 0)?;
-        let value = room.narrow(1, 0, present)?;
         let mut growing = Self {
+            maps: Traced::from(&room.narrow(1, 0, 0)?),
             room,
-            maps: Traced::step(&[maps], value, |gradient, _| {
-                Ok(vec![Some(gradient.clone())])
-            }),
             measured,
         };
-        growing.measure(maps, 0)?;
+        growing.push(maps)?;
         Ok(growing)
     }
 
@@ -95,22 +91,19 @@ impl<'a> Growing<'a> {
         let (before, more) = (self.maps.dim(1)?, maps.dim(1)?);
         self.room.slice_set(&maps.contiguous()?, 1, before)?;
         let value = self.room.narrow(1, 0, before + more)?;
-        self.maps = Traced::step(&[&self.maps, maps], value, move |gradient, _| {
-            let cut = |first, count| cut_channels(gradient, first, count).map(Some);
-            Ok(vec![cut(0, before)?, cut(before, more)?])
+        self.maps = Traced::step(&[&self.maps, maps], value, move |gradient, wanted| {
+            let part = |first, count| gathered(&gradient.narrow(1, first, count)?);
+            Ok(vec![
+                wanted[0].then(|| part(0, before)).transpose()?,
+                wanted[1].then(|| part(before, more)).transpose()?,
+            ])
         });
-        self.measure(maps, before)
-    }
-
-    /// Takes the statistics of `maps`, the channels from `first` on.
-    fn measure(&mut self, maps: &Tensor, first: usize) -> Result<()> {
-        let Some(Measured { room, share }) = &mut self.measured else {
-            return Ok(());
-        };
-        let new = measure(maps, *share)?;
-        room.mean.slice_set(&new.mean, 0, first)?;
-        room.variance.slice_set(&new.variance, 0, first)?;
-        room.count = new.count;
+        if let Some(Measured { room, share }) = &mut self.measured {
+            let new = measure(maps, *share)?;
+            room.mean.slice_set(&new.mean, 0, before)?;
+            room.variance.slice_set(&new.variance, 0, before)?;
+            room.count = new.count;
+        }
         Ok(())
     }
 }

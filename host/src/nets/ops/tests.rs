@@ -260,11 +260,7 @@ fn max_pool_takes_the_largest_of_each_window() {
 fn growing_maps_are_those_joined() {
     let parts = [1, 3, 2].map(|channels| random(10 + channels as u64, &[2, channels, 3, 5]));
     let whole = Tensor::cat(&parts, 1).unwrap();
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mode = Mode::Training(Training {
-        drops: Some(&mut rng),
-        share: None,
-    });
+    let mode = Mode::Training(Training::default());
     let mut maps = Growing::new(&(&parts[0]).into(), 6, &mode).unwrap();
     for (more, channels) in [(&parts[1], 4), (&parts[2], 6)] {
         maps.push(&more.into()).unwrap();

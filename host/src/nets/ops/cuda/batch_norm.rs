@@ -5,8 +5,8 @@ use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 
 use super::super::batch_norm::{Activation, sizes};
 use super::{
-    Blocks, Element, Stored, by_element, elements, integers, launch, room, small, spans, storage,
-    tensor, with_storages,
+    Blocks, Element, Films, Stored, by_element, elements, films, integers, launch, room, small,
+    spans, storage, tensor, with_storages,
 };
 
 /// What a normalisation needs beside its input.
@@ -95,9 +95,9 @@ pub fn forward(
         let [channels, map] = integers([channels, map])?;
         by_element!(x, T => {
             let (x, step) = films::<T>(x, layout)?;
-            let elements = layout.shape().elem_count();
-            let mut y = room::<T>(device, elements)?;
-            let (grid, count) = (Blocks::Elements(elements), small(elements)?);
+            let count = layout.shape().elem_count();
+            let mut y = room::<T>(device, count)?;
+            let (grid, count) = (Blocks::Elements(count), small(count)?);
             launch!(
                 device, "normalise", T::SUFFIX, grid, x, mut y, gamma, beta, mean, variance, epsilon,
                 activation, channels, map, step, count,
@@ -189,34 +189,6 @@ fn input_gradient(
         })
     })?;
     Ok((dx, shape))
-}
-
-/// How many elements apart the films of `N x C x H x W` begin, where each film's lie in order.
-pub fn film_step(layout: &Layout) -> Option<usize> {
-    let &[films, channels, height, width] = layout.dims() else {
-        return None;
-    };
-    let film = channels * height * width;
-    if layout.is_contiguous() {
-        return Some(film);
-    }
-    let (step, inside) = layout.stride().split_first()?;
-    let in_order = inside == [height * width, width, 1] && (films == 1 || *step >= film);
-    in_order.then_some(*step)
-}
-
-/// The elements from the first film's first to the last one's last, and how many apart films begin.
-type Films<'a, T> = (CudaView<'a, T>, u32);
-
-fn films<'a, T: Element>(storage: &'a CudaStorage, layout: &Layout) -> Result<Films<'a, T>> {
-    let Some(step) = film_step(layout) else {
-        bail!("a custom operation was given films whose elements are not in order");
-    };
-    let (films, channels, map) = sizes(layout)?;
-    let (start, length) = (layout.start_offset(), (films - 1) * step + channels * map);
-    small(length)?;
-    let all = storage.as_cuda_slice::<T>()?;
-    Ok((all.slice(start..start + length), small(step)?))
 }
 
 /// The films of maps, and the elements of a gradient of their shape.

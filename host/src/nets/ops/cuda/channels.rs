@@ -1,35 +1,27 @@
-//! Cutting and scaling channels.
+//! Gathering films, and scaling channels.
 
-use candle_core::{CudaStorage, Layout, Result, Shape, bail};
+use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 
-use super::{Blocks, Element, by_element, elements, integers, launch, room, small, storage};
+use super::{
+    Blocks, Element, by_element, elements, films, integers, launch, room, small, storage, tensor,
+    with_storages,
+};
 
-/// Runs of elements in one tensor: the first begins at `first`, each next one `step` on.
-#[derive(Clone, Copy)]
-pub struct Runs {
-    pub first: usize,
-    pub step: usize,
-}
-
-/// The elements that `runs` of `run` elements begin, as many as fill `count`.
-pub fn cut(
-    x: (&CudaStorage, &Layout),
-    runs: Runs,
-    run: usize,
-    count: usize,
-) -> Result<CudaStorage> {
-    let device = &x.0.device;
-    by_element!(x.0, T => {
-        let x = elements::<T>(x.0, x.1)?;
-        if count > 0 && (count / run - 1) * runs.step + runs.first + run > x.len() {
-            bail!("channels past the last one were asked for");
-        }
-        let mut y = room::<T>(device, count)?;
-        let grid = Blocks::Elements(count);
-        let [first, step, run, count] = [runs.first, runs.step, run, count].map(small);
-        let (first, step, run, count) = (first?, step?, run?, count?);
-        launch!(device, "cut_runs", T::SUFFIX, grid, x, mut y, first, step, run, count);
-        Ok(storage(y, device))
+/// Films that lie apart, one behind another.
+pub fn gathered(maps: &Tensor) -> Result<Tensor> {
+    with_storages([maps], |[(x, layout)]| {
+        let device = &x.device;
+        let shape = layout.shape().clone();
+        let (_, channels, height, width) = shape.dims4()?;
+        let (film, count) = (small(channels * height * width)?, shape.elem_count());
+        let gathered = by_element!(x, T => {
+            let (x, step) = films::<T>(x, layout)?;
+            let mut y = room::<T>(device, count)?;
+            let (grid, count) = (Blocks::Elements(count), small(count)?);
+            launch!(device, "gathered", T::SUFFIX, grid, x, mut y, film, step, count);
+            storage(y, device)
+        });
+        Ok(tensor((gathered, shape)))
     })
 }
 

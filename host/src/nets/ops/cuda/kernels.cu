@@ -355,12 +355,11 @@ __device__ void plane_products(const T *a, const T *b, float *sums, int map) {
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-// Copies runs of `run` elements, `count` in all, of which each begins `step` after the one before and
-// the first at `from`.
+// Films of `film` elements that begin `step` apart, one behind another.
 template <typename T>
-__device__ void cut_runs(const T *x, T *y, unsigned from, unsigned step, unsigned run, unsigned count) {
+__device__ void gathered(const T *x, T *y, unsigned film, unsigned step, unsigned count) {
   unsigned at = place();
-  if (at < count) y[at] = x[from + stepped(at, run, step)];
+  if (at < count) y[at] = x[stepped(at, film, step)];
 }
 
 // Planes of another size: element (row, column) is that of (row + down, column + right), or zero
@@ -474,8 +473,8 @@ BOTH(scale_planes, P, (x, scale, y, map, count))
 #define P(T) (const T *a, const T *b, float *sums, int map)
 BOTH(plane_products, P, (a, b, sums, map))
 #undef P
-#define P(T) (const T *x, T *y, unsigned from, unsigned step, unsigned run, unsigned count)
-BOTH(cut_runs, P, (x, y, from, step, run, count))
+#define P(T) (const T *x, T *y, unsigned film, unsigned step, unsigned count)
+BOTH(gathered, P, (x, y, film, step, count))
 #undef P
 #define P(T) (const T *x, T *y, int height, int width, int out_height, int out_width, int down_by, int right_by, unsigned count)
 BOTH(window, P, (x, y, height, width, out_height, out_width, down_by, right_by, count))

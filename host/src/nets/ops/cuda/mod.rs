@@ -170,6 +170,35 @@ fn elements<'a, T: CudaDType>(
     }
 }
 
+/// How many elements apart the films of `N x C x H x W` begin, where each film's lie in order.
+pub fn film_step(layout: &Layout) -> Option<usize> {
+    let &[films, channels, height, width] = layout.dims() else {
+        return None;
+    };
+    let film = channels * height * width;
+    if layout.is_contiguous() {
+        return Some(film);
+    }
+    let (step, inside) = layout.stride().split_first()?;
+    let in_order = inside == [height * width, width, 1] && (films == 1 || *step >= film);
+    in_order.then_some(*step)
+}
+
+/// The elements from the first film's first to the last one's last, and how many apart films begin.
+type Films<'a, T> = (CudaView<'a, T>, u32);
+
+fn films<'a, T: Element>(storage: &'a CudaStorage, layout: &Layout) -> Result<Films<'a, T>> {
+    let Some(step) = film_step(layout) else {
+        bail!("a custom operation was given films whose elements are not in order");
+    };
+    let (films, channels, height, width) = layout.shape().dims4()?;
+    let length = films.saturating_sub(1) * step + channels * height * width;
+    small(length)?;
+    let start = layout.start_offset();
+    let all = storage.as_cuda_slice::<T>()?;
+    Ok((all.slice(start..start + length), small(step)?))
+}
+
 /// A tensor of the GPU as kernels take it.
 type Stored<'a> = (&'a CudaStorage, &'a Layout);
 
