@@ -2,5 +2,7 @@
 
 pub mod intake;
 pub mod models;
-pub mod reader;
+pub mod overlay;
+pub mod pipeline;
+pub mod quality;
 pub mod screen;

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use plumbline_edge::intake::{IntakeError, WAIT, decode_with};
 use plumbline_shared::decode::decode;
 use plumbline_shared::film::Film;
+use plumbline_wire::decoder::RefusalCode;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline-edge");
 
 fn read(path: &Path) -> Result<Film, IntakeError> {
-    decode_with(Path::new(PROGRAM), path, WAIT)
+    decode_with(Path::new(PROGRAM), path, WAIT).map(|(film, _)| film)
 }
 
 /// What becomes of a film if `text`, a shell script, stands for the child.
@@ -44,6 +45,35 @@ fn a_child_reads_what_its_parent_would() {
         let start = Instant::now();
         assert_eq!(read(&path).unwrap(), film);
         println!("{name}: {:?} in a child", start.elapsed());
+    }
+}
+
+#[test]
+fn a_header_comes_with_the_film_and_with_a_refusal() {
+    let of = |name: &str| decode_with(Path::new(PROGRAM), &films().join(name), WAIT);
+    let (_, header) = of("explicit_16.dcm").unwrap();
+    let bytes = fs::read(films().join("explicit_16.dcm")).unwrap();
+    assert_eq!(
+        header,
+        Some(plumbline_shared::decode::header(&bytes).unwrap())
+    );
+    assert_eq!(of("grey_16.png").unwrap().1, None);
+    let codes = [
+        ("refused_colour.dcm", RefusalCode::Colour),
+        ("refused_frames.dcm", RefusalCode::Unsupported),
+        ("refused_huge.dcm", RefusalCode::Size),
+        ("refused_no_pixels.dcm", RefusalCode::NoPixels),
+        ("refused_not_square.dcm", RefusalCode::NotSquare),
+        ("refused_cut_off.dcm", RefusalCode::Damaged),
+    ];
+    for (name, expected) in codes {
+        match of(name) {
+            Err(IntakeError::Refused { code, header, .. }) => {
+                assert_eq!(code, expected, "{name}");
+                assert!(header.is_some_and(|h| h.modality.is_some()), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
     }
 }
 
@@ -99,9 +129,11 @@ fn a_child_that_dies_is_told() {
         "exit 0",
         "echo this is no answer",
         // Films of 2^32 - 1 x 2^32 - 1, of 0 x 1, and of 2 x 2 with half their pixels.
-        r"printf 'F\377\377\377\377\377\377\377\377'",
-        r"printf 'F\0\0\0\0\1\0\0\0'",
-        r"printf 'F\2\0\0\0\2\0\0\0abcd'",
+        r"printf '\14\0\0\0\0\0\377\377\377\377\17\377\377\377\377\17'",
+        r"printf '\4\0\0\0\0\0\0\1'",
+        r"printf '\4\0\0\0\0\0\2\2abcd'",
+        // A message of 2^32 - 1 bytes.
+        r"printf '\377\377\377\377abcd'",
     ] {
         let error = read_by_script(text, WAIT);
         assert!(
@@ -111,7 +143,7 @@ fn a_child_that_dies_is_told() {
     }
     let error = read_by_script("kill -XCPU $$", WAIT);
     assert!(matches!(error, IntakeError::TooSlow { .. }), "{error}");
-    let error = read_by_script(r"printf 'E\6\0\0\0a\33[2Jb'", WAIT);
+    let error = read_by_script(r"printf '\12\0\0\0\0\1\4\6a\33[2Jb'", WAIT);
     assert_eq!(error.to_string(), "film: a [2Jb");
 }
 
@@ -123,7 +155,7 @@ fn a_child_that_hangs_or_dawdles_is_ended_in_time() {
     for text in [
         "exec sleep 100",
         // A film of 1 x 4096 pixels, a byte now and then.
-        r"printf 'F\1\0\0\0\0\020\0\0'; while printf x; do sleep 0.05; done",
+        r"printf '\5\0\0\0\0\0\1\200\40'; while printf x; do sleep 0.05; done",
     ] {
         let start = Instant::now();
         let error = read_by_script(&format!("{note}; {text}"), Duration::from_secs(1));

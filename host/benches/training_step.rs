@@ -16,10 +16,10 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
-use plumbline_host::compute::DeviceName;
-use plumbline_host::nets::{Mode, Network, Parameters, Precision, Training};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
-use plumbline_shared::manifest::Architecture;
+use plumbline_nets::devices::DeviceName;
+use plumbline_nets::{Mode, Network, Parameters, Precision, Training};
+use plumbline_shared::architecture::Architecture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -2,11 +2,9 @@
 
 pub mod cli;
 pub mod cohort;
-pub mod compute;
 pub mod evaluate;
 pub mod export;
 pub mod memory;
 pub mod model;
-pub mod nets;
 pub mod train;
 pub mod weights;

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use plumbline_shared::bundle::{Bundle, BundleError, Reading};
+use plumbline_reader::{Bundle, BundleError, Reading};
+use plumbline_shared::architecture::Architecture;
 use plumbline_shared::decision::{Decision, DecisionError};
 use plumbline_shared::gradcam::{Head, HeadError, Linear, grad_cam};
-use plumbline_shared::manifest::Architecture;
-use plumbline_shared::preprocess::{SIDE, tensor};
-use rayon::prelude::*;
+use plumbline_shared::preprocess::SIDE;
 
-use crate::cohort::{Cache, Entry, FilmsError};
-use crate::nets::{self, Mode, Network, Parameters, WeightsError, WeightsFile};
 use crate::train::{Run, RunError};
+use plumbline_nets::{
+    self as nets, Description, Mode, Network, Parameters, WeightsError, WeightsFile,
+};
 
 /// The probability from which a run's network calls a film positive. Its batches are half
 /// positive, so its own boundary is one half; an exported bundle carries a calibrated one.
@@ -64,7 +64,7 @@ enum Engine {
     Tract(Box<Bundle>),
 }
 
-/// What a model says of a film.
+/// A model's answer to a film.
 pub enum Answer {
     /// Whether it shows scoliosis.
     Reading(Reading),
@@ -84,40 +84,27 @@ impl Model {
     /// The best epoch of a run.
     ///
     /// # Errors
-    /// If the folder is not a run with weights.
-    pub fn from_run(folder: &Path) -> Result<Self, ModelError> {
-        let run = Run::open(folder)?;
+    /// If the run has no weights yet.
+    pub fn from_run(run: &Run) -> Result<Self, ModelError> {
         let (network, parameters) = run.network()?;
-        let architecture = run.recipe.architecture;
-        let engine = match run.recipe.head() {
-            nets::Head::Study => {
-                let head = head_of(architecture, nets::Head::Study, &parameters)?;
-                Engine::Candle(Box::new((network, head)))
-            }
-            nets::Head::Linear { .. } => Engine::Classes(Box::new(network), run.recipe.findings),
-        };
-        Ok(Self::from_engine(architecture, engine))
+        let description = run.recipe.description(run.record.variant);
+        Self::from_network(run.recipe.architecture, network, &parameters, description)
     }
 
-    /// A safetensors file of one of the architectures, with the study's head or its source's.
+    /// A safetensors file of one of the architectures. What it answers for is what the file says,
+    /// whatever its head's shape.
     ///
     /// # Errors
     /// If the file's names or shapes are not the network's.
     pub fn from_weights(file: &Path, architecture: Architecture) -> Result<Self, ModelError> {
-        let weights = WeightsFile::read(file, &Device::Cpu)?;
+        let weights = WeightsFile::read(file)?;
         weights.expect(architecture)?;
         let description = weights.description.clone();
         let (variant, head) = (description.variant, description.head);
         let mut parameters = Parameters::blank(&Device::Cpu);
         let network = Network::build(architecture, variant, head, &mut parameters)?;
         weights.give_all(&parameters)?;
-        let engine = if head.reads_scoliosis() {
-            let head = head_of(architecture, head, &parameters)?;
-            Engine::Candle(Box::new((network, head)))
-        } else {
-            Engine::Classes(Box::new(network), description.classes)
-        };
-        Ok(Self::from_engine(architecture, engine))
+        Self::from_network(architecture, network, &parameters, description)
     }
 
     /// A bundle, as a station runs it.
@@ -135,16 +122,27 @@ impl Model {
         })
     }
 
-    fn from_engine(architecture: Architecture, engine: Engine) -> Self {
-        Self {
+    fn from_network(
+        architecture: Architecture,
+        network: Network,
+        parameters: &Parameters,
+        description: Description,
+    ) -> Result<Self, ModelError> {
+        let engine = if description.reads_scoliosis() {
+            let head = head_of(architecture, description.head, parameters)?;
+            Engine::Candle(Box::new((network, head)))
+        } else {
+            Engine::Classes(Box::new(network), description.classes)
+        };
+        Ok(Self {
             name: architecture.to_string(),
             version: "unreleased".into(),
             threshold: RUN_THRESHOLD,
             engine,
-        }
+        })
     }
 
-    /// What the model says of one normalised film, 3 x 256 x 256.
+    /// The model's answer to one normalised film, 3 x 256 x 256.
     ///
     /// # Errors
     /// If the tensor has another length.
@@ -221,37 +219,4 @@ pub fn head_of(
         })
         .collect::<Result<_, ModelError>>()?;
     Ok(Head::new(layers)?)
-}
-
-/// Why a cohort could not be scored.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScoreError {
-    /// A film.
-    #[error(transparent)]
-    Films(#[from] FilmsError),
-    /// The model.
-    #[error(transparent)]
-    Model(#[from] Box<ModelError>),
-}
-
-/// The model's decision on each film of `cache`, in order, on all cores; tells `done` after each.
-///
-/// # Errors
-/// The first film that cannot be read, or the model's.
-pub fn score(
-    model: &Model,
-    cache: &Cache,
-    entries: &[&Entry],
-    done: impl Fn() + Sync,
-) -> Result<Vec<Decision>, ScoreError> {
-    entries
-        .par_iter()
-        .map(|entry| {
-            let tensor = tensor(cache.grey(cache.place(&entry.film)?));
-            let decision = model.read(&tensor).map_err(Box::new)?.decision;
-            done();
-            Ok(decision)
-        })
-        .collect()
 }

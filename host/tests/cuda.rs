@@ -5,15 +5,15 @@
 #![cfg(feature = "cuda")]
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
-use plumbline_host::compute::DeviceName;
-#[cfg(feature = "nccl")]
-use plumbline_host::compute::Rank;
-#[cfg(feature = "nccl")]
-use plumbline_host::nets::Share;
-use plumbline_host::nets::ops::{self, Activation, BatchStatistics, Growing, Padding, Statistics};
-use plumbline_host::nets::{Gradients, Mode, Network, Parameters, Precision, Traced, Training};
 use plumbline_host::train::{Algorithm, Loss, Optimiser, Rule};
-use plumbline_shared::manifest::Architecture;
+#[cfg(feature = "nccl")]
+use plumbline_nets::Share;
+use plumbline_nets::devices::DeviceName;
+#[cfg(feature = "nccl")]
+use plumbline_nets::devices::Rank;
+use plumbline_nets::ops::{self, Activation, BatchStatistics, DenseFeatures, Padding, Statistics};
+use plumbline_nets::{Gradients, Mode, Network, Parameters, Precision, Traced, Training};
+use plumbline_shared::architecture::Architecture;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -223,7 +223,7 @@ fn growing_maps_agree() {
                 true => Mode::Training(Training::default()),
                 false => Mode::Evaluation,
             };
-            let mut maps = Growing::new(&t[0], 12, &mode)?;
+            let mut maps = DenseFeatures::new(&t[0], 12, &mode)?;
             maps.push(&t[1])?;
             let statistics = match maps.statistics()? {
                 Some(batch) => batch,

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use common::reference::{self, Answer};
 use plumbline_host::export::{About, ExportError, Precision, Tensor, Weights, onnx, write_bundle};
-use plumbline_host::nets::Variant;
-use plumbline_shared::bundle::{Bundle, MANIFEST, MODEL, MODEL_CARD, Reading};
-use plumbline_shared::manifest::{Architecture, sha256};
+use plumbline_nets::Variant;
+use plumbline_reader::{Bundle, MANIFEST, MODEL, MODEL_CARD, Reading};
+use plumbline_shared::architecture::Architecture;
+use plumbline_shared::manifest::sha256;
 use prost::Message;
 use serde_json::Value;
 use tract_onnx::pb::ModelProto;

@@ -5,10 +5,10 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
 use plumbline_host::model::head_of;
-use plumbline_host::nets::{Head, Mode, Network, Parameters, Traced, Training};
-use plumbline_host::train::Loss;
+use plumbline_nets::ops::Loss;
+use plumbline_nets::{Head, Mode, Network, Parameters, Traced, Training};
+use plumbline_shared::architecture::Architecture;
 use plumbline_shared::gradcam::grad_cam;
-use plumbline_shared::manifest::Architecture;
 
 const SIDE: usize = reference::SIDE;
 
@@ -144,7 +144,7 @@ fn grad_cam_by_differentiation(network: &Network, features: &Tensor) -> Vec<f32>
     let features = Var::from_tensor(&features.detach()).unwrap();
     let traced = Traced::from(&features);
     let logits = network.head(&traced, &mut Mode::Evaluation).unwrap();
-    let logit = plumbline_host::nets::logit(&logits).unwrap();
+    let logit = plumbline_nets::logit(&logits).unwrap();
     let gradients = logit.backward().unwrap();
     let weights = gradients
         .get(&features)

@@ -11,10 +11,10 @@ use candle_core::{Device, Tensor};
 use common::foreign::{self, Object, Pickler};
 use common::reference;
 use plumbline_host::export::{About, Precision, onnx, weights, write_bundle};
-use plumbline_host::nets::{Head, Mode, Network, Parameters, Variant, WeightsFile};
 use plumbline_host::weights::{ImportError, Source, import};
-use plumbline_shared::bundle::Bundle;
-use plumbline_shared::manifest::Architecture;
+use plumbline_nets::{Head, Mode, Network, Parameters, Variant, WeightsFile};
+use plumbline_reader::Bundle;
+use plumbline_shared::architecture::Architecture;
 use serde::Deserialize;
 
 const DENSENET: Architecture = Architecture::Densenet121;
@@ -97,7 +97,7 @@ fn check(
     architecture: Architecture,
     source: Option<Source>,
     answer: &Answer,
-) -> plumbline_host::nets::Description {
+) -> plumbline_nets::Description {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (
         folder.path().join("file"),
@@ -107,7 +107,7 @@ fn check(
     let imported = import(&file, architecture, source).unwrap();
     imported.save(&out).unwrap();
 
-    let weights = WeightsFile::read(&out, &Device::Cpu).unwrap();
+    let weights = WeightsFile::read(&out).unwrap();
     let description = weights.description.clone();
     assert_eq!(description, imported.description);
     let mut parameters = Parameters::new(&Device::Cpu, 0);

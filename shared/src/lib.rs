@@ -1,24 +1,29 @@
-//! What the host and the station must do alike: films, preprocessing, Grad-CAM, decisions and
-//! model bundles.
+//! What the host and the station must do alike: films, preprocessing, Grad-CAM, decisions, and the
+//! manifests of model bundles.
 //!
 //! The crate needs no operating system (`no_std` and an allocator) unless one of its features is
-//! on: `decode` reads film files, `bundle` opens and runs model bundles, `text` writes on pictures.
+//! on: `std` writes files that survive a power cut, `decode` reads film files, `text` writes on
+//! pictures.
 
 #![no_std]
 
 extern crate alloc;
-#[cfg(any(feature = "decode", feature = "bundle", feature = "text"))]
+#[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "bundle")]
-pub mod bundle;
+pub mod architecture;
+pub mod clinical;
 pub mod decision;
 #[cfg(feature = "decode")]
 pub mod decode;
+#[cfg(feature = "std")]
+pub mod durable;
 pub mod film;
 pub mod gradcam;
 pub mod grey;
+pub mod json;
 pub mod manifest;
 pub mod preprocess;
+pub mod printable;
 #[cfg(feature = "text")]
 pub mod text;

@@ -1,11 +1,14 @@
 //! Where films come in, read without trusting them.
 
+mod answer;
 mod sandbox;
 
 use std::io;
 use std::path::PathBuf;
 
-pub use sandbox::{WAIT, child_main, decode_in_child, decode_with};
+use plumbline_shared::decode::Header;
+use plumbline_wire::decoder::RefusalCode;
+pub use sandbox::{FilmAndHeader, WAIT, child_main, decode_in_child, decode_with};
 
 /// Why a film does not come in. Each message is a whole sentence and names the file.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +19,16 @@ pub enum IntakeError {
     Refused {
         /// The file.
         path: PathBuf,
+        /// The reason, for programs.
+        code: RefusalCode,
         /// The decoder's sentence.
         reason: String,
+        /// What the file says beside its pixels, where that can be read.
+        header: Option<Box<Header>>,
     },
-    /// The decoder was at it for too long.
+    /// Decoding took too long.
     #[error(
-        "{path} took longer to decode than the {seconds} seconds that a film may; export it again",
+        "decoding {path} took longer than {seconds} seconds; export it again",
         path = path.display()
     )]
     TooSlow {
@@ -32,8 +39,8 @@ pub enum IntakeError {
     },
     /// The decoder ended without an answer.
     #[error(
-        "{path} ended its decoder ({how}): it is damaged or asks for more than {mib} MiB of memory; \
-         export it again",
+        "the decoder crashed on {path} ({how}): the file is damaged or asks for more than {mib} MiB of \
+         memory; export it again",
         path = path.display()
     )]
     Fatal {

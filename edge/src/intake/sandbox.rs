@@ -3,29 +3,28 @@
 //! and nothing else.
 //!
 //! The child is this program again, with the hidden command `decode`. It limits itself before it
-//! opens the film, and answers on its standard output in one frame, numbers little-endian:
+//! opens the film, and answers on its standard output as [`plumbline_wire::decoder`] says.
 //!
-//! | bytes | a film | a refusal |
-//! |---|---|---|
-//! | 1 | `F` | `E` |
-//! | 4 | width | length of the text |
-//! | 4 | height | |
-//! | rest | pixels, 2 bytes each, row-major | the text in UTF-8 |
+//! The child is killed when the thread that started it ends (`PR_SET_PDEATHSIG` looks at threads),
+//! so that thread must wait for the answer, as [`decode_with`] does.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use plumbline_shared::decode::{self, DecodeError};
+use plumbline_shared::decode::{self, DecodeError, ErrorKind, Header};
 use plumbline_shared::film::Film;
+use plumbline_wire::decoder::RefusalCode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
+};
 
 use super::IntakeError;
+use super::answer::{self, Answer, Refusal};
 
 /// The child's address space, the program's own included.
 const MEMORY_MIB: u64 = 2048;
@@ -39,20 +38,14 @@ pub const WAIT: Duration = Duration::from_secs(30);
 /// The running program, even if an update has replaced its file since it was started.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// The longest refusal that is believed.
-const LONGEST_TEXT: u32 = 4096;
-
-const FILM: u8 = b'F';
-const REFUSAL: u8 = b'E';
-
-/// What the child says.
-type Answer = Result<Film, String>;
+/// A film, and what its file says beside its pixels if it is a DICOM file.
+pub type FilmAndHeader = (Film, Option<Header>);
 
 /// Decodes the film at `path` in a child process of this program.
 ///
 /// # Errors
 /// If the film is refused, takes too much memory or time, or brings its decoder down.
-pub fn decode_in_child(path: &Path) -> Result<Film, IntakeError> {
+pub fn decode_in_child(path: &Path) -> Result<FilmAndHeader, IntakeError> {
     decode_with(Path::new(THIS_PROGRAM), path, WAIT)
 }
 
@@ -60,7 +53,11 @@ pub fn decode_in_child(path: &Path) -> Result<Film, IntakeError> {
 ///
 /// # Errors
 /// Like [`decode_in_child`]'s.
-pub fn decode_with(program: &Path, path: &Path, wait: Duration) -> Result<Film, IntakeError> {
+pub fn decode_with(
+    program: &Path,
+    path: &Path,
+    wait: Duration,
+) -> Result<FilmAndHeader, IntakeError> {
     let deadline = Instant::now() + wait;
     let child = Command::new(program)
         .args(["decode", "--"])
@@ -77,10 +74,18 @@ pub fn decode_with(program: &Path, path: &Path, wait: Duration) -> Result<Film, 
     // It has answered, or never will.
     let ended = child.kill().and_then(|()| child.wait());
     match answer {
-        Ok(Ok(film)) => Ok(film),
-        Ok(Err(reason)) => Err(IntakeError::Refused {
+        Ok(Answer {
+            film: Ok(film),
+            header,
+        }) => Ok((film, header)),
+        Ok(Answer {
+            film: Err(Refusal { code, sentence }),
+            header,
+        }) => Err(IntakeError::Refused {
             path: path.to_path_buf(),
-            reason,
+            code,
+            reason: sentence,
+            header: header.map(Box::new),
         }),
         Err(error) => {
             let late = (error.kind() == io::ErrorKind::TimedOut).then_some(wait);
@@ -92,7 +97,7 @@ pub fn decode_with(program: &Path, path: &Path, wait: Duration) -> Result<Film, 
 /// The child's answer; an error if it breaks off or does not come in time.
 fn answer_of(child: &mut Child, deadline: Instant) -> io::Result<Answer> {
     let pipe = (child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
-    read_answer(Timed { pipe, deadline })
+    answer::read(Timed { pipe, deadline })
 }
 
 /// A child's output up to a moment, after which reading it is an error of the kind `TimedOut`.
@@ -139,47 +144,20 @@ fn failure(path: &Path, late: Option<Duration>, ended: io::Result<ExitStatus>) -
     }
 }
 
-/// Reads one frame and believes none of its numbers.
-fn read_answer(mut output: impl Read) -> io::Result<Answer> {
-    let mut kind = [0];
-    output.read_exact(&mut kind)?;
-    let mut number = || {
-        let mut bytes = [0; 4];
-        output.read_exact(&mut bytes)?;
-        io::Result::Ok(u32::from_le_bytes(bytes))
-    };
-    match kind[0] {
-        FILM => {
-            let (width, height) = (number()?, number()?);
-            Film::check_size(width, height).map_err(io::Error::other)?;
-            let mut bytes = vec![0; 2 * width as usize * height as usize];
-            output.read_exact(&mut bytes)?;
-            let pixels = (bytes.as_chunks().0.iter()).map(|pair| u16::from_le_bytes(*pair));
-            let film = Film::new(width, height, pixels.collect()).map_err(io::Error::other)?;
-            Ok(Ok(film))
-        }
-        REFUSAL => {
-            let length = number()?.min(LONGEST_TEXT);
-            let mut text = vec![0; length as usize];
-            output.read_exact(&mut text)?;
-            // A refusal may quote the file: nothing of it may steer a terminal.
-            let text = String::from_utf8_lossy(&text);
-            Ok(Err(text.replace(char::is_control, " ")))
-        }
-        kind => Err(io::Error::other(format!("a frame of kind {kind}"))),
-    }
-}
-
 /// The hidden command `decode`: limits this process, decodes the film at `path`, and answers on
 /// the standard output.
 pub fn child_main(path: &Path) -> ExitCode {
     let answer = match limit_self() {
         Ok(()) => decode_file(path),
-        Err(error) => Err(format!(
-            "its decoder cannot be limited ({error}); allow setrlimit"
-        )),
+        Err(error) => Answer {
+            header: None,
+            film: Err(Refusal {
+                code: RefusalCode::Unreadable,
+                sentence: format!("its decoder cannot be limited ({error}); allow setrlimit"),
+            }),
+        },
     };
-    match write_answer(io::stdout().lock(), &answer) {
+    match answer::write(io::stdout().lock(), &answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -187,8 +165,12 @@ pub fn child_main(path: &Path) -> ExitCode {
 
 /// Takes from this process what a film has no right to.
 fn limit_self() -> rustix::io::Result<()> {
-    // A station that is killed takes its decoders with it.
+    // A station that is killed takes its decoders with it, also one that is killed just now.
+    let parent = getppid();
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() != parent {
+        return Err(Errno::SRCH);
+    }
     for (resource, current, maximum) in [
         (Resource::As, MEMORY_MIB << 20, MEMORY_MIB << 20),
         // Only the lower limit has a signal of its own, by which the parent knows it.
@@ -206,71 +188,44 @@ fn limit_self() -> rustix::io::Result<()> {
     Ok(())
 }
 
+/// The film at `path`, or why there is none, and what the file says beside its pixels.
 fn decode_file(path: &Path) -> Answer {
-    let unreadable =
-        |error: io::Error| format!("the file cannot be read ({error}); check its permissions");
-    let kind = fs::metadata(path).map_err(unreadable)?;
-    if !kind.is_file() {
-        // Opening a pipe would wait for somebody who writes to it.
-        return Err("it is a folder or a device, not a file; give the film's file".into());
+    let bytes = match decode::read_file(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Answer::refused(&error),
+    };
+    Answer {
+        // What is no DICOM file, or damaged before its pixels, says nothing.
+        header: decode::header(&bytes).ok(),
+        film: decode::decode(&bytes).map_err(|error| Refusal::of(&error)),
     }
-    let file = File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    if length > decode::MAX_BYTES {
-        return Err(DecodeError::TooLong(length).to_string());
-    }
-    let mut bytes = Vec::with_capacity(length);
-    // A growing file has no length to trust.
-    let most = decode::MAX_BYTES as u64 + 1;
-    file.take(most)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    decode::decode(&bytes).map_err(|error| error.to_string())
 }
 
-fn write_answer(mut output: impl Write, answer: &Answer) -> io::Result<()> {
-    match answer {
-        Ok(film) => {
-            output.write_all(&[FILM])?;
-            output.write_all(&film.width().to_le_bytes())?;
-            output.write_all(&film.height().to_le_bytes())?;
-            let bytes: Vec<u8> = film.pixels().iter().flat_map(|p| p.to_le_bytes()).collect();
-            output.write_all(&bytes)?;
-        }
-        Err(reason) => {
-            output.write_all(&[REFUSAL])?;
-            output.write_all(&(reason.len() as u32).to_le_bytes())?;
-            output.write_all(reason.as_bytes())?;
+impl Answer {
+    fn refused(error: &DecodeError) -> Self {
+        Self {
+            header: None,
+            film: Err(Refusal::of(error)),
         }
     }
-    output.flush()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_survive_their_way() {
-        let film = Film::new(3, 2, vec![0, 1, 256, 65535, 4, 5]).unwrap();
-        for answer in [Ok(film), Err("the file is empty".into())] {
-            let mut frame = Vec::new();
-            write_answer(&mut frame, &answer).unwrap();
-            assert_eq!(read_answer(&frame[..]).unwrap(), answer);
-            for length in 0..frame.len() {
-                assert!(read_answer(&frame[..length]).is_err());
-            }
+impl Refusal {
+    fn of(error: &DecodeError) -> Self {
+        Self {
+            code: match error.kind() {
+                ErrorKind::Unreadable => RefusalCode::Unreadable,
+                ErrorKind::Length => RefusalCode::Length,
+                ErrorKind::Format => RefusalCode::Format,
+                ErrorKind::Unsupported => RefusalCode::Unsupported,
+                ErrorKind::Colour => RefusalCode::Colour,
+                ErrorKind::NoPixels => RefusalCode::NoPixels,
+                ErrorKind::Size => RefusalCode::Size,
+                ErrorKind::NotSquare => RefusalCode::NotSquare,
+                ErrorKind::Crashed => RefusalCode::Crashed,
+                _ => RefusalCode::Damaged,
+            },
+            sentence: error.to_string(),
         }
-    }
-
-    #[test]
-    fn claimed_sizes_are_not_believed() {
-        let mut frame = vec![FILM];
-        frame.extend([0xff; 8]);
-        assert!(read_answer(&frame[..]).is_err());
-        assert!(read_answer(&b"X1234"[..]).is_err());
-        let long = [&[REFUSAL, 0xff, 0xff, 0xff, 0xff][..], &[b'a'; 5000]].concat();
-        assert_eq!(read_answer(&long[..]).unwrap().unwrap_err().len(), 4096);
     }
 }

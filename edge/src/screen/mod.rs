@@ -4,23 +4,19 @@ mod pictures;
 mod report;
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use plumbline_shared::bundle::Bundle;
+use anyhow::{Context, Result};
+use plumbline_reader::Bundle;
 use plumbline_shared::decode::Listing;
-use plumbline_shared::film::Film;
+use plumbline_shared::printable::printable;
 
-use crate::intake::decode_in_child;
 use crate::models;
-use crate::reader::overlay::{Findings, overlay};
-use crate::reader::{Read, read};
+use crate::pipeline::{Read, Received};
 use pictures::Pictures;
 use report::Report;
-
-/// The least side of a film in pixels. Anything smaller is an icon or a test pattern.
-const LEAST_SIDE: u32 = 64;
 
 /// What to screen, and how to tell.
 #[derive(Debug, Clone)]
@@ -36,16 +32,15 @@ pub struct Request {
 }
 
 /// A film that was screened.
-struct Screened {
-    film: PathBuf,
-    read: Read,
-    decode: Duration,
+struct Screened<'a> {
+    read: Read<'a>,
     overlay: Duration,
     total: Duration,
 }
 
 /// Screens every film of `request` and prints as it goes, a film that cannot be read in one
-/// sentence on standard error. Whether all could be read is returned.
+/// sentence on standard error. Returns whether all could be read. Ends early, and well, where
+/// nobody reads the results any more.
 ///
 /// # Errors
 ///
@@ -69,9 +64,10 @@ pub fn screen(request: &Request) -> Result<bool> {
     let mut report = Report::new(request.json, bundle.manifest(), &listing.films);
     for path in &listing.films {
         match screen_film(&bundle, path, pictures.as_mut()) {
-            Ok(screened) => report
-                .tell(&screened)
-                .context("the results cannot be printed")?,
+            Ok(screened) => match report.tell(&screened) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(failures == 0),
+                told => told.context("the results cannot be printed")?,
+            },
             Err(error) => {
                 failures += 1;
                 complain(format_args!("{error:#}"));
@@ -87,50 +83,25 @@ pub fn screen(request: &Request) -> Result<bool> {
     Ok(failures == 0)
 }
 
-/// Says a sentence on standard error, without the control characters that a file name may hold.
+/// Says a sentence on standard error, if anybody listens there.
 fn complain(sentence: impl Display) {
-    eprintln!("{}", report::plain(&sentence.to_string()));
+    let _ = writeln!(io::stderr(), "{}", printable(&sentence.to_string()));
 }
 
-fn screen_film(bundle: &Bundle, path: &Path, pictures: Option<&mut Pictures>) -> Result<Screened> {
+fn screen_film<'a>(
+    bundle: &Bundle,
+    path: &'a Path,
+    pictures: Option<&mut Pictures>,
+) -> Result<Screened<'a>> {
     let start = Instant::now();
-    let film = load(path)?;
-    let decode = start.elapsed();
-    let read = read(bundle, &film).with_context(|| path.display().to_string())?;
+    let read = Received::new(path).decode()?.gate()?.read(bundle)?;
     let drawing = Instant::now();
     if let Some(pictures) = pictures {
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let manifest = bundle.manifest();
-        let picture = overlay(
-            &film,
-            &Findings {
-                film: &name.to_string_lossy(),
-                model: &manifest.model,
-                model_version: &manifest.model_version,
-                decision: &read.reading.decision,
-                cam: &read.reading.cam,
-                content: read.content,
-            },
-        );
-        pictures.write(path, &picture)?;
+        pictures.write(path, &read.draw(bundle))?;
     }
     Ok(Screened {
-        film: path.to_path_buf(),
         read,
-        decode,
         overlay: drawing.elapsed(),
         total: start.elapsed(),
     })
-}
-
-/// Decodes a film of a size that can be one.
-fn load(path: &Path) -> Result<Film> {
-    let film = decode_in_child(path)?;
-    let (width, height) = (film.width(), film.height());
-    ensure!(
-        width.min(height) >= LEAST_SIDE,
-        "{} has {width} x {height} pixels, too few for a chest film; give one of at least {LEAST_SIDE} a side",
-        path.display()
-    );
-    Ok(film)
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
+use plumbline_shared::durable::replace_file;
 
 /// The folder of pictures.
 pub(super) struct Pictures {
@@ -38,16 +38,12 @@ impl Pictures {
     pub fn write(&mut self, film: &Path, picture: &RgbImage) -> Result<()> {
         let name = self.name(film.file_stem().unwrap_or(OsStr::new("film")));
         let path = self.folder.join(&name);
-        let mut hidden = OsString::from(".");
-        hidden.push(&name);
-        let part = self.folder.join(hidden);
-        let write = || -> Result<()> {
-            let mut file = BufWriter::new(File::create(&part)?);
-            picture.write_with_encoder(PngEncoder::new(&mut file))?;
-            file.flush()?;
-            Ok(fs::rename(&part, &path)?)
-        };
-        write().with_context(|| format!("the picture {} cannot be written", path.display()))
+        let mut png = Vec::new();
+        picture
+            .write_with_encoder(PngEncoder::new(&mut png))
+            .map_err(anyhow::Error::from)
+            .and_then(|()| Ok(replace_file(&path, &png)?))
+            .with_context(|| format!("the picture {} cannot be written", path.display()))
     }
 
     fn name(&mut self, stem: &OsStr) -> OsString {

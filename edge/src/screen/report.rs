@@ -4,10 +4,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plumbline_shared::json::{Milliseconds, ReadingLine};
 use plumbline_shared::manifest::Manifest;
-use serde::Serialize;
+use plumbline_shared::printable::printable;
 
 use super::Screened;
+use crate::pipeline::Read;
 
 /// The widest the table's first column gets, in characters.
 const WIDEST: usize = 60;
@@ -18,30 +20,6 @@ pub(super) struct Report<'a> {
     manifest: &'a Manifest,
     width: usize,
     rows: usize,
-}
-
-/// One line of JSON. Scripts depend on these names.
-#[derive(Serialize)]
-struct Line<'a> {
-    film: String,
-    model: &'a str,
-    model_version: &'a str,
-    logit: f32,
-    probability: f64,
-    threshold: f64,
-    positive: bool,
-    quality: &'a str,
-    cam: Vec<&'a [f32]>,
-    milliseconds: Milliseconds,
-}
-
-#[derive(Serialize)]
-struct Milliseconds {
-    decode: f64,
-    prepare: f64,
-    read: f64,
-    overlay: f64,
-    total: f64,
 }
 
 impl<'a> Report<'a> {
@@ -84,7 +62,7 @@ impl<'a> Report<'a> {
             writeln!(
                 out,
                 "{:width$}  {result:7}  {:11.4}  {:9.4}  {:4.0}",
-                plain(&screened.film.to_string_lossy()),
+                printable(&screened.read.path.to_string_lossy()),
                 decision.probability,
                 decision.threshold,
                 milliseconds(screened.total),
@@ -96,36 +74,27 @@ impl<'a> Report<'a> {
     }
 
     fn line(&self, screened: &Screened) -> io::Result<String> {
-        let reading = &screened.read.reading;
-        let line = Line {
-            film: screened.film.to_string_lossy().into_owned(),
-            model: &self.manifest.model,
-            model_version: &self.manifest.model_version,
-            logit: reading.decision.logit,
-            probability: reading.decision.probability,
-            threshold: reading.decision.threshold,
-            positive: reading.decision.positive,
-            quality: "accepted",
-            cam: reading.cam.values.chunks(reading.cam.columns).collect(),
-            milliseconds: Milliseconds {
-                decode: milliseconds(screened.decode),
-                prepare: milliseconds(screened.read.prepare),
-                read: milliseconds(screened.read.read),
-                overlay: milliseconds(screened.overlay),
-                total: milliseconds(screened.total),
-            },
+        let Read {
+            path,
+            reading,
+            times,
+            ..
+        } = &screened.read;
+        let film = path.to_string_lossy();
+        let model = (&*self.manifest.model, &*self.manifest.model_version);
+        let steps = Milliseconds {
+            decode: Some(milliseconds(times.decode)),
+            prepare: Some(milliseconds(times.prepare)),
+            read: milliseconds(times.read),
+            overlay: Some(milliseconds(screened.overlay)),
+            total: Some(milliseconds(screened.total)),
         };
-        Ok(serde_json::to_string(&line)?)
+        let line = ReadingLine::new(&film, model, &reading.decision, &reading.cam, steps);
+        Ok(line.to_json()?)
     }
 }
 
 /// To a microsecond.
 fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
-}
-
-/// `text` for the terminal, which control characters in a file's name must not reach.
-pub(super) fn plain(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(visible).collect()
 }

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueEnum;
 
+use super::out;
 use super::pack::packed;
-use super::progress::bar;
-use crate::cohort::{Cache, Cohort, Split};
-use crate::evaluate::{Measures, Scored, roc_auc, youden_threshold};
-use crate::export::{About, Card, Precision, onnx, weights, write_bundle};
-use crate::model::{Model, score};
+use super::progress::scoring;
+use crate::cohort::Cohort;
+use crate::export::{ExportOptions, Precision, export};
 use crate::train::Run;
 
 /// Arguments of `plumbline export`.
@@ -50,70 +49,35 @@ enum Stored {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let run = Run::open(&args.run)?;
     let cohort = Cohort::open(&args.calibrate)?;
+    let options = ExportOptions {
+        name: match args.name {
+            Some(name) => name,
+            None => folder_name(&args.out)?,
+        },
+        model_version: args.model_version,
+        precision: match args.precision {
+            Stored::F32 => Precision::F32,
+            Stored::Int8 => Precision::Int8,
+        },
+        remarks: match &args.remarks {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the remarks {}", path.display()))?,
+            None => String::new(),
+        },
+    };
     let cache = packed(&cohort)?;
-    let architecture = run.recipe.architecture;
-    let precision = match args.precision {
-        Stored::F32 => Precision::F32,
-        Stored::Int8 => Precision::Int8,
-    };
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => folder_name(&args.out)?,
-    };
-    let remarks = match &args.remarks {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the remarks {}", path.display()))?,
-        None => String::new(),
-    };
-    let (_, parameters) = run.network()?;
-    let model = onnx(
-        architecture,
-        run.record.variant,
-        &weights(&parameters)?,
-        precision,
-    )?;
-    let write = |out: &Path, threshold: f64, card: &str| {
-        let about = About {
-            model: &name,
-            model_version: &args.model_version,
-            architecture,
-            threshold,
-            card,
-        };
-        write_bundle(out, &about, &model)
-    };
-
-    // The threshold belongs to the bundle as stations run it, so a provisional one is measured.
-    let provisional = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let provisional = provisional.path().join("bundle");
-    write(&provisional, 0.5, "")?;
-    let bundle = Model::from_bundle(&provisional)?;
-    let validation = scored(&bundle, &cohort, &cache, Split::Val)?;
-    let threshold = youden_threshold(&validation.probabilities, &validation.labels)
-        .context("the calibration cohort's val films are of one class only; give another cohort")?
-        .clamp(1e-6, 1.0 - 1e-6);
-    let test = scored(&bundle, &cohort, &cache, Split::Test)?;
-    let float = scored(&Model::from_run(&args.run)?, &cohort, &cache, Split::Test)?;
-    let measures = Measures::new(&test, threshold);
-    let card = Card {
-        model: &name,
-        model_version: &args.model_version,
-        precision,
-        recipe: &run.recipe,
-        record: &run.record,
-        epochs: &run.epochs()?,
-        calibration: cohort.fingerprint(),
-        threshold,
-        test: &measures,
-        float_auc: roc_auc(&float.probabilities, &float.labels),
-        remarks: &remarks,
-    };
-    write(&args.out, threshold, &card.markdown())?;
-    println!(
-        "{} holds {name} {}\n{measures}",
+    let exported =
+        scoring(|progress| export(&run, &cohort, &cache, &options, &args.out, progress))?;
+    if exported.left_out > 0 {
+        out::note(format_args!("films left out: {}", exported.left_out));
+    }
+    out::line(format_args!(
+        "{} holds {} {}\n{}",
         args.out.display(),
-        args.model_version
-    );
+        options.name,
+        options.model_version,
+        exported.measures
+    ))?;
     Ok(())
 }
 
@@ -122,18 +86,4 @@ fn folder_name(out: &Path) -> anyhow::Result<String> {
     Ok(name
         .context("the bundle's folder has no name; give --name")?
         .to_owned())
-}
-
-fn scored(model: &Model, cohort: &Cohort, cache: &Cache, split: Split) -> anyhow::Result<Scored> {
-    let (entries, labels) = cohort.labelled(Some(split));
-    let bar = bar(entries.len() as u64, split.name());
-    let decisions = score(model, cache, &entries, || bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(Scored {
-        probabilities: decisions
-            .iter()
-            .map(|decision| decision.probability)
-            .collect(),
-        labels,
-    })
 }

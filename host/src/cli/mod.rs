@@ -4,10 +4,12 @@ mod cohort;
 mod evaluate;
 mod export;
 mod model;
+pub mod out;
 mod pack;
 mod predict;
 mod progress;
 mod train;
+mod verify;
 mod weights;
 
 use clap::{Parser, Subcommand};
@@ -24,18 +26,18 @@ pub struct Cli {
 enum Command {
     /// Make and inspect cohorts of films
     Cohort(cohort::CohortArgs),
-    /// Make pretrained weights of other libraries into this program's
+    /// Import pretrained weights of other libraries
     Weights(weights::WeightsArgs),
     /// Train a network by a recipe
     Train(train::Args),
-    /// Ask a model about films
+    /// Run a model on films
     Predict(predict::Args),
-    /// Measure a model on a cohort
+    /// Measure a model on a cohort's labelled films
     Evaluate(evaluate::Args),
-    /// Make a station's bundle of a run
+    /// Export a run as a bundle for stations
     Export(export::Args),
     /// Check that a bundle is whole
-    Verify(model::VerifyArgs),
+    Verify(verify::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -50,7 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
-        Command::Verify(args) => model::verify(args),
+        Command::Verify(args) => verify::run(args),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Which model a command asks, and `plumbline verify`.
+//! The model that a command runs.
 
 use std::path::PathBuf;
 
-use plumbline_shared::bundle::Bundle;
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
 
 use crate::model::Model;
+use crate::train::Run;
 
 /// The model: a run, a bundle, or bare weights.
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ impl ModelArgs {
     /// Opens the model.
     pub fn open(&self) -> anyhow::Result<Model> {
         match (&self.run, &self.bundle) {
-            (Some(run), _) => Ok(Model::from_run(run)?),
+            (Some(run), _) => Ok(Model::from_run(&Run::open(run)?)?),
             (_, Some(bundle)) => Ok(Model::from_bundle(bundle)?),
             (None, None) => anyhow::bail!("give --run or --bundle"),
         }
@@ -49,32 +49,10 @@ impl AnyModelArgs {
     /// Opens the model; `arch` is the architecture of bare weights.
     pub fn open(&self, arch: Option<Architecture>) -> anyhow::Result<Model> {
         match (&self.run, &self.bundle, &self.weights, arch) {
-            (Some(run), ..) => Ok(Model::from_run(run)?),
+            (Some(run), ..) => Ok(Model::from_run(&Run::open(run)?)?),
             (_, Some(bundle), ..) => Ok(Model::from_bundle(bundle)?),
             (_, _, Some(weights), Some(arch)) => Ok(Model::from_weights(weights, arch)?),
             _ => anyhow::bail!("give --run, --bundle, or --weights with --arch"),
         }
     }
-}
-
-/// Arguments of `plumbline verify`.
-#[derive(clap::Args)]
-pub struct VerifyArgs {
-    /// The bundle's folder
-    bundle: PathBuf,
-}
-
-/// `plumbline verify`: opens the bundle as a station does.
-pub fn verify(args: VerifyArgs) -> anyhow::Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
-    let manifest = bundle.manifest();
-    println!(
-        "{} is whole: {} {}, {}, {} files",
-        args.bundle.display(),
-        manifest.model,
-        manifest.model_version,
-        manifest.architecture,
-        manifest.files.len()
-    );
-    Ok(())
 }

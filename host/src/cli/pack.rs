@@ -2,6 +2,7 @@
 
 use crate::cohort::{Built, Cache, Cohort, FilmsError, Unusable};
 
+use super::out;
 use super::progress::bar;
 
 /// Failures that are told one by one.
@@ -24,24 +25,26 @@ pub fn packed(cohort: &Cohort) -> anyhow::Result<Cache> {
 /// If there is no room for them.
 pub fn pack(cohort: &Cohort, reason: &Unusable) -> anyhow::Result<Built> {
     let films = cohort.entries().len();
-    eprintln!(
+    out::note(format_args!(
         "{reason}: packing the films of {}",
         cohort.folder().display()
-    );
+    ));
     let started = std::time::Instant::now();
     let bar = bar(films as u64, "films packed");
     let built = cohort.pack(|| bar.inc(1))?;
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     let rate = films as f64 / seconds;
-    eprintln!("{films} films packed in {seconds:.1} s ({rate:.1} a second)");
+    out::note(format_args!(
+        "{films} films packed in {seconds:.1} s ({rate:.1} a second)"
+    ));
     tell(built.failures.iter().map(|(_, failure)| failure));
     if let Some(why) = &built.unkept {
-        eprintln!(
-            "plumbline: the packed films cannot be kept in {} ({why}), so every command packs \
+        out::complain(format_args!(
+            "the packed films cannot be kept in {} ({why}), so every command packs \
              them anew in the temporary folder; make the cohort's folder writable to keep them",
             cohort.folder().display()
-        );
+        ));
     }
     Ok(built)
 }
@@ -50,9 +53,9 @@ pub fn pack(cohort: &Cohort, reason: &Unusable) -> anyhow::Result<Built> {
 pub fn tell<'a>(failures: impl ExactSizeIterator<Item = &'a FilmsError>) {
     let more = failures.len().saturating_sub(TOLD);
     for failure in failures.take(TOLD) {
-        eprintln!("plumbline: {failure}");
+        out::complain(failure);
     }
     if more > 0 {
-        eprintln!("plumbline: and {more} more");
+        out::complain(format_args!("and {more} more"));
     }
 }

@@ -1,18 +1,21 @@
 //! `plumbline predict`.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use plumbline_shared::decode::{Listing, decode};
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
+use plumbline_shared::decode::{Listing, decode, read_file};
+use plumbline_shared::json::{ACCEPTED, Milliseconds, ReadingLine};
 use plumbline_shared::preprocess::{SIDE, prepare};
+use plumbline_shared::printable::printable;
+use serde::Serialize;
 use serde_json::json;
 
 use super::model::AnyModelArgs;
-use super::sentence;
+use super::{out, sentence};
 use crate::model::{Answer, Class, Model};
 
 /// Arguments of `plumbline predict`.
@@ -36,30 +39,32 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let model = args.model.open(args.arch)?;
-    let mut out = std::io::stdout().lock();
     if let Some(path) = &args.tensor {
         for (index, tensor) in tensors(path)?.chunks_exact(INPUT).enumerate() {
             let start = Instant::now();
             let answer = model.ask(tensor)?;
-            let milliseconds = json!({ "read": elapsed(start) });
+            let times = Milliseconds {
+                read: elapsed(start),
+                ..Milliseconds::default()
+            };
             let film = format!("{}[{index}]", path.display());
-            print(&mut out, args.json, &model, &film, &answer, &milliseconds)?;
+            out::line(told(args.json, &model, &film, &answer, times)?)?;
         }
         return Ok(());
     }
     let listing = Listing::of(&args.films);
     let mut failed = listing.failures.len();
     for failure in &listing.failures {
-        eprintln!("plumbline: {failure}");
+        out::complain(failure);
     }
     for film in &listing.films {
         match read_film(&model, film) {
-            Ok((answer, milliseconds)) => {
-                let name = film.display().to_string();
-                print(&mut out, args.json, &model, &name, &answer, &milliseconds)?;
+            Ok((answer, times)) => {
+                let name = film.to_string_lossy();
+                out::line(told(args.json, &model, &name, &answer, times)?)?;
             }
             Err(error) => {
-                eprintln!("plumbline: {}: {}", film.display(), sentence(&error));
+                out::complain(format_args!("{}: {}", film.display(), sentence(&error)));
                 failed += 1;
             }
         }
@@ -77,69 +82,73 @@ fn elapsed(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1e5).round() / 100.0
 }
 
-fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Answer, serde_json::Value)> {
+fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Answer, Milliseconds)> {
     let start = Instant::now();
-    let film = decode(&std::fs::read(path)?)?;
-    let decoded = elapsed(start);
+    let film = decode(&read_file(path)?)?;
+    let decode = Some(elapsed(start));
     let start = Instant::now();
     let tensor = prepare(&film).tensor();
-    let prepared = elapsed(start);
+    let prepare = Some(elapsed(start));
     let start = Instant::now();
     let answer = model.ask(&tensor)?;
-    let milliseconds = json!({ "decode": decoded, "prepare": prepared, "read": elapsed(start) });
-    Ok((answer, milliseconds))
+    let times = Milliseconds {
+        decode,
+        prepare,
+        read: elapsed(start),
+        ..Milliseconds::default()
+    };
+    Ok((answer, times))
 }
 
-fn print(
-    out: &mut impl Write,
+/// A film's answer as a line.
+fn told(
     as_json: bool,
     model: &Model,
     film: &str,
     answer: &Answer,
-    milliseconds: &serde_json::Value,
-) -> std::io::Result<()> {
+    milliseconds: Milliseconds,
+) -> serde_json::Result<String> {
     let reading = match answer {
         Answer::Reading(reading) => reading,
         Answer::Classes(classes) if as_json => {
-            let object = json!({
-                "film": film,
-                "model": model.name,
-                "model_version": model.version,
-                "outputs": classes.iter().map(output).collect::<Vec<_>>(),
-                "quality": "accepted",
-                "milliseconds": milliseconds,
+            return serde_json::to_string(&ClassesLine {
+                film,
+                model: &model.name,
+                model_version: &model.version,
+                outputs: classes.iter().map(output).collect(),
+                quality: ACCEPTED,
+                milliseconds,
             });
-            return writeln!(out, "{object}");
         }
-        Answer::Classes(classes) => return writeln!(out, "{}  {film}", highest(classes)),
+        Answer::Classes(classes) => {
+            return Ok(format!("{}  {}", highest(classes), printable(film)));
+        }
     };
     let decision = &reading.decision;
-    if !as_json {
-        let call = if decision.positive {
-            "positive"
-        } else {
-            "negative"
-        };
-        let (probability, threshold) = (decision.probability, decision.threshold);
-        return writeln!(
-            out,
-            "{call}  {probability:.4} (from {threshold:.4})  {film}"
-        );
+    if as_json {
+        let model = (&*model.name, &*model.version);
+        return ReadingLine::new(film, model, decision, &reading.cam, milliseconds).to_json();
     }
-    let cam: Vec<&[f32]> = reading.cam.values.chunks(reading.cam.columns).collect();
-    let object = json!({
-        "film": film,
-        "model": model.name,
-        "model_version": model.version,
-        "logit": decision.logit,
-        "probability": decision.probability,
-        "threshold": decision.threshold,
-        "positive": decision.positive,
-        "quality": "accepted",
-        "cam": cam,
-        "milliseconds": milliseconds,
-    });
-    writeln!(out, "{object}")
+    let call = match decision.positive {
+        true => "positive",
+        false => "negative",
+    };
+    let (probability, threshold) = (decision.probability, decision.threshold);
+    let film = printable(film);
+    Ok(format!(
+        "{call}  {probability:.4} (from {threshold:.4})  {film}"
+    ))
+}
+
+/// One line of `--json` for a network of other classes than scoliosis.
+#[derive(Serialize)]
+struct ClassesLine<'a> {
+    film: &'a str,
+    model: &'a str,
+    model_version: &'a str,
+    outputs: Vec<serde_json::Value>,
+    quality: &'a str,
+    milliseconds: Milliseconds,
 }
 
 /// One class of a classifier as JSON. Named classes are findings that do not exclude one another,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::evaluate::Step;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
 /// The least time between two plain lines.
@@ -32,6 +33,32 @@ pub fn bar(length: u64, unit: &str) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
+}
+
+/// Runs `work`, which scores films, with a bar for each split that it begins.
+pub fn scoring<T>(work: impl FnOnce(&(dyn Fn(Step) + Sync)) -> T) -> T {
+    let current: Mutex<Option<ProgressBar>> = Mutex::new(None);
+    let finish = |bar: Option<ProgressBar>| {
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    };
+    let result = work(&|step| {
+        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Step::Begin { split, films } => {
+                finish(current.take());
+                *current = Some(bar(films, split));
+            }
+            Step::Film => {
+                if let Some(bar) = &*current {
+                    bar.inc(1);
+                }
+            }
+        }
+    });
+    finish(current.into_inner().unwrap_or_else(PoisonError::into_inner));
+    result
 }
 
 /// Writes what a bar draws as lines, and not each of them.

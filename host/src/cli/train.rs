@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use candle_core::Device;
 use indicatif::{HumanDuration, ProgressBar, ProgressState};
-use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
 
+use super::out;
 use super::pack::packed;
 use super::progress::bar;
 use crate::cohort::{Cache, Cohort, Split};
-use crate::compute::DeviceName;
-use crate::nets::{Variant, WeightsFile};
 use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Work, train};
+use plumbline_nets::devices::DeviceName;
+use plumbline_nets::{Variant, WeightsFile};
 
 /// Arguments of `plumbline train`.
 #[derive(clap::Args)]
@@ -47,34 +47,39 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let devices = DeviceName::open_all(&args.device)?;
     let recipe = Recipe::read(&args.recipe)?;
     let cohort = Cohort::open(&args.cohort)?;
-    let variant = match &args.init {
-        Some(init) => initial_variant(init, &recipe)?,
-        None => Variant::default(),
+    let initial = match &args.init {
+        Some(path) => Some(initial_weights(path, &recipe)?),
+        None => None,
     };
-    let initial_weights = args.init.as_deref().map(digest).transpose()?;
+    let cache = Arc::new(packed(&cohort)?);
+    let training = films(&cohort, &cache, Split::Train, &recipe)?;
+    let validation = films(&cohort, &cache, Split::Val, &recipe)?;
+    let left_out = training.left_out() + validation.left_out();
+    if left_out > 0 {
+        out::note(format_args!("films left out: {left_out}"));
+    }
     let record = Record {
-        variant,
+        variant: initial
+            .as_ref()
+            .map_or_else(Variant::default, |weights| weights.description.variant),
         cohort: cohort.fingerprint().to_owned(),
+        left_out,
         preprocessing: FINGERPRINT.to_owned(),
-        initial_weights,
+        initial_weights: initial.as_ref().map(|weights| weights.sha256.clone()),
         plumbline: env!("CARGO_PKG_VERSION").to_owned(),
         revision: option_env!("PLUMBLINE_REVISION").map(str::to_owned),
     };
     let run = Run::begin(&args.out, recipe, record, args.resume)?;
-    let cache = Arc::new(packed(&cohort)?);
-    let training = films(&cohort, &cache, Split::Train, &run.recipe)?;
-    let validation = films(&cohort, &cache, Split::Val, &run.recipe)?;
-    let init = args.init.as_deref();
-    let mut course = Course::begin();
+    let mut progress = TrainingProgress::begin();
     let mut latest = String::new();
     let watch = |event: Event| match event {
-        Event::Ahead(work) => course.set_ahead(work),
-        Event::Frozen(work) => course.went(work, "frozen features".into()),
-        Event::Step { work, loss } => course.went(work, format!("loss {loss:.3}{latest}")),
+        Event::Ahead(work) => progress.set_total(work),
+        Event::Frozen(work) => progress.advance(work, "frozen features".into()),
+        Event::Step { work, loss } => progress.advance(work, format!("loss {loss:.3}{latest}")),
         Event::Epoch(epoch) => {
             latest = format!(", ROC-AUC {:.4}", epoch.validation_roc_auc);
-            course.bar.suspend(|| println!("{epoch}"));
-            // The epoch is recorded all the same.
+            // The epoch is recorded, whoever listens.
+            let _ = progress.bar.suspend(|| out::line(epoch));
             let _ = run.log(&epoch.to_string());
         }
     };
@@ -85,18 +90,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         described(&devices),
         rayon::current_num_threads()
     ))?;
-    let result = train(&run, &training, &validation, init, &devices, watch);
-    course.bar.finish_and_clear();
+    let result = train(&run, &training, &validation, initial, &devices, watch);
+    progress.bar.finish_and_clear();
     match &result {
         Ok(()) => run.log("finished")?,
         Err(error) => run.log(&format!("stopped: {error}"))?,
     }
     result?;
-    println!("the best weights are {}", run.best_weights().display());
+    out::line(format_args!(
+        "the best weights are {}",
+        run.best_weights().display()
+    ))?;
     Ok(())
 }
 
-/// What a training computes on.
+/// The devices of a training in words.
 fn described(devices: &[Device]) -> String {
     match devices {
         [Device::Cpu] => "the CPU".into(),
@@ -106,8 +114,8 @@ fn described(devices: &[Device]) -> String {
     }
 }
 
-/// How far a training has come, on a bar. What earlier calls did is left out.
-struct Course {
+/// How far a training has come, on a bar. The work of earlier calls is left out.
+struct TrainingProgress {
     bar: ProgressBar,
     begun: Instant,
     done: Work,
@@ -117,7 +125,7 @@ struct Course {
     seconds_left: Arc<AtomicU64>,
 }
 
-impl Course {
+impl TrainingProgress {
     fn begin() -> Self {
         let bar = bar(0, "films");
         let seconds_left = Arc::new(AtomicU64::new(u64::MAX));
@@ -141,15 +149,15 @@ impl Course {
         }
     }
 
-    /// From here on there is so much to do.
-    fn set_ahead(&mut self, ahead: Work) {
+    /// Sets what is to be done from here on.
+    fn set_total(&mut self, ahead: Work) {
         self.whole = self.done;
         self.whole += ahead;
         self.bar.set_length(self.whole.films as u64);
     }
 
-    /// So much of it is done.
-    fn went(&mut self, work: Work, message: String) {
+    /// Takes in what was done.
+    fn advance(&mut self, work: Work, message: String) {
         self.done += work;
         let share = self.done.pixels as f64 / self.whole.pixels as f64;
         let left = self.begun.elapsed().as_secs_f64() * (1.0 / share - 1.0);
@@ -168,14 +176,11 @@ fn films(
 ) -> anyhow::Result<PreparedFilms> {
     let cache = Arc::clone(cache);
     let (films, known) = if recipe.findings.is_empty() {
-        let (entries, labels) = cohort.labelled(Some(split));
-        (
-            PreparedFilms::new(cache, &entries, labels)?,
-            "labelled films",
-        )
+        let (entries, _) = cohort.labelled(Some(split));
+        (PreparedFilms::new(cache, entries)?, "labelled films")
     } else {
         let entries = cohort.with_findings(split);
-        let films = PreparedFilms::of_findings(cache, &entries, &recipe.findings)?;
+        let films = PreparedFilms::of_findings(cache, entries, &recipe.findings)?;
         (films, "films with known findings")
     };
     if films.is_empty() {
@@ -185,23 +190,17 @@ fn films(
     Ok(films)
 }
 
-/// How the network of the initial weights computes; says so if their head is not taken.
-fn initial_variant(init: &Path, recipe: &Recipe) -> anyhow::Result<Variant> {
-    let weights = WeightsFile::read(init, &Device::Cpu)?;
+/// The initial weights; says so if their head is not taken.
+fn initial_weights(path: &Path, recipe: &Recipe) -> anyhow::Result<WeightsFile> {
+    let weights = WeightsFile::read(path)?;
     weights.expect(recipe.architecture)?;
     let wanted = recipe.description(weights.description.variant);
     if !weights.has_head(&wanted, recipe.architecture) {
-        println!(
+        out::line(format_args!(
             "the features begin with {}; its head is not the recipe's, so the head is drawn from \
              the recipe's seed",
-            init.display()
-        );
+            path.display()
+        ))?;
     }
-    Ok(weights.description.variant)
-}
-
-fn digest(file: &Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(file)
-        .with_context(|| format!("cannot read the weights {}", file.display()))?;
-    Ok(sha256(&bytes))
+    Ok(weights)
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
 
-use crate::nets::{Description, Head};
+use super::out;
 use crate::weights::{Source, import};
+use plumbline_nets::{Description, Head};
 
 /// Arguments of `plumbline weights`.
 #[derive(clap::Args)]
@@ -34,6 +35,10 @@ struct ImportArgs {
     /// Whose weights they are, where the tensors' names do not tell
     #[arg(long, value_enum)]
     source: Option<Source>,
+    /// What the outputs answer for, where the file does not tell: names with commas; `scoliosis` of
+    /// a network that was trained for it, by one output or by a negative and a positive one
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    classes: Vec<String>,
     /// The new file, for `train --init` and `predict --weights`
     #[arg(long, value_name = "W.safetensors")]
     out: PathBuf,
@@ -41,27 +46,33 @@ struct ImportArgs {
 
 pub fn run(args: WeightsArgs) -> anyhow::Result<()> {
     let Command::Import(args) = args.command;
-    let imported = import(&args.file, args.arch, args.source)
+    let mut imported = import(&args.file, args.arch, args.source)
         .with_context(|| format!("cannot import {}", args.file.display()))?;
+    if !args.classes.is_empty() {
+        imported
+            .set_classes(args.classes)
+            .with_context(|| format!("cannot import {}", args.file.display()))?;
+    }
     imported
         .save(&args.out)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
-    println!(
+    out::line(format_args!(
         "{} holds {}",
         args.out.display(),
         summary(args.arch, &imported.description)
-    );
+    ))?;
     if let Some(assumed) = imported.assumed {
-        println!("{}: {assumed}", args.file.display());
+        out::line(format_args!("{}: {assumed}", args.file.display()))?;
     }
     Ok(())
 }
 
 /// What weights are, in one line.
 fn summary(architecture: Architecture, description: &Description) -> String {
-    let outputs = match description.head {
-        Head::Study => "the study's head".to_owned(),
-        Head::Linear { outputs } => format!("{outputs} outputs"),
+    let outputs = match (description.reads_scoliosis(), description.head) {
+        (true, _) => "reads scoliosis".to_owned(),
+        (false, Head::Study) => "a head of the study's shape, for what is not said".to_owned(),
+        (false, Head::Linear { outputs }) => format!("{outputs} outputs"),
     };
     let (source, variant) = (&description.source, description.variant);
     format!("{architecture} of {source}: {outputs}, {variant}")

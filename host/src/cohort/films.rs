@@ -2,23 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use plumbline_shared::decode::{DecodeError, decode};
+use plumbline_shared::decode::{DecodeError, ErrorKind, decode, read_file};
 use plumbline_shared::preprocess::{Prepared, prepare};
+
+/// The share of a cohort's films, in per cent, that a command may leave out because they cannot be
+/// used. More means that something else is wrong.
+pub const MOST_LEFT_OUT_PER_CENT: usize = 5;
 
 /// Why a cohort's film could not be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilmsError {
-    /// The file could not be read.
-    #[error("cannot read the film {path}: {source}")]
-    Unreadable {
-        /// The film.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not a film.
-    #[error("cannot use the film {path}: {source}")]
+    /// The file is not a film, or cannot be read.
+    #[error("cannot use the film {path}: {source}", path = path.display())]
     Undecodable {
         /// The film.
         path: PathBuf,
@@ -26,11 +22,36 @@ pub enum FilmsError {
         source: DecodeError,
     },
     /// The cohort's packed films lack it.
-    #[error("the film {path} is not among the packed films; run `plumbline cohort pack` again")]
+    #[error(
+        "the film {path} is not among the packed films; run `plumbline cohort pack` again",
+        path = path.display()
+    )]
     Unpacked {
         /// The film.
         path: PathBuf,
     },
+}
+
+impl FilmsError {
+    /// Whether another attempt may succeed, as the system failed and not the film.
+    pub fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::Undecodable { source, .. } if source.kind() == ErrorKind::Unreadable)
+    }
+}
+
+/// More films cannot be used than may be left out.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{unusable} of {films} films cannot be used, more than the {MOST_LEFT_OUT_PER_CENT} % that may \
+     be left out (the first: {first}); mend them, or take their rows out of the cohort"
+)]
+pub struct TooManyUnusable {
+    /// How many cannot be used.
+    pub unusable: usize,
+    /// Of how many.
+    pub films: usize,
+    /// Why the first of them cannot.
+    pub first: Box<FilmsError>,
 }
 
 /// Decodes and prepares one film of a cohort.
@@ -38,11 +59,8 @@ pub enum FilmsError {
 /// # Errors
 /// If the file cannot be read or is not a film.
 pub fn prepare_file(path: &Path) -> Result<Prepared, FilmsError> {
-    let bytes = std::fs::read(path).map_err(|source| FilmsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let film = decode(&bytes).map_err(|source| FilmsError::Undecodable {
+    let film = read_file(path).and_then(|bytes| decode(&bytes));
+    let film = film.map_err(|source| FilmsError::Undecodable {
         path: path.to_owned(),
         source,
     })?;

@@ -16,10 +16,8 @@ use std::path::{Path, PathBuf};
 use plumbline_shared::manifest::sha256;
 
 pub use cache::{Built, Cache, CacheError, Unusable};
-pub use films::{FilmsError, prepare_file};
-pub use manifest::{
-    Convexity, CurveType, Entry, MANIFEST, NO_FINDING, Projection, Refusal, Sex, Split,
-};
+pub use films::{FilmsError, TooManyUnusable, prepare_file};
+pub use manifest::{Entry, MANIFEST, NO_FINDING, Split};
 pub use split::Shares;
 pub use summary::Summary;
 

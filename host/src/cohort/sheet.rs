@@ -5,7 +5,8 @@ use plumbline_shared::preprocess::SIDE;
 use plumbline_shared::text::Pen;
 use rayon::prelude::*;
 
-use super::{Cohort, Convexity, Entry, FilmsError, Refusal, prepare_file};
+use super::{Cohort, Entry, FilmsError, prepare_file};
+use plumbline_shared::clinical::{Convexity, Refusal};
 
 /// Pixels around and between films, and below each for its caption.
 const GAP: u32 = 10;

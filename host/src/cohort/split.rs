@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use plumbline_phantom::Variates;
 use serde::Serialize;
 
 use super::manifest::{Entry, Split};
-use super::phantom::Dice;
 
 /// Shares of patients for validation and for testing, each of 0 to 1; the rest is for training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -34,15 +34,15 @@ impl Shares {
 
 /// A split for each patient, given whether the patient is positive: the same shares of positives
 /// and of negatives everywhere, to one patient.
-pub(crate) fn stratified(labels: &[bool], dice: &mut Dice) -> Vec<Split> {
-    stratified_by(labels, Shares::default(), dice)
+pub(crate) fn stratified(labels: &[bool], rng: &mut Variates) -> Vec<Split> {
+    stratified_by(labels, Shares::default(), rng)
 }
 
-fn stratified_by(labels: &[bool], shares: Shares, dice: &mut Dice) -> Vec<Split> {
+fn stratified_by(labels: &[bool], shares: Shares, rng: &mut Variates) -> Vec<Split> {
     let mut splits = vec![Split::Train; labels.len()];
     for class in [true, false] {
         let mut members: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
-        dice.shuffle(&mut members);
+        rng.shuffle(&mut members);
         let count = |share: f64| (members.len() as f64 * share).round() as usize;
         let (val, test) = (count(shares.val), count(shares.test));
         for &i in members.iter().take(val) {
@@ -61,14 +61,14 @@ fn stratified_by(labels: &[bool], shares: Shares, dice: &mut Dice) -> Vec<Split>
 pub(crate) fn by_patient<'a>(
     films: impl Iterator<Item = (&'a str, bool)>,
     shares: Shares,
-    dice: &mut Dice,
+    rng: &mut Variates,
 ) -> BTreeMap<&'a str, Split> {
     let mut patients = BTreeMap::new();
     for (patient, positive) in films {
         *patients.entry(patient).or_default() |= positive;
     }
     let labels: Vec<bool> = patients.values().copied().collect();
-    let splits = stratified_by(&labels, shares, dice);
+    let splits = stratified_by(&labels, shares, rng);
     patients.into_keys().zip(splits).collect()
 }
 
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn shares_hold_in_each_class() {
         let labels: Vec<bool> = (0..1000).map(|i| i % 5 == 0).collect();
-        let splits = stratified(&labels, &mut Dice::new(3, 0));
+        let splits = stratified(&labels, &mut Variates::new(3, 0));
         for (split, positives, negatives) in [
             (Split::Train, 160, 640),
             (Split::Val, 20, 80),
@@ -116,7 +116,7 @@ mod tests {
             val: 0.2,
             test: 0.3,
         };
-        let splits = by_patient(films.iter().copied(), shares, &mut Dice::new(1, 0));
+        let splits = by_patient(films.iter().copied(), shares, &mut Variates::new(1, 0));
         assert_eq!(splits.len(), 100);
         for (split, positives, negatives) in [
             (Split::Train, 10, 40),
@@ -132,9 +132,13 @@ mod tests {
             };
             assert_eq!((count(true), count(false)), (positives, negatives));
         }
-        let backwards = by_patient(films.iter().rev().copied(), shares, &mut Dice::new(1, 0));
+        let backwards = by_patient(
+            films.iter().rev().copied(),
+            shares,
+            &mut Variates::new(1, 0),
+        );
         assert_eq!(splits, backwards);
-        let others = by_patient(films.iter().copied(), shares, &mut Dice::new(2, 0));
+        let others = by_patient(films.iter().copied(), shares, &mut Variates::new(2, 0));
         assert_ne!(splits, others);
     }
 }

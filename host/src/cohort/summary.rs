@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::manifest::{Entry, NO_FINDING, Projection, Refusal, Sex, Split};
+use super::manifest::{Entry, NO_FINDING, Split};
+use plumbline_shared::clinical::{Projection, Refusal, Sex};
 
 /// Width of a bin of the Cobb histogram, in degrees.
 const BIN: f32 = 5.0;

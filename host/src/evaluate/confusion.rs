@@ -23,14 +23,19 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 impl Confusion {
     /// Counts calls (positive or not) against labels.
     pub fn count(calls: impl Iterator<Item = (bool, bool)>) -> Self {
+        Self::count_times(calls.map(|call| (call, 1)))
+    }
+
+    /// Counts calls against labels, each a number of times.
+    pub fn count_times(calls: impl Iterator<Item = ((bool, bool), u32)>) -> Self {
         let mut counts = Self::default();
-        for (call, label) in calls {
+        for ((call, label), times) in calls {
             *match (call, label) {
                 (true, true) => &mut counts.tp,
                 (true, false) => &mut counts.fp,
                 (false, true) => &mut counts.fn_,
                 (false, false) => &mut counts.tn,
-            } += 1;
+            } += u64::from(times);
         }
         counts
     }

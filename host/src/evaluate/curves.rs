@@ -48,28 +48,83 @@ pub fn roc_curve(scores: &[f64], labels: &[bool]) -> Vec<CurvePoint> {
     points
 }
 
+/// Films in the order of their scores, from which areas under curves follow for any number of times
+/// that each film counts: a bootstrap sorts once.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// Films by their number, with their labels, from the highest score down.
+    films: Vec<(usize, bool)>,
+    /// Behind the last film of each distinct score.
+    ends: Vec<usize>,
+}
+
+impl Ranked {
+    /// Sorts films by their scores. Scores that are not numbers come last.
+    pub fn new(scores: &[f64], labels: &[bool]) -> Self {
+        let rank = |film: &(usize, bool)| match scores[film.0] {
+            score if score.is_nan() => f64::NEG_INFINITY,
+            score => score,
+        };
+        let mut films: Vec<_> = labels.iter().copied().enumerate().collect();
+        films.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+        let differs = |at: &usize| *at == films.len() || rank(&films[*at]) != rank(&films[at - 1]);
+        let ends = (1..=films.len()).filter(differs).collect();
+        Self { films, ends }
+    }
+
+    /// For each distinct score from the highest down, how many positives and negatives have it;
+    /// film `i` counts `times[i]` times.
+    fn counts<'a>(&'a self, times: &'a [u32]) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let (mut positives, mut negatives) = (0, 0);
+            for (film, positive) in &self.films[start..*end] {
+                let count = u64::from(times[*film]);
+                *(if *positive {
+                    &mut positives
+                } else {
+                    &mut negatives
+                }) += count;
+            }
+            start = *end;
+            (positives, negatives)
+        })
+    }
+
+    /// [`roc_auc`] where film `i` counts `times[i]` times.
+    pub fn roc_auc(&self, times: &[u32]) -> f64 {
+        let (mut area, mut tp, mut fp) = (0.0, 0u64, 0u64);
+        for (positives, negatives) in self.counts(times) {
+            area += negatives as f64 * (2 * tp + positives) as f64 / 2.0;
+            (tp, fp) = (tp + positives, fp + negatives);
+        }
+        area / (tp as f64 * fp as f64)
+    }
+
+    /// [`average_precision`] where film `i` counts `times[i]` times.
+    pub fn average_precision(&self, times: &[u32]) -> f64 {
+        let (mut area, mut tp, mut called) = (0.0, 0u64, 0u64);
+        for (positives, negatives) in self.counts(times) {
+            called += positives + negatives;
+            tp += positives;
+            if positives > 0 {
+                area += positives as f64 * tp as f64 / called as f64;
+            }
+        }
+        area / tp as f64
+    }
+}
+
 /// The area under the ROC curve: the chance that a positive scores above a negative, ties half.
 /// Not a number where a class is missing.
 pub fn roc_auc(scores: &[f64], labels: &[bool]) -> f64 {
-    let (mut area, mut tp, mut fp) = (0.0, 0u64, 0u64);
-    for point in roc_curve(scores, labels) {
-        let width = (point.false_positives - fp) as f64;
-        area += width * (point.true_positives + tp) as f64 / 2.0;
-        (tp, fp) = (point.true_positives, point.false_positives);
-    }
-    area / (tp as f64 * fp as f64)
+    Ranked::new(scores, labels).roc_auc(&vec![1; labels.len()])
 }
 
 /// The area under the precision-recall curve as average precision: the sum over thresholds of
 /// precision times the recall gained. Not a number where there are no positives.
 pub fn average_precision(scores: &[f64], labels: &[bool]) -> f64 {
-    let (mut area, mut tp) = (0.0, 0u64);
-    for point in roc_curve(scores, labels) {
-        let called = (point.true_positives + point.false_positives) as f64;
-        area += (point.true_positives - tp) as f64 * point.true_positives as f64 / called;
-        tp = point.true_positives;
-    }
-    area / tp as f64
+    Ranked::new(scores, labels).average_precision(&vec![1; labels.len()])
 }
 
 /// The threshold with the largest sensitivity + specificity (Youden, 1950), midway between the
@@ -117,6 +172,20 @@ mod tests {
         assert_eq!(roc_auc(&[1.0, 2.0, 3.0], &labels), 0.0);
         assert!(roc_auc(&[1.0], &[true]).is_nan());
         assert_eq!(roc_auc(&[f64::NAN, 2.0, 1.0], &[false, true, true]), 1.0);
+    }
+
+    #[test]
+    fn a_film_that_counts_twice_is_two_films() {
+        let times: Vec<u32> = (0..SCORES.len() as u32).map(|film| film % 3).collect();
+        let again = |film: usize| std::iter::repeat_n(film, times[film] as usize);
+        let films: Vec<usize> = (0..SCORES.len()).flat_map(again).collect();
+        let scores: Vec<f64> = films.iter().map(|film| SCORES[*film]).collect();
+        let labels: Vec<bool> = films.iter().map(|film| LABELS[*film]).collect();
+        let ranked = Ranked::new(&SCORES, &LABELS);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(near(ranked.roc_auc(&times), roc_auc(&scores, &labels)));
+        let expected = average_precision(&scores, &labels);
+        assert!(near(ranked.average_precision(&times), expected));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// A 95 % confidence interval.
@@ -30,44 +31,62 @@ pub fn wilson(part: u64, whole: u64) -> Option<Interval> {
     })
 }
 
-/// The percentile bootstrap (Efron, 1979) of `measure` over films, drawn anew within each class
-/// so that every draw has both; none where a class is missing or `measure` gives no number.
-pub fn bootstrap(
-    scores: &[f64],
+/// How often a bootstrap draws.
+const DRAWS: usize = 1000;
+
+/// The percentile bootstrap (Efron, 1979) of several measures at once. Drawn are patients, not
+/// films, as the films of one patient are alike: anew within those who have a positive film and
+/// those who have none. `patients[i]` is the number of film `i`'s patient; `measures` is told how
+/// often each film counts.
+///
+/// A measure has no interval where a class is missing, or where it gives no number for most draws.
+/// The result does not depend on the number of threads.
+pub fn bootstrap<const M: usize>(
+    patients: &[usize],
     labels: &[bool],
-    measure: impl Fn(&[f64], &[bool]) -> Option<f64>,
-) -> Option<Interval> {
-    const DRAWS: usize = 1000;
-    let class = |label: bool| -> Vec<f64> {
-        let of_class = scores.iter().zip(labels).filter(|(_, l)| **l == label);
-        of_class.map(|(score, _)| *score).collect()
+    measures: impl Fn(&[u32]) -> [Option<f64>; M] + Sync,
+) -> [Option<Interval>; M] {
+    if !(labels.contains(&true) && labels.contains(&false)) {
+        return [None; M];
+    }
+    let count = patients.iter().max().map_or(0, |last| last + 1);
+    let mut is_positive = vec![false; count];
+    for (patient, label) in patients.iter().zip(labels) {
+        is_positive[*patient] |= label;
+    }
+    let stratum = |positive: bool| -> Vec<usize> {
+        let of_stratum = (0..count).filter(|patient| is_positive[*patient] == positive);
+        of_stratum.collect()
     };
-    let (positives, negatives) = (class(true), class(false));
-    if positives.is_empty() || negatives.is_empty() {
-        return None;
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let drawn_labels: Vec<bool> = (0..labels.len()).map(|i| i < positives.len()).collect();
-    let mut values = Vec::with_capacity(DRAWS);
-    for _ in 0..DRAWS {
-        let drawn: Vec<f64> = [&positives, &negatives]
-            .into_iter()
-            .flat_map(|class| std::iter::repeat_n(class, class.len()))
-            .map(|class| class[rng.random_range(0..class.len())])
-            .collect();
-        values.push(measure(&drawn, &drawn_labels)?);
-    }
-    values.sort_by(f64::total_cmp);
-    Some(Interval {
-        low: values[DRAWS * 25 / 1000],
-        high: values[DRAWS * 975 / 1000 - 1],
+    let strata = [stratum(true), stratum(false)];
+    let draw = |number: usize| {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        rng.set_stream(number as u64);
+        let mut drawn = vec![0u32; count];
+        for stratum in &strata {
+            for _ in stratum {
+                drawn[stratum[rng.random_range(0..stratum.len())]] += 1;
+            }
+        }
+        let times: Vec<u32> = patients.iter().map(|patient| drawn[*patient]).collect();
+        measures(&times)
+    };
+    let draws: Vec<[Option<f64>; M]> = (0..DRAWS).into_par_iter().map(draw).collect();
+    std::array::from_fn(|measure| {
+        let values = draws.iter().filter_map(|draw| draw[measure]);
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        (values.len() > DRAWS / 2).then(|| Interval {
+            low: values[values.len() * 25 / 1000],
+            high: values[(values.len() * 975 / 1000).saturating_sub(1)],
+        })
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::roc_auc;
+    use crate::evaluate::curves::{Ranked, roc_auc};
 
     #[test]
     fn wilson_agrees_with_scipy() {
@@ -85,23 +104,49 @@ mod tests {
         (1178, 1308, 0.883_206_172_5, 0.915_670_851_0),
     ];
 
+    /// Films of noisy scores, `each` of every patient with the patient's own score.
+    fn interval(patients: usize, each: usize) -> (f64, Interval) {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let (mut scores, mut labels, mut of_patient) = (vec![], vec![], vec![]);
+        for patient in 0..patients {
+            let label = patient % 2 == 0;
+            let score = rng.random::<f64>() + f64::from(u8::from(label)) * 0.5;
+            for _ in 0..each {
+                scores.push(score);
+                labels.push(label);
+                of_patient.push(patient);
+            }
+        }
+        let ranked = Ranked::new(&scores, &labels);
+        let [interval] = bootstrap(&of_patient, &labels, |times| [Some(ranked.roc_auc(times))]);
+        (roc_auc(&scores, &labels), interval.unwrap())
+    }
+
     #[test]
-    fn the_bootstrap_surrounds_the_measure_and_shrinks_with_films() {
-        let auc = |scores: &[f64], labels: &[bool]| Some(roc_auc(scores, labels));
-        let make = |films: usize| {
-            let mut rng = ChaCha8Rng::seed_from_u64(2);
-            let labels: Vec<bool> = (0..films).map(|i| i % 2 == 0).collect();
-            let noise = |label: &bool| rng.random::<f64>() + f64::from(u8::from(*label)) * 0.5;
-            (labels.iter().map(noise).collect::<Vec<f64>>(), labels)
+    fn the_bootstrap_surrounds_the_measure_and_shrinks_with_patients() {
+        let width = |patients, each| {
+            let (value, Interval { low, high }) = interval(patients, each);
+            assert!(low < value && value < high);
+            high - low
         };
-        let width = |films| {
-            let (scores, labels) = make(films);
-            let interval = bootstrap(&scores, &labels, auc).unwrap();
-            let value = roc_auc(&scores, &labels);
-            assert!(interval.low < value && value < interval.high);
-            interval.high - interval.low
-        };
-        let (few, many) = (width(60), width(960));
+        let (few, many) = (width(60, 1), width(960, 1));
         assert!((few / many - 4.0).abs() < 1.5, "{few} {many}");
+        // Five copies of each film teach nothing new.
+        assert_eq!(width(60, 1), width(60, 5));
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().unwrap().install(|| interval(60, 2))
+        };
+        assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn a_missing_class_has_no_interval() {
+        let none = bootstrap(&[0, 1], &[true, true], |_| [Some(1.0)]);
+        assert_eq!(none, [None]);
     }
 }

@@ -1,20 +1,49 @@
 //! All measures of a model on a set of films.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
 
 use super::confusion::Confusion;
-use super::curves::{average_precision, roc_auc};
+use super::curves::Ranked;
 use super::intervals::{Interval, bootstrap, wilson};
 
-/// A model's probability for each film, with the film's label.
+/// A model's probability for each film, with the film's label and patient.
 #[derive(Clone, Debug, Default)]
 pub struct Scored {
     /// Probabilities.
     pub probabilities: Vec<f64>,
     /// Labels in the same order.
     pub labels: Vec<bool>,
+    /// The number of each film's patient, from 0.
+    patients: Vec<usize>,
+}
+
+impl Scored {
+    /// Films by their probability, label and patient.
+    pub fn new<'a>(films: impl Iterator<Item = (f64, bool, &'a str)>) -> Self {
+        let mut numbers = HashMap::new();
+        let mut scored = Self::default();
+        for (probability, label, patient) in films {
+            let next = numbers.len();
+            scored.probabilities.push(probability);
+            scored.labels.push(label);
+            scored
+                .patients
+                .push(*numbers.entry(patient).or_insert(next));
+        }
+        scored
+    }
+
+    /// Whether no patient has two films, so that the films are independent.
+    fn is_one_film_a_patient(&self) -> bool {
+        // Patients are numbered in the order in which they first come.
+        self.patients
+            .iter()
+            .enumerate()
+            .all(|(film, patient)| film == *patient)
+    }
 }
 
 /// The study's table for one model and one set of films. Rates that have no denominator are
@@ -60,38 +89,64 @@ fn number(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn confusion(probabilities: &[f64], labels: &[bool], threshold: f64) -> Confusion {
-    let calls = probabilities.iter().map(|p| *p >= threshold);
-    Confusion::count(calls.zip(labels.iter().copied()))
-}
-
 impl Measures {
-    /// Measures `scored` films, called positive from `threshold` on.
+    /// Measures `scored` films, called positive from `threshold` on. Intervals are Wilson's for
+    /// counts where each patient has one film, else bootstraps by patient.
     pub fn new(scored: &Scored, threshold: f64) -> Self {
         let Scored {
             probabilities,
             labels,
+            patients,
         } = scored;
-        let counts = confusion(probabilities, labels, threshold);
-        let f1 = |p: &[f64], l: &[bool]| confusion(p, l, threshold).f1();
-        let auc = |p: &[f64], l: &[bool]| number(roc_auc(p, l));
-        let area = |p: &[f64], l: &[bool]| number(average_precision(p, l));
+        let confusion = |times: &[u32]| {
+            let calls = probabilities.iter().map(|p| *p >= threshold);
+            let calls = calls.zip(labels.iter().copied());
+            Confusion::count_times(calls.zip(times.iter().copied()))
+        };
+        let once = vec![1; labels.len()];
+        let counts = confusion(&once);
+        let ranked = Ranked::new(probabilities, labels);
+        let auc = |times: &[u32]| number(ranked.roc_auc(times));
+        let area = |times: &[u32]| number(ranked.average_precision(times));
+        let [
+            mut accuracy_95,
+            mut precision_95,
+            mut recall_95,
+            f1_95,
+            roc_auc_95,
+            pr_auc_95,
+        ] = bootstrap(patients, labels, |times| {
+            let drawn = confusion(times);
+            [
+                drawn.accuracy(),
+                drawn.precision(),
+                drawn.recall(),
+                drawn.f1(),
+                auc(times),
+                area(times),
+            ]
+        });
+        if scored.is_one_film_a_patient() {
+            accuracy_95 = wilson(counts.tp + counts.tn, counts.total());
+            precision_95 = wilson(counts.tp, counts.tp + counts.fp);
+            recall_95 = wilson(counts.tp, counts.tp + counts.fn_);
+        }
         Self {
             n: counts.total(),
             positives: counts.tp + counts.fn_,
             counts,
             accuracy: counts.accuracy(),
-            accuracy_95: wilson(counts.tp + counts.tn, counts.total()),
+            accuracy_95,
             precision: counts.precision(),
-            precision_95: wilson(counts.tp, counts.tp + counts.fp),
+            precision_95,
             recall: counts.recall(),
-            recall_95: wilson(counts.tp, counts.tp + counts.fn_),
+            recall_95,
             f1: counts.f1(),
-            f1_95: bootstrap(probabilities, labels, f1),
-            roc_auc: auc(probabilities, labels),
-            roc_auc_95: bootstrap(probabilities, labels, auc),
-            pr_auc: area(probabilities, labels),
-            pr_auc_95: bootstrap(probabilities, labels, area),
+            f1_95,
+            roc_auc: auc(&once),
+            roc_auc_95,
+            pr_auc: area(&once),
+            pr_auc_95,
             threshold,
         }
     }
@@ -129,5 +184,36 @@ impl fmt::Display for Measures {
         }
         let Confusion { tp, fp, fn_, tn } = self.counts;
         write!(f, "TP {tp}   FP {fp}   FN {fn_}   TN {tn}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn films_of_one_patient_widen_every_interval() {
+        let score = |i: usize| ((i * 37) % 100) as f64 / 100.0;
+        let measured = |each: usize| {
+            let names: Vec<String> = (0..200).map(|i| format!("p{}", i / each)).collect();
+            // The films of a patient are alike.
+            let films = names.iter().enumerate().map(|(i, name)| {
+                let patient = i / each;
+                let noise = score(patient) * 0.6;
+                let label = patient % 2 == 0;
+                (noise + if label { 0.35 } else { 0.0 }, label, name.as_str())
+            });
+            Measures::new(&Scored::new(films), 0.5)
+        };
+        let (one, five) = (measured(1), measured(5));
+        let width = |interval: Option<Interval>| interval.map_or(0.0, |i| i.high - i.low);
+        for (narrow, wide) in [
+            (one.accuracy_95, five.accuracy_95),
+            (one.recall_95, five.recall_95),
+            (one.precision_95, five.precision_95),
+            (one.roc_auc_95, five.roc_auc_95),
+        ] {
+            assert!(width(wide) > 1.4 * width(narrow), "{narrow:?} {wide:?}");
+        }
     }
 }

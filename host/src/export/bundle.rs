@@ -1,11 +1,13 @@
 //! Bundles on disk, whole or not at all.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use plumbline_shared::bundle::{MANIFEST, MODEL, MODEL_CARD};
-use plumbline_shared::manifest::{Architecture, FORMAT, Input, Manifest, sha256};
+use plumbline_reader::{MANIFEST, MODEL, MODEL_CARD};
+use plumbline_shared::architecture::Architecture;
+use plumbline_shared::durable::replace_folder;
+use plumbline_shared::manifest::{FORMAT, Input, Manifest, sha256};
 use plumbline_shared::preprocess;
 
 use super::ExportError;
@@ -27,8 +29,8 @@ pub struct About<'a> {
 
 /// Writes the bundle `target` from the ONNX file `model`, and returns its manifest.
 ///
-/// The bundle is written beside its place and then moved there, so `target` never holds half a
-/// bundle. A bundle that is already there is replaced; anything else is left alone.
+/// `target` never holds half a bundle, and a written one survives a power cut. A bundle that is
+/// already there is replaced, an empty folder too; anything else is left alone.
 ///
 /// # Errors
 ///
@@ -49,41 +51,20 @@ pub fn write_bundle(target: &Path, about: &About, model: &[u8]) -> Result<Manife
             .into(),
     };
     let json = manifest.to_json()? + "\n";
-    let occupied = is_occupied(target)?;
-
-    let parent = match target.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(at(parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".bundle-")
-        .tempdir_in(parent)
-        .map_err(at(parent))?;
-    let new = staging.path().join("new");
-    fs::create_dir(&new).map_err(at(&new))?;
-    for (name, bytes) in files.into_iter().chain([(MANIFEST, json.as_bytes())]) {
-        let path = new.join(name);
-        let write = || {
-            let mut file = File::create_new(&path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write().map_err(at(&path))?;
+    require_free(target)?;
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(at(parent))?;
     }
-    if occupied {
-        // What was there goes when the staging folder goes.
-        fs::rename(target, staging.path().join("old")).map_err(at(target))?;
-    }
-    fs::rename(&new, target).map_err(at(target))?;
+    let files = [files[0], files[1], (MANIFEST, json.as_bytes())];
+    replace_folder(target, &files).map_err(at(target))?;
     Ok(manifest)
 }
 
-/// Whether there is a bundle, and nothing else, in the bundle's place.
-fn is_occupied(target: &Path) -> Result<bool, ExportError> {
+/// Refuses a place that holds something else than a bundle and nothing besides.
+fn require_free(target: &Path) -> Result<(), ExportError> {
     let entries = match fs::read_dir(target) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(ExportError::Occupied(target.to_path_buf()));
         }
@@ -95,16 +76,14 @@ fn is_occupied(target: &Path) -> Result<bool, ExportError> {
         .map_err(at(target))?;
     let manifest = fs::read(target.join(MANIFEST)).ok();
     let manifest = manifest.and_then(|json| Manifest::parse(&json).ok());
+    // Other programs have a manifest.json, too: only one that lists the rest makes a bundle.
     let ours = |name: &String| {
-        name == MANIFEST
-            || manifest
-                .as_ref()
-                .is_some_and(|m| m.files.contains_key(name))
+        let listed = |m: &Manifest| name == MANIFEST || m.files.contains_key(name);
+        manifest.as_ref().is_some_and(listed)
     };
-    if names.iter().all(ours) {
-        Ok(true)
-    } else {
-        Err(ExportError::Occupied(target.to_path_buf()))
+    match names.iter().all(ours) {
+        true => Ok(()),
+        false => Err(ExportError::Occupied(target.to_path_buf())),
     }
 }
 
@@ -175,6 +154,22 @@ mod tests {
             "{refused:?}"
         );
         assert!(target.join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn another_programs_manifest_makes_no_bundle() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("extension");
+        fs::create_dir(&target).unwrap();
+        let theirs = r#"{"manifest_version": 3, "name": "a browser extension"}"#;
+        fs::write(target.join(MANIFEST), theirs).unwrap();
+        let refused = write_bundle(&target, &ABOUT, b"model");
+        assert!(
+            matches!(refused, Err(ExportError::Occupied(_))),
+            "{refused:?}"
+        );
+        assert_eq!(fs::read_to_string(target.join(MANIFEST)).unwrap(), theirs);
+        assert_eq!(names(folder.path()), ["extension"]);
     }
 
     #[test]

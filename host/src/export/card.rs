@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
 
 use super::Precision;
 use crate::evaluate::Measures;
@@ -24,19 +24,24 @@ pub struct Card<'a> {
     pub epochs: &'a [Epoch],
     /// The cohort that calibrated it.
     pub calibration: &'a str,
+    /// How many of its films could not be used.
+    pub left_out: usize,
     /// Its decision threshold.
     pub threshold: f64,
     /// What it reached on the calibration cohort's test films.
     pub test: &'a Measures,
-    /// ROC-AUC of the run in floating point on the same films.
-    pub float_auc: f64,
+    /// ROC-AUC of the run in floating point on the same films, where they are of both classes.
+    pub float_auc: Option<f64>,
     /// Remarks of those who made it, in Markdown.
     pub remarks: &'a str,
 }
 
 impl Card<'_> {
     /// The card in Markdown.
-    pub fn markdown(&self) -> String {
+    ///
+    /// # Errors
+    /// If the recipe cannot be written as TOML.
+    pub fn markdown(&self) -> Result<String, toml::ser::Error> {
         let network = match self.recipe.architecture {
             Architecture::EfficientnetB0 => "EfficientNet-B0 with a head of 1280-512-128-2",
             Architecture::Densenet121 => "DenseNet121 with a head of 1024-1 (CheXNet's shape)",
@@ -60,13 +65,25 @@ impl Card<'_> {
         let _ = write!(
             text,
             "\n## Measured\n\nThis bundle, weights and threshold as shipped, on the held-out test \
-             films of the calibration cohort (`{}`):\n\n```text\n{}\n```\n\nThe run in floating \
-             point reaches a ROC-AUC of {:.3} % on the same films.\n",
-            self.calibration,
-            self.test,
-            self.float_auc * 100.0
+             films of the calibration cohort (`{}`):\n\n```text\n{}\n```\n",
+            self.calibration, self.test,
         );
-        let recipe = toml::to_string(self.recipe).unwrap_or_default();
+        if let Some(float_auc) = self.float_auc {
+            let _ = write!(
+                text,
+                "\nThe run in floating point reaches a ROC-AUC of {:.3} % on the same films.\n",
+                float_auc * 100.0
+            );
+        }
+        if self.left_out + self.record.left_out > 0 {
+            let _ = write!(
+                text,
+                "\nFilms that could not be used and were left out: {} in training, {} in \
+                 calibration.\n",
+                self.record.left_out, self.left_out
+            );
+        }
+        let recipe = toml::to_string(self.recipe)?;
         let start = self.record.initial_weights.as_deref().map_or_else(
             || "drawn from the recipe's seed".to_owned(),
             |digest| format!("a file with SHA-256 `{digest}`"),
@@ -100,6 +117,6 @@ impl Card<'_> {
                 if epoch.best { "best so far" } else { "" }
             );
         }
-        text
+        Ok(text)
     }
 }

@@ -6,6 +6,7 @@
 
 mod bundle;
 mod card;
+mod export_run;
 mod fold;
 mod onnx;
 mod quantise;
@@ -16,10 +17,15 @@ use std::path::PathBuf;
 
 use plumbline_shared::manifest::ManifestError;
 
-use crate::nets::Parameters;
+use plumbline_nets::Parameters;
+
+use crate::evaluate::EvaluateError;
+use crate::model::ModelError;
+use crate::train::RunError;
 
 pub use bundle::{About, write_bundle};
 pub use card::Card;
+pub use export_run::{ExportOptions, Exported, export};
 pub use onnx::onnx;
 
 /// A dense tensor, row-major.
@@ -85,9 +91,36 @@ pub enum ExportError {
     },
     /// A tensor that holds infinities or what is not a number.
     #[error(
-        "tensor {0} holds values that are not finite numbers: the training went astray, export an earlier checkpoint"
+        "tensor {0} holds values that are not finite numbers: the training diverged; train again with a lower learning rate"
     )]
     NotFinite(String),
+    /// A run of other classes.
+    #[error(
+        "the run answers for other classes than scoliosis, which no station reads; train with its \
+         weights as --init first"
+    )]
+    OtherClasses,
+    /// Films of one class.
+    #[error(
+        "the calibration cohort's val films are of one class only, so no threshold can be found; \
+         give another cohort"
+    )]
+    OneClass,
+    /// The run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The model, opened to be measured.
+    #[error(transparent)]
+    Model(#[from] Box<ModelError>),
+    /// The films that measure it.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Candle's.
+    #[error(transparent)]
+    Network(#[from] candle_core::Error),
+    /// The recipe, which the model card quotes.
+    #[error("the recipe cannot be written into the model card ({0})")]
+    Card(#[from] toml::ser::Error),
     /// A manifest that would be refused.
     #[error("the bundle's manifest would be refused ({0}): correct it and export again")]
     Manifest(#[from] ManifestError),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::nets::Parameters;
-use crate::nets::ops::{Average, RunningAverage};
+use plumbline_nets::Parameters;
+use plumbline_nets::ops::{Average, RunningAverage};
 
 /// The average of every parameter and statistic.
 pub struct AveragedWeights {

@@ -1,37 +1,13 @@
-//! What a run leaves on disk, whole or not at all.
+//! The state of a run after an epoch, from which it can go on.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use candle_core::{Device, Result, Tensor};
 
-use super::learner::Moving;
+use super::learner::OptimiserState;
 use super::recipe::Round;
-use crate::nets::Parameters;
-
-/// Writes a file so that `path` holds either its old content or the whole new one: `write` fills a
-/// temporary name beside it, which is synced and renamed.
-///
-/// # Errors
-/// The system's, or `write`'s.
-pub fn replace_file<E: From<io::Error>>(
-    path: &Path,
-    write: impl FnOnce(&Path) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.tmp"));
-    write(&temporary)?;
-    File::open(&temporary)?.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()?;
-    Ok(())
-}
+use plumbline_nets::Parameters;
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,42 +23,50 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Takes in an epoch's validation ROC-AUC; returns whether it is the best so far.
+    pub fn record(&mut self, auc: f64) -> bool {
+        let best = self.best.is_none_or(|best| auc > best);
+        self.epoch += 1;
+        self.since_best += 1;
+        if best {
+            self.best = Some(auc);
+            self.since_best = 0;
+        }
+        best
+    }
+
     /// Whether the round's patience is at an end.
     pub fn exhausted(&self, round: &Round) -> bool {
         round.patience.is_some_and(|most| self.since_best >= most)
     }
 }
 
-/// Saves everything that the next epoch depends on.
+/// Everything that the next epoch depends on, as a safetensors file.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub(super) fn save(
-    path: &Path,
+/// Candle's.
+pub(super) fn to_bytes(
     parameters: &Parameters,
-    moving: &Moving,
+    state: &OptimiserState,
     progress: Progress,
-) -> Result<()> {
+) -> Result<Vec<u8>> {
     let mut tensors = HashMap::new();
     for (name, tensor) in parameters.tensors() {
         tensors.insert(format!("weight:{name}"), tensor);
     }
-    tensors.extend(moving.optimiser.state());
-    tensors.extend(moving.average.iter().flat_map(|average| average.state()));
+    tensors.extend(state.optimiser.state());
+    tensors.extend(state.average.iter().flat_map(|average| average.state()));
     let counts = [
         progress.round,
         progress.epoch,
         progress.since_best,
-        moving.optimiser.steps(),
+        state.optimiser.steps(),
     ]
     .map(|count| count as i64);
     tensors.insert("progress".into(), Tensor::new(&counts, &Device::Cpu)?);
     let best = [progress.best.unwrap_or(f64::NAN)];
     tensors.insert("best".into(), Tensor::new(&best, &Device::Cpu)?);
-    replace_file(path, |temporary| {
-        let bytes = safetensors::serialize(&tensors, None)?;
-        Ok(std::fs::write(temporary, bytes)?)
-    })
+    Ok(safetensors::serialize(&tensors, None)?)
 }
 
 /// A saved state, read but not yet applied.
@@ -94,7 +78,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads what [`save`] wrote, to go on with it on `device`.
+    /// Reads what [`to_bytes`] made, to go on with it on `device`.
     ///
     /// # Errors
     /// If the file cannot be read or is not a checkpoint.
@@ -125,28 +109,16 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
-    pub(super) fn apply(mut self, parameters: &Parameters, moving: &mut Moving) -> Result<()> {
+    pub(super) fn apply(
+        mut self,
+        parameters: &Parameters,
+        state: &mut OptimiserState,
+    ) -> Result<()> {
         let mut take = |name: &str| self.tensors.remove(name);
         parameters.restore(&mut |name| take(&format!("weight:{name}")))?;
-        if let Some(average) = &mut moving.average {
+        if let Some(average) = &mut state.average {
             average.restore(&mut take)?;
         }
-        moving.optimiser.restore(self.steps, &mut take)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bare_name_is_in_the_current_folder() {
-        let name = format!("replaced-{}.txt", std::process::id());
-        let path = Path::new(&name);
-        let written = replace_file(path, |temporary| std::fs::write(temporary, "whole"));
-        let read = std::fs::read_to_string(path);
-        std::fs::remove_file(path).unwrap();
-        assert!(written.is_ok(), "{written:?}");
-        assert_eq!(read.unwrap(), "whole");
+        state.optimiser.restore(self.steps, &mut take)
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::rounds::Epoch;
+use super::events::Epoch;
 
 const SIZE: (u32, u32) = (960, 360);
 /// Told apart by colour-blind readers too (Okabe and Ito, 2008).

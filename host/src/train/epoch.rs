@@ -9,14 +9,15 @@ use sha2::{Digest, Sha256};
 
 use super::batches::{Batch, as_is, augmented};
 use super::checkpoint::Progress;
+use super::error::TrainError;
+use super::events::Event;
 use super::films::PreparedFilms;
 use super::frozen::FrozenFeatures;
-use super::learner::{Learner, Moving};
+use super::learner::{Learner, OptimiserState};
 use super::recipe::{Recipe, Round};
-use super::rounds::{Event, TrainError};
 use super::work::Work;
 use crate::evaluate::roc_auc;
-use crate::nets::{Head, Mode, Traced, Training, Variant};
+use plumbline_nets::{Head, Mode, Traced, Training, Variant};
 
 /// A training with its films.
 pub(super) struct Trainer<'a> {
@@ -91,7 +92,7 @@ impl<'a> Trainer<'a> {
     pub(super) fn epoch(
         &self,
         progress: Progress,
-        moving: &mut Moving,
+        state: &mut OptimiserState,
         frozen: Option<&FrozenFeatures>,
         watch: &mut impl FnMut(Event),
     ) -> Result<f64, TrainError> {
@@ -109,7 +110,7 @@ impl<'a> Trainer<'a> {
             round.learning_rate * share
         };
         let mut total = 0.0;
-        let mut settle = |(index, loss): (usize, Tensor)| {
+        let mut record_loss = |(index, loss): (usize, Tensor)| {
             let value: f32 = loss.to_scalar()?;
             if round.loss.exploded(value) {
                 return Err(TrainError::Diverged {
@@ -127,9 +128,9 @@ impl<'a> Trainer<'a> {
             Ok(())
         };
         // A step's loss is read when the next step has been asked for, so that a GPU need not wait.
-        let mut unsettled = None;
-        let mut made = |index: usize, loss: Tensor| match unsettled.replace((index, loss)) {
-            Some(before) => settle(before),
+        let mut unrecorded = None;
+        let mut on_step = |index: usize, loss: Tensor| match unrecorded.replace((index, loss)) {
+            Some(before) => record_loss(before),
             None => Ok(()),
         };
         match frozen {
@@ -143,40 +144,41 @@ impl<'a> Trainer<'a> {
                         share: None,
                     });
                     let logits =
-                        self.told(&first.network.head(&Traced::from(&features), &mut mode)?)?;
+                        self.to_logits(&first.network.head(&Traced::from(&features), &mut mode)?)?;
                     let targets = self.training.targets(batch)?;
                     let rate = rate(index);
-                    made(
+                    on_step(
                         index,
-                        first.learn(moving, round, rate, &logits, &targets, None)?,
+                        first.learn(state, round, rate, &logits, &targets, None)?,
                     )?;
                 }
             }
-            None => self.on_all_devices(progress, moving, batches, drawing, &rate, &mut made)?,
+            None => self.on_all_devices(progress, state, batches, drawing, &rate, &mut on_step)?,
         }
-        if let Some(last) = unsettled {
-            settle(last)?;
+        if let Some(last) = unrecorded {
+            record_loss(last)?;
         }
         Ok(total / count as f64)
     }
 
-    /// The steps of an epoch, each device on its share of each batch; `made` is told each step's
+    /// The steps of an epoch, each device on its share of each batch; `on_step` is told each step's
     /// number and loss.
     fn on_all_devices(
         &self,
         progress: Progress,
-        moving: &mut Moving,
+        state: &mut OptimiserState,
         batches: Vec<Vec<usize>>,
         mut drawing: ChaCha8Rng,
         rate: &(impl Fn(usize) -> f64 + Sync),
-        made: &mut impl FnMut(usize, Tensor) -> Result<(), TrainError>,
+        on_step: &mut impl FnMut(usize, Tensor) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
         let round = &self.recipe.rounds[progress.round];
-        let beside = |learner| Moving::beside(round, learner, (&self.first, &*moving));
+        let replica_of =
+            |learner| OptimiserState::replica_of(round, learner, (&self.first, &*state));
         let others = self
             .others
             .iter()
-            .map(|learner| Ok((learner, beside(learner)?)));
+            .map(|learner| Ok((learner, replica_of(learner)?)));
         let others: Vec<_> = others.collect::<candle_core::Result<_>>()?;
         // Two batches are kept ready while the networks work on a third.
         let shares = 1 + others.len();
@@ -205,17 +207,17 @@ impl<'a> Trainer<'a> {
             });
             let own_batches = receivers.next().into_iter().flatten();
             let mut threads = Vec::new();
-            let own = self.first.or_leave(|| {
-                for ((learner, mut moving), batches) in others.into_iter().zip(receivers) {
+            let own = self.first.leave_on_error(|| {
+                for ((learner, mut state), batches) in others.into_iter().zip(receivers) {
                     let work = move || {
                         let nothing = &mut |_, _| Ok(());
-                        learner.or_leave(|| {
-                            self.follow(learner, progress, &mut moving, batches, rate, nothing)
+                        learner.leave_on_error(|| {
+                            self.run_steps(learner, progress, &mut state, batches, rate, nothing)
                         })
                     };
                     threads.push(scope.spawn(work));
                 }
-                self.follow(&self.first, progress, moving, own_batches, rate, made)
+                self.run_steps(&self.first, progress, state, own_batches, rate, on_step)
             });
             let mut results = vec![own];
             for thread in threads {
@@ -232,14 +234,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// A device's steps on its shares of an epoch's batches.
-    fn follow(
+    fn run_steps(
         &self,
         learner: &Learner,
         progress: Progress,
-        moving: &mut Moving,
+        state: &mut OptimiserState,
         batches: impl IntoIterator<Item = Batch>,
         rate: &impl Fn(usize) -> f64,
-        made: &mut impl FnMut(usize, Tensor) -> Result<(), TrainError>,
+        on_step: &mut impl FnMut(usize, Tensor) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
         let round = &self.recipe.rounds[progress.round];
         let dropping = match learner.rank.as_ref().map_or(0, |rank| rank.index()) {
@@ -255,20 +257,20 @@ impl<'a> Trainer<'a> {
                 drops: Some(&mut dropping),
                 share,
             });
-            let logits = self.told(&learner.network.forward(&x, &mut mode)?.logits)?;
+            let logits = self.to_logits(&learner.network.forward(&x, &mut mode)?.logits)?;
             let rate = rate(index);
-            made(
+            on_step(
                 index,
-                learner.learn(moving, round, rate, &logits, &targets, share)?,
+                learner.learn(state, round, rate, &logits, &targets, share)?,
             )?;
         }
         Ok(())
     }
 
     /// What the head's outputs say: one logit a film (`N`), or one for each finding (`N x C`).
-    fn told(&self, logits: &Traced) -> candle_core::Result<Traced> {
+    fn to_logits(&self, logits: &Traced) -> candle_core::Result<Traced> {
         match self.recipe.head() {
-            Head::Study => crate::nets::logit(logits),
+            Head::Study => plumbline_nets::logit(logits),
             Head::Linear { .. } => Ok(logits.clone()),
         }
     }
@@ -296,7 +298,7 @@ impl<'a> Trainer<'a> {
                 }
             };
             let outputs = self.first.network.head(&features, &mut Mode::Evaluation)?;
-            let told = self.told(&outputs)?;
+            let told = self.to_logits(&outputs)?;
             let loss: f32 = round.loss.of(&told, &targets)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
             let told = told.flatten_all()?.to_vec1::<f32>()?;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
+use plumbline_shared::clinical::SCOLIOSIS_DEGREES;
 
-use crate::cohort::phantom::curve::SCOLIOSIS_DEGREES;
-use crate::cohort::{Cache, Entry, FilmsError};
+use crate::cohort::{Cache, Entry, TooManyUnusable};
 
 /// Films as the networks see them, 256 x 256, with their labels; the pixels stay in the cohort's
 /// packed films.
@@ -16,51 +16,62 @@ pub struct PreparedFilms {
     /// Whether each film shows each of some findings, film by film, if findings are to be told.
     findings: Option<(usize, Vec<bool>)>,
     cobb_degrees: Vec<Option<f32>>,
+    left_out: usize,
 }
 
 impl PreparedFilms {
-    /// The films of `entries`, which have these `labels`, in the cohort's packed films.
+    /// The labelled ones of `entries` in the cohort's packed films. Those that cannot be used are
+    /// left out and counted.
     ///
     /// # Errors
-    /// The first film that cannot be used, in the cohort's order.
-    pub fn new(
+    /// If too many cannot be used.
+    pub fn new(cache: Arc<Cache>, entries: Vec<&Entry>) -> Result<Self, TooManyUnusable> {
+        Self::with(cache, entries, None)
+    }
+
+    /// Those of `entries`, whose findings are known, for telling the findings `names`. Positive is a
+    /// film that shows any of them. Films that cannot be used are left out and counted.
+    ///
+    /// # Errors
+    /// If too many cannot be used.
+    pub fn of_findings(
         cache: Arc<Cache>,
-        entries: &[&Entry],
-        labels: Vec<bool>,
-    ) -> Result<Self, FilmsError> {
-        let places = entries.iter().map(|entry| cache.place(&entry.film));
+        entries: Vec<&Entry>,
+        names: &[String],
+    ) -> Result<Self, TooManyUnusable> {
+        Self::with(cache, entries, Some(names))
+    }
+
+    fn with(
+        cache: Arc<Cache>,
+        entries: Vec<&Entry>,
+        names: Option<&[String]>,
+    ) -> Result<Self, TooManyUnusable> {
+        let (usable, left_out) = cache.usable(entries)?;
+        let (entries, places): (Vec<&Entry>, Vec<usize>) = usable.into_iter().unzip();
+        let findings: Option<Vec<Vec<bool>>> = names.map(|names| {
+            let shown = |entry: &&Entry| {
+                let found = entry.findings.as_deref().unwrap_or_default();
+                names.iter().map(|name| found.contains(name)).collect()
+            };
+            entries.iter().map(shown).collect()
+        });
         Ok(Self {
-            places: places.collect::<Result<_, _>>()?,
+            places,
+            labels: match &findings {
+                None => entries.iter().map(|e| e.label == Some(true)).collect(),
+                Some(films) => films.iter().map(|film| film.contains(&true)).collect(),
+            },
+            findings: findings.map(|films| (names.map_or(0, <[_]>::len), films.concat())),
             cobb_degrees: entries.iter().map(|entry| entry.cobb_degrees).collect(),
+            left_out: left_out.len(),
             cache,
-            labels,
-            findings: None,
         })
     }
 
-    /// The films of `entries`, whose findings are known, for telling the findings `names`. Positive
-    /// is a film that shows any of them.
-    ///
-    /// # Errors
-    /// The first film that cannot be used, in the cohort's order.
-    pub fn of_findings(
-        cache: Arc<Cache>,
-        entries: &[&Entry],
-        names: &[String],
-    ) -> Result<Self, FilmsError> {
-        let shown = |entry: &&Entry| {
-            let found = entry.findings.as_deref().unwrap_or_default();
-            names
-                .iter()
-                .map(|name| found.contains(name))
-                .collect::<Vec<_>>()
-        };
-        let shown: Vec<Vec<bool>> = entries.iter().map(shown).collect();
-        let labels = shown.iter().map(|film| film.contains(&true)).collect();
-        Ok(Self {
-            findings: Some((names.len(), shown.concat())),
-            ..Self::new(cache, entries, labels)?
-        })
+    /// How many films were left out because they cannot be used.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// How many films there are.

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::augment::Variation;
 use super::batches::{as_is, assemble};
 use super::films::PreparedFilms;
-use crate::nets::{Traced, ops::global_average_pool};
+use plumbline_nets::{Traced, ops::global_average_pool};
 
 /// Films of one batch while features are computed.
 const BATCH: usize = 20;

@@ -8,8 +8,8 @@ use candle_core::{Device, Result, Tensor, Var};
 use super::average::AveragedWeights;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
-use crate::compute::Rank;
-use crate::nets::{Gradients, Network, Parameters, Share, Traced, Variant};
+use plumbline_nets::devices::Rank;
+use plumbline_nets::{Gradients, Network, Parameters, Share, Traced, Variant};
 
 /// A network on one of a training's devices.
 pub(super) struct Learner {
@@ -20,7 +20,7 @@ pub(super) struct Learner {
 }
 
 /// What moves the weights in a round, and follows them.
-pub(super) struct Moving {
+pub(super) struct OptimiserState {
     pub(super) optimiser: Optimiser,
     pub(super) average: Option<AveragedWeights>,
 }
@@ -70,7 +70,7 @@ impl Learner {
     /// device's share of one. Returns the whole batch's loss.
     pub(super) fn learn(
         &self,
-        moving: &mut Moving,
+        state: &mut OptimiserState,
         round: &Round,
         rate: f64,
         logits: &Traced,
@@ -87,17 +87,17 @@ impl Learner {
         }
         let mut gradients = mean.backward_from(weight)?;
         if let Some(Share { rank, .. }) = share {
-            loss = sum_over(rank, &mut gradients, moving.optimiser.parameters(), &loss)?;
+            loss = sum_over(rank, &mut gradients, state.optimiser.parameters(), &loss)?;
         }
-        moving.optimiser.step(&gradients, rate)?;
-        if let Some(average) = &moving.average {
+        state.optimiser.step(&gradients, rate)?;
+        if let Some(average) = &state.average {
             average.update(&self.parameters)?;
         }
         Ok(loss)
     }
 
     /// Runs `work`; if it fails, no other device waits for this one any more.
-    pub(super) fn or_leave<T, E>(
+    pub(super) fn leave_on_error<T, E>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
@@ -145,7 +145,7 @@ fn sum_over<'a>(
     sum.get(0)
 }
 
-impl Moving {
+impl OptimiserState {
     /// At the start of a round, from the weights as they are.
     pub(super) fn new(round: &Round, learner: &Learner) -> Result<Self> {
         let moved = match round.train {
@@ -163,7 +163,7 @@ impl Moving {
 
     /// For another device, whose weights become the first one's; what follows the weights stays with
     /// the first.
-    pub(super) fn beside(
+    pub(super) fn replica_of(
         round: &Round,
         learner: &Learner,
         first: (&Learner, &Self),

@@ -4,8 +4,8 @@
 use candle_core::{Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::nets::Gradients;
-use crate::nets::ops::{self, Average, Moved, Step};
+use plumbline_nets::Gradients;
+use plumbline_nets::ops::{self, Average, Moved, Step};
 
 /// An update rule. `g` is the gradient, to which all but AdamW add the weight decay times `w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

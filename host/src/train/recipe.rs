@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
 use plumbline_shared::preprocess::SIDE;
 use serde::{Deserialize, Serialize};
 
 use super::augment::Augmentation;
 use super::batches::Sampling;
-use super::loss::Loss;
 use super::optimiser::{Algorithm, Rule};
-use crate::nets::{Description, Head, Precision, Variant};
+use plumbline_nets::ops::Loss;
+use plumbline_nets::{Description, Head, Precision, Variant};
 
 /// A training procedure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -227,10 +227,14 @@ impl Recipe {
 
     /// What a file of the trained weights says of them.
     pub fn description(&self, variant: Variant) -> Description {
+        let own = Description::of_study(self.architecture, variant);
         Description {
             head: self.head(),
-            classes: self.findings.clone(),
-            ..Description::of_study(self.architecture, variant)
+            classes: match self.findings.is_empty() {
+                true => own.classes,
+                false => self.findings.clone(),
+            },
+            ..own
         }
     }
 

@@ -6,21 +6,26 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use candle_core::Device;
+use plumbline_shared::durable::{Disk, Medium, remove_unfinished, replace_file_on};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::replace_file;
+use super::checkpoint::{self, Progress};
 use super::curves::curves;
+use super::events::Epoch;
+use super::learner::OptimiserState;
 use super::recipe::{Recipe, RecipeError};
-use super::rounds::Epoch;
 use super::tensorboard;
-use crate::nets::{Network, Parameters, Variant, WeightsError};
+use plumbline_nets::{Network, Parameters, Variant, WeightsError, WeightsFile, weights_to_bytes};
 
 /// Why a run's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The folder holds something already.
-    #[error("{0} is not empty; give another folder, or --resume to continue the run in it")]
+    /// The folder holds a run already.
+    #[error("{} holds a run; give --resume to continue it, or another folder", .0.display())]
+    Begun(PathBuf),
+    /// The folder holds something else.
+    #[error("{} is not empty and holds no run; give a new folder", .0.display())]
     NotEmpty(PathBuf),
     /// The folder holds a run of something else.
     #[error("{path} holds another run: its {what} is not the given one; give another folder")]
@@ -66,6 +71,9 @@ pub struct Record {
     pub preprocessing: String,
     /// The initial weights' SHA-256, where some were given.
     pub initial_weights: Option<String>,
+    /// Training and validation films that cannot be used.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// How the network computes, which the initial weights decide.
     #[serde(default, skip_serializing_if = "Variant::is_default")]
     pub variant: Variant,
@@ -75,9 +83,15 @@ pub struct Record {
     pub revision: Option<String>,
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// A run's folder with its recipe.
 pub struct Run {
     folder: PathBuf,
+    /// Where its files are kept.
+    medium: Box<dyn Medium + Send + Sync>,
     /// What the run does.
     pub recipe: Recipe,
     /// What it was made of.
@@ -91,7 +105,7 @@ fn file_error(path: &Path) -> impl FnOnce(io::Error) -> RunError + use<> {
 
 impl Run {
     /// Begins a run in a new or empty folder, or, with `resume`, opens the one begun there with
-    /// the same recipe and material.
+    /// the same recipe and material. A folder in which a run was about to begin counts as empty.
     ///
     /// # Errors
     /// If the folder is not empty, cannot be written, or holds another run.
@@ -101,35 +115,47 @@ impl Run {
         record: Record,
         resume: bool,
     ) -> Result<Self, RunError> {
+        Self::begin_on(Box::new(Disk), folder, recipe, record, resume)
+    }
+
+    /// [`begin`](Self::begin) with the run's files on any medium.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), and the medium's.
+    pub fn begin_on(
+        medium: Box<dyn Medium + Send + Sync>,
+        folder: &Path,
+        recipe: Recipe,
+        record: Record,
+        resume: bool,
+    ) -> Result<Self, RunError> {
         fs::create_dir_all(folder).map_err(file_error(folder))?;
-        if resume && folder.join("run.json").exists() {
-            let run = Self::open(folder)?;
-            let different = |what| RunError::Different {
-                path: folder.to_owned(),
-                what,
+        remove_unfinished(folder);
+        if folder.join("run.json").exists() {
+            if !resume {
+                return Err(RunError::Begun(folder.to_owned()));
+            }
+            let run = Self {
+                medium,
+                ..Self::open(folder)?
             };
-            if run.recipe != recipe {
-                return Err(different("recipe"));
-            }
-            let same_revision = Record {
-                revision: run.record.revision.clone(),
-                ..record.clone()
-            };
-            if run.record != same_revision {
-                return Err(different("cohort, initial weights or version"));
-            }
-            if run.record != record {
-                let revision = record.revision.as_deref().unwrap_or("unknown");
-                run.log(&format!("goes on at revision {revision}"))?;
-            }
+            run.require_same(&recipe, &record)?;
             return Ok(run);
         }
-        let mut content = fs::read_dir(folder).map_err(file_error(folder))?;
-        if content.next().is_some() {
-            return Err(RunError::NotEmpty(folder.to_owned()));
+        // run.json is written after recipe.toml: without it nothing has begun.
+        let ours = |entry: fs::DirEntry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name == "recipe.toml" || (name.starts_with('.') && name.ends_with(".unfinished"))
+        };
+        for entry in fs::read_dir(folder).map_err(file_error(folder))? {
+            if !ours(entry.map_err(file_error(folder))?) {
+                return Err(RunError::NotEmpty(folder.to_owned()));
+            }
         }
         let run = Self {
             folder: folder.to_owned(),
+            medium,
             recipe,
             record,
         };
@@ -143,6 +169,31 @@ impl Run {
             serde_json::to_string_pretty(&run.record).map_err(|e| malformed(e.to_string()))?;
         run.replace("run.json", record.as_bytes())?;
         Ok(run)
+    }
+
+    /// Refuses to go on with another recipe or other material; logs another revision.
+    fn require_same(&self, recipe: &Recipe, record: &Record) -> Result<(), RunError> {
+        let different = |what| RunError::Different {
+            path: self.folder.clone(),
+            what,
+        };
+        if self.recipe != *recipe {
+            return Err(different("recipe"));
+        }
+        let same_revision = Record {
+            revision: self.record.revision.clone(),
+            ..record.clone()
+        };
+        if self.record != same_revision {
+            return Err(different(
+                "cohort, films that can be used, initial weights or version",
+            ));
+        }
+        if self.record != *record {
+            let revision = record.revision.as_deref().unwrap_or("unknown");
+            self.log(&format!("goes on at revision {revision}"))?;
+        }
+        Ok(())
     }
 
     /// Opens a run for what it has learnt.
@@ -159,6 +210,7 @@ impl Run {
         })?;
         Ok(Self {
             folder: folder.to_owned(),
+            medium: Box::new(Disk),
             recipe,
             record,
         })
@@ -174,6 +226,30 @@ impl Run {
         self.folder.join("checkpoint.safetensors")
     }
 
+    /// Keeps the weights as the best so far.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub(super) fn save_best(&self, parameters: &Parameters) -> Result<(), RunError> {
+        let description = self.recipe.description(self.record.variant);
+        let bytes = weights_to_bytes(&parameters.tensors(), &description)?;
+        self.replace("best.safetensors", &bytes)
+    }
+
+    /// Keeps the state after an epoch.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn save_checkpoint(
+        &self,
+        parameters: &Parameters,
+        state: &OptimiserState,
+        progress: Progress,
+    ) -> Result<(), RunError> {
+        let bytes = checkpoint::to_bytes(parameters, state, progress)?;
+        self.replace("checkpoint.safetensors", &bytes)
+    }
+
     /// The network with the best epoch's weights, on the CPU.
     ///
     /// # Errors
@@ -182,7 +258,7 @@ impl Run {
         let mut parameters = Parameters::blank(&Device::Cpu);
         let (architecture, variant) = (self.recipe.architecture, self.record.variant);
         let network = Network::build(architecture, variant, self.recipe.head(), &mut parameters)?;
-        parameters.load(&self.best_weights())?;
+        WeightsFile::read(&self.best_weights())?.give_all(&parameters)?;
         Ok((network, parameters))
     }
 
@@ -247,6 +323,6 @@ impl Run {
 
     fn replace(&self, name: &str, content: &[u8]) -> Result<(), RunError> {
         let path = self.folder.join(name);
-        replace_file(&path, |temporary| fs::write(temporary, content)).map_err(file_error(&path))
+        replace_file_on(&*self.medium, &path, content).map_err(file_error(&path))
     }
 }

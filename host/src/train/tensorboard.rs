@@ -6,7 +6,7 @@
 
 use prost::Message;
 
-use super::rounds::Epoch;
+use super::events::Epoch;
 
 /// Name of the event file in a run's folder; TensorBoard finds files by this start.
 pub(super) const EVENTS: &str = "events.out.tfevents.plumbline";

@@ -3,7 +3,7 @@
 use hdf5_pure::{DType, File, Group};
 
 use super::{Container, ImportError};
-use crate::nets::Shapes;
+use plumbline_nets::Shapes;
 
 /// How deep groups may lie in each other, and how many datasets there may be.
 const DEPTH: usize = 16;

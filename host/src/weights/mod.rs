@@ -15,15 +15,19 @@ mod source;
 mod torch;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
+use plumbline_shared::durable::replace_file;
 
-use crate::nets::{Description, Misfits, Network, Parameters, Shapes, shortened, write_weights};
-use crate::train::replace_file;
 use names::{Layout, Naming, Place};
+use plumbline_nets::{
+    Description, Head, Network, Parameters, ShapeMismatch, Shapes, shortened, weights_to_bytes,
+};
 
 pub use source::Source;
 
@@ -73,14 +77,22 @@ pub enum ImportError {
         found: Source,
     },
     /// Tensors that the network needs otherwise.
-    #[error("as weights of {} it does not fit {architecture}: {misfits}", origin.name())]
-    Misfits {
+    #[error("as weights of {} it does not fit {architecture}: {mismatch}", origin.name())]
+    ShapeMismatch {
         /// Whose weights they were taken for.
         origin: Source,
         /// The network.
         architecture: Architecture,
         /// What does not fit, by the file's names.
-        misfits: Box<Misfits>,
+        mismatch: Box<ShapeMismatch>,
+    },
+    /// Names that are not one for each output.
+    #[error("it has {outputs} outputs and was given {given} classes; give a name for each output")]
+    Classes {
+        /// Its outputs, of which a negative and a positive one answer for one class.
+        outputs: usize,
+        /// Names given.
+        given: usize,
     },
     /// Infinities, or what is not a number.
     #[error("its tensor {0} holds values that are not finite numbers")]
@@ -150,10 +162,7 @@ pub fn import(
     architecture: Architecture,
     source: Option<Source>,
 ) -> Result<Imported, ImportError> {
-    if std::fs::metadata(path)?.len() > LARGEST {
-        return Err(ImportError::TooLarge);
-    }
-    let bytes = std::fs::read(path)?;
+    let bytes = read_bounded(path)?;
     if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
         return adopt(&hdf5::Hdf5File::open(bytes)?, architecture, source);
     }
@@ -173,6 +182,21 @@ pub fn import(
         )
     } else {
         Err(ImportError::Format)
+    }
+}
+
+/// A plain file's bytes, unless they are more than any weights have.
+fn read_bounded(path: &Path) -> Result<Vec<u8>, ImportError> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(ImportError::Format);
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(ImportError::TooLarge),
+        false => Ok(bytes),
     }
 }
 
@@ -236,11 +260,11 @@ fn adopt(
     let expected: Shapes = expected
         .map(|(_, shape, place)| (place.name.clone(), place.layout.shape(shape)))
         .collect();
-    if let Some(misfits) = Misfits::between(&shapes, &expected) {
-        return Err(ImportError::Misfits {
+    if let Some(mismatch) = ShapeMismatch::between(&shapes, &expected) {
+        return Err(ImportError::ShapeMismatch {
             origin: source,
             architecture,
-            misfits: Box::new(misfits),
+            mismatch: Box::new(mismatch),
         });
     }
     let mut tensors = HashMap::new();
@@ -272,13 +296,32 @@ fn adopt(
 }
 
 impl Imported {
+    /// Says what the outputs answer for.
+    ///
+    /// # Errors
+    /// If there is not one class for each output; a negative and a positive output of the study's
+    /// head are for one.
+    pub fn set_classes(&mut self, classes: Vec<String>) -> Result<(), ImportError> {
+        let outputs = match self.description.head {
+            Head::Study => 1,
+            Head::Linear { outputs } => outputs,
+        };
+        if classes.len() != outputs {
+            return Err(ImportError::Classes {
+                outputs,
+                given: classes.len(),
+            });
+        }
+        self.description.classes = classes;
+        Ok(())
+    }
+
     /// Writes the weights to a safetensors file, whole or not at all.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ImportError> {
-        replace_file(path, |temporary| {
-            Ok(write_weights(temporary, &self.tensors, &self.description)?)
-        })
+        let bytes = weights_to_bytes(&self.tensors, &self.description)?;
+        Ok(replace_file(path, &bytes)?)
     }
 }

@@ -1,9 +1,9 @@
 //! How sources name the tensors of a network, told apart by the name of its first convolution.
 
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
 
 use super::{densenet, efficientnet};
-use crate::nets::{Head, Shapes};
+use plumbline_nets::{Head, Shapes};
 
 /// A naming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{Container, ImportError, Number};
-use crate::nets::Shapes;
+use plumbline_nets::Shapes;
 
 /// A file's tensors of floating-point numbers.
 pub struct SafetensorsFile<'a> {

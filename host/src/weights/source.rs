@@ -1,10 +1,10 @@
 //! The sources of pretrained weights, and what each does its own way.
 
-use plumbline_shared::manifest::Architecture;
+use plumbline_shared::architecture::Architecture;
 
 use super::names::Naming;
-use crate::nets::ops::Padding;
-use crate::nets::{Input, Shapes, Variant};
+use plumbline_nets::ops::Padding;
+use plumbline_nets::{Input, Shapes, Variant};
 
 /// Where weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

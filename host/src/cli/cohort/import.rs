@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::out;
 use crate::cli::progress::bar;
 use crate::cohort::import::{Format, ImportOptions, Step, import};
 use crate::cohort::{Cohort, Shares};
@@ -102,11 +103,15 @@ pub fn run(args: ImportArgs) -> anyhow::Result<()> {
         Step::Decoded => bar.inc(1),
     });
     bar.finish_and_clear();
-    eprint!("{}", report?);
+    out::note(report?.to_string().trim_end());
     let cohort = Cohort::open(&options.out)?;
-    eprint!("\n{}", cohort.summary());
+    out::note(format_args!(
+        "\n{}",
+        cohort.summary().to_string().trim_end()
+    ));
     if let Ok(cache) = cohort.packed() {
-        eprint!("\n{}", cohort.near_duplicates(&cache));
+        let duplicates = cohort.near_duplicates(&cache);
+        out::note(format_args!("\n{}", duplicates.trim_end()));
     }
     Ok(())
 }

@@ -2,18 +2,19 @@
 
 mod import;
 
-use std::io::Write;
+use std::io::Cursor;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use plumbline_shared::durable::replace_file;
 
+use super::out;
 use super::pack::{pack, tell};
 use super::progress::bar;
 use crate::cohort::Cohort;
 use crate::cohort::cache::PACKED;
 use crate::cohort::phantom::{self, Format, PhantomOptions};
-use crate::train::replace_file;
 
 /// Arguments of `plumbline cohort`.
 #[derive(Debug, Args)]
@@ -112,10 +113,10 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             bar.finish_and_clear();
             let seconds = started.elapsed().as_secs_f64();
             let rate = films as f64 / seconds;
-            eprintln!(
+            out::note(format_args!(
                 "{films} films in {seconds:.1} s ({rate:.1} a second) in {}",
                 options.out.display()
-            );
+            ));
         }
         Command::Import(args) => import::run(args)?,
         Command::Pack { folder } => {
@@ -124,7 +125,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             let films = cohort.entries();
             let unusable = match cohort.packed() {
                 Ok(cache) => {
-                    println!("{} holds all films already", packed.display());
+                    out::line(format_args!("{} holds all films already", packed.display()))?;
                     let places = films.iter().map(|entry| cache.place(&entry.film));
                     let failures: Vec<_> = places.filter_map(Result::err).collect();
                     tell(failures.iter());
@@ -135,7 +136,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                     let unusable = built.failures.len();
                     if built.unkept.is_none() {
                         let usable = films.len() - unusable;
-                        println!("{} holds {usable} films", packed.display());
+                        out::line(format_args!("{} holds {usable} films", packed.display()))?;
                     }
                     unusable
                 }
@@ -157,7 +158,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
                 ),
             };
             let summary = cohort.summary();
-            write!(std::io::stdout().lock(), "{summary}\n{duplicates}")?;
+            out::line(format_args!("{summary}\n{}", duplicates.trim_end()))?;
         }
         Command::Sheet {
             folder,
@@ -165,12 +166,12 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
             columns,
         } => {
             let sheet = Cohort::open(&folder)?.sheet(columns)?;
-            replace_file(&out, |temporary| {
-                sheet
-                    .save_with_format(temporary, image::ImageFormat::Png)
-                    .map_err(std::io::Error::other)
-            })
-            .with_context(|| format!("cannot write {}", out.display()))?;
+            let mut png = Vec::new();
+            sheet
+                .write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png)
+                .map_err(std::io::Error::other)
+                .and_then(|()| replace_file(&out, &png))
+                .with_context(|| format!("cannot write {}", out.display()))?;
         }
     }
     Ok(())

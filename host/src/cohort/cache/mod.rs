@@ -46,7 +46,8 @@ use rayon::prelude::*;
 use tempfile::TempPath;
 
 use super::duplicates::Hash;
-use super::films::{FilmsError, prepare_file};
+use super::films::{FilmsError, MOST_LEFT_OUT_PER_CENT, TooManyUnusable, prepare_file};
+use super::manifest::Entry;
 use index::{FILM, GREYS, Row, Stamp};
 
 /// Name of the packed films in a cohort's folder.
@@ -272,6 +273,34 @@ impl Cache {
         }
     }
 
+    /// Those of `entries` that can be used, with their places, and why the others cannot.
+    ///
+    /// # Errors
+    /// If more cannot than may be left out.
+    pub fn usable<'a>(
+        &self,
+        entries: Vec<&'a Entry>,
+    ) -> Result<(Vec<(&'a Entry, usize)>, Vec<FilmsError>), TooManyUnusable> {
+        let films = entries.len();
+        let (mut usable, mut left_out) = (Vec::with_capacity(films), Vec::new());
+        for entry in entries {
+            match self.place(&entry.film) {
+                Ok(place) => usable.push((entry, place)),
+                Err(error) => left_out.push(error),
+            }
+        }
+        let unusable = left_out.len();
+        if unusable * 100 > films * MOST_LEFT_OUT_PER_CENT {
+            let first = Box::new(left_out.swap_remove(0));
+            return Err(TooManyUnusable {
+                unusable,
+                films,
+                first,
+            });
+        }
+        Ok((usable, left_out))
+    }
+
     /// The film at a place of these, 256 x 256 greys from 0 to 65535, straight from the map.
     ///
     /// # Panics
@@ -323,9 +352,7 @@ fn pack(
             (row(stamp, Some(Hash::of(grey))), Some(bytes(grey)), None)
         }
         // Another attempt may succeed where the system failed, but not where the file is bad.
-        Err(failure @ FilmsError::Unreadable { .. }) => {
-            (row(Stamp::NONE, None), None, Some(failure))
-        }
+        Err(failure) if failure.is_of_the_system() => (row(Stamp::NONE, None), None, Some(failure)),
         Err(failure) => (row(stamp, None), None, Some(failure)),
     }
 }

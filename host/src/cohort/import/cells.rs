@@ -2,7 +2,8 @@
 
 use super::rejects::Reason;
 use super::table::shortened;
-use crate::cohort::manifest::{Projection, Sex, Split};
+use crate::cohort::manifest::Split;
+use plumbline_shared::clinical::{Projection, Sex};
 
 /// No patient is older; greater ages are slips of the pen, of which ChestX-ray14 has some.
 const OLDEST: f64 = 120.0;

@@ -197,7 +197,7 @@ mod tests {
 
     use super::super::Format;
     use super::super::tests::Bench;
-    use crate::cohort::{Projection, Sex};
+    use plumbline_shared::clinical::{Projection, Sex};
 
     /// A film of 8 x 8 pixels that says this in its header beside what a film needs.
     fn film(bench: &Bench, name: &str, header: &[(Tag, &str)]) {

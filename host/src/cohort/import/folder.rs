@@ -187,7 +187,8 @@ fn row_film(
 mod tests {
     use super::super::tests::Bench;
     use super::super::{Format, ImportOptions};
-    use crate::cohort::{Projection, Sex, Split};
+    use crate::cohort::Split;
+    use plumbline_shared::clinical::{Projection, Sex};
 
     fn folders(positive: Option<&str>) -> Format {
         Format::Folder {

@@ -4,7 +4,8 @@ use super::error::ImportError;
 use super::rejects::{Origin, Reason, Reject};
 use super::source::Located;
 use super::table::{Column, Row, Table};
-use crate::cohort::manifest::{NO_FINDING, Projection, Sex, Split};
+use crate::cohort::manifest::{NO_FINDING, Split};
+use plumbline_shared::clinical::{Projection, Sex};
 
 /// A film that a reader found.
 #[derive(Debug, Clone)]

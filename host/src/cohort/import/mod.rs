@@ -26,16 +26,17 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use plumbline_phantom::Variates;
 use serde::Serialize;
 
 use super::cache::Cache;
 use super::films::FilmsError;
-use super::manifest::{self, MANIFEST, Projection, Row, Split};
-use super::phantom::Dice;
+use super::manifest::{self, MANIFEST, Row, Split};
 use super::split::{self, Shares};
 use draft::Draft;
 pub use error::ImportError;
 use gathered::{Found, Gathered};
+use plumbline_shared::clinical::Projection;
 pub use rejects::REJECTS;
 use rejects::{Reason, Reject};
 pub use report::Report;
@@ -246,7 +247,6 @@ fn pack(
         }
         let reason = Reason::Undecodable(match failure {
             FilmsError::Undecodable { source, .. } => source.to_string(),
-            FilmsError::Unreadable { source, .. } => format!("the file cannot be read ({source})"),
             other => other.to_string(),
         });
         gathered.reject(film.origin, &film.located.path, reason);
@@ -275,7 +275,7 @@ fn split(films: Vec<Placed>, options: &ImportOptions, gathered: &mut Gathered) -
     let drawn = split::by_patient(
         others.map(|film| (film.patient.as_str(), film.is_positive())),
         options.shares,
-        &mut Dice::new(options.seed, 0),
+        &mut Variates::new(options.seed, 0),
     );
     let rows = kept.iter().map(|(name, film)| {
         let patient = film.patient.as_str();

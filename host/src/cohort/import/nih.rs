@@ -103,7 +103,7 @@ fn film(
 mod tests {
     use super::super::Format;
     use super::super::tests::Bench;
-    use crate::cohort::{Projection, Sex};
+    use plumbline_shared::clinical::{Projection, Sex};
 
     const TABLE: &str = "source/Data_Entry_2017.csv";
     /// As the archive's: a title is broken in two by its comma.

@@ -140,7 +140,7 @@ fn film(
 mod tests {
     use super::super::Format;
     use super::super::tests::Bench;
-    use crate::cohort::{Projection, Sex};
+    use plumbline_shared::clinical::{Projection, Sex};
 
     const TABLE: &str = "source/PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv";
     /// As the archive's, with an unnamed first column.

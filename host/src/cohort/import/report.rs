@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::rejects::{REJECTS, Reject};
-use crate::cohort::manifest::{Projection, Row};
+use crate::cohort::manifest::Row;
+use plumbline_shared::clinical::Projection;
 
 /// What came of an import; its text is what `cohort import` prints at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]

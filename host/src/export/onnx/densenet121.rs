@@ -3,8 +3,8 @@
 
 use super::graph::{Conv, Graph};
 use crate::export::ExportError;
-use crate::nets::Variant;
-use crate::nets::ops::Padding;
+use plumbline_nets::Variant;
+use plumbline_nets::ops::Padding;
 
 /// Dense layers in each block.
 const BLOCKS: [usize; 4] = [6, 12, 24, 16];

@@ -2,8 +2,8 @@
 
 use super::graph::{Conv, Graph};
 use crate::export::ExportError;
-use crate::nets::Variant;
-use crate::nets::ops::Padding;
+use plumbline_nets::Variant;
+use plumbline_nets::ops::Padding;
 
 /// A stage of inverted bottlenecks; the stride is the first block's.
 struct Stage {

@@ -9,8 +9,8 @@ use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 use crate::export::fold::{BatchNorm, fold};
 use crate::export::quantise::quantise;
 use crate::export::{ExportError, Precision, Tensor, Weights};
-use crate::nets::ops::Padding;
-use crate::nets::{Input, Variant};
+use plumbline_nets::ops::Padding;
+use plumbline_nets::{Input, Variant};
 
 /// A square convolution of maps of even sides, padded so that stride 1 keeps the size.
 pub(super) struct Conv {

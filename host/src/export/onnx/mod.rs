@@ -4,8 +4,9 @@ mod densenet121;
 mod efficientnet_b0;
 mod graph;
 
-use plumbline_shared::bundle::{FEATURES, LOGITS};
-use plumbline_shared::manifest::{Architecture, Input};
+use plumbline_reader::{FEATURES, LOGITS};
+use plumbline_shared::architecture::Architecture;
+use plumbline_shared::manifest::Input;
 use prost::Message;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{
@@ -14,8 +15,8 @@ use tract_onnx::pb::{
 };
 
 use super::{ExportError, Precision, Weights};
-use crate::nets::{Head, Variant};
 use graph::Graph;
+use plumbline_nets::{Head, Variant};
 
 const INPUT: &str = "input";
 

@@ -13,7 +13,7 @@ use std::io::Cursor;
 
 use super::pickle::{Pickle, PickleError, Value};
 use super::{Container, ImportError};
-use crate::nets::Shapes;
+use plumbline_nets::Shapes;
 use tensors::{Storage, Strided, View};
 
 /// The first pickle of a file from before 1.6, little-endian.

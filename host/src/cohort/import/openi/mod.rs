@@ -148,7 +148,7 @@ mod tests {
     use super::super::Format;
     use super::super::tests::Bench;
     use super::*;
-    use crate::cohort::Projection;
+    use plumbline_shared::clinical::Projection;
 
     const REPORT_HEADER: &str =
         "uid,MeSH,Problems,image,indication,comparison,findings,impression\n";

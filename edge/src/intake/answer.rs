@@ -1,0 +1,163 @@
+//! The decoder's answer on the pipe, in `plumbline-wire`'s format.
+
+use std::io::{self, Read, Write};
+
+use plumbline_shared::decode::Header;
+use plumbline_shared::film::Film;
+use plumbline_wire::decoder::{self, MOST, Outcome, RefusalCode, cut};
+
+/// What a decoder says of a file.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    /// What a DICOM file says beside its pixels.
+    pub header: Option<Header>,
+    /// The film, or why there is none.
+    pub film: Result<Film, Refusal>,
+}
+
+/// Why there is no film.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub code: RefusalCode,
+    pub sentence: String,
+}
+
+/// Reads one answer and believes none of its numbers.
+pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
+    let mut length = [0; 4];
+    input.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MOST {
+        return Err(io::Error::other("the message is too long"));
+    }
+    let mut message = [0; MOST];
+    let message = &mut message[..length];
+    input.read_exact(message)?;
+    let answer = decoder::decode(message).map_err(io::Error::other)?;
+    let header = answer.header.map(owned);
+    let film = match answer.outcome {
+        Outcome::Film { width, height } => {
+            Film::check_size(width, height).map_err(io::Error::other)?;
+            let mut bytes = vec![0; 2 * width as usize * height as usize];
+            input.read_exact(&mut bytes)?;
+            let pixels = (bytes.as_chunks().0.iter()).map(|pair| u16::from_le_bytes(*pair));
+            Ok(Film::new(width, height, pixels.collect()).map_err(io::Error::other)?)
+        }
+        Outcome::Refused { code, sentence } => Err(Refusal {
+            code,
+            // A refusal may quote the file: nothing of it may steer a terminal.
+            sentence: sentence.replace(char::is_control, " "),
+        }),
+    };
+    Ok(Answer { header, film })
+}
+
+/// Writes one answer.
+pub(super) fn write(mut output: impl Write, answer: &Answer) -> io::Result<()> {
+    let outcome = match &answer.film {
+        Ok(film) => Outcome::Film {
+            width: film.width(),
+            height: film.height(),
+        },
+        Err(Refusal { code, sentence }) => Outcome::Refused {
+            code: *code,
+            sentence: cut(sentence),
+        },
+    };
+    let message = decoder::Answer {
+        header: answer.header.as_ref().map(borrowed),
+        outcome,
+    };
+    let mut buffer = [0; MOST];
+    let message = decoder::encode(&message, &mut buffer).map_err(io::Error::other)?;
+    output.write_all(&(message.len() as u32).to_le_bytes())?;
+    output.write_all(message)?;
+    if let Ok(film) = &answer.film {
+        let bytes: Vec<u8> = film.pixels().iter().flat_map(|p| p.to_le_bytes()).collect();
+        output.write_all(&bytes)?;
+    }
+    output.flush()
+}
+
+/// Both headers have the same fields, one with text of its own and one with borrowed text.
+macro_rules! between_headers {
+    ($($field:ident)+) => {
+        fn borrowed(header: &Header) -> decoder::Header<'_> {
+            decoder::Header { $($field: header.$field.as_deref().map(cut)),+ }
+        }
+
+        fn owned(message: decoder::Header) -> Header {
+            let mut header = Header::default();
+            $(header.$field = message.$field.map(str::to_owned);)+
+            header
+        }
+    };
+}
+
+between_headers! {
+    patient_name patient_id patient_birth_date patient_sex patient_age accession_number
+    study_instance_uid series_instance_uid sop_class_uid sop_instance_uid study_date study_time
+    modality body_part_examined view_position
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(answer: &Answer) -> Vec<u8> {
+        let mut frame = Vec::new();
+        write(&mut frame, answer).unwrap();
+        frame
+    }
+
+    #[test]
+    fn answers_survive_their_way() {
+        let film = Film::new(3, 2, vec![0, 1, 256, 65535, 4, 5]).unwrap();
+        let mut header = Header::default();
+        header.patient_name = Some("Mu\u{f1}oz^A".into());
+        header.view_position = Some("PA".into());
+        let refusal = Refusal {
+            code: RefusalCode::Length,
+            sentence: "the file is empty".into(),
+        };
+        for film in [Ok(film), Err(refusal)] {
+            for header in [None, Some(header.clone())] {
+                let film = film.clone();
+                let answer = Answer { header, film };
+                let frame = written(&answer);
+                assert_eq!(read(&frame[..]).unwrap(), answer);
+                for length in 0..frame.len() {
+                    assert!(read(&frame[..length]).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn claimed_sizes_are_not_believed() {
+        let message = |outcome| {
+            let mut buffer = [0; MOST];
+            let header = None;
+            let message = decoder::encode(&decoder::Answer { header, outcome }, &mut buffer);
+            let message = message.unwrap();
+            [&(message.len() as u32).to_le_bytes(), message].concat()
+        };
+        let (width, height) = (u32::MAX, u32::MAX);
+        assert!(read(&message(Outcome::Film { width, height })[..]).is_err());
+        assert!(read(&b"\xff\xff\xff\xff1234"[..]).is_err());
+    }
+
+    #[test]
+    fn a_refusal_cannot_steer_a_terminal_or_grow() {
+        let refused = |sentence: &str| {
+            let film = Err(Refusal {
+                code: RefusalCode::Damaged,
+                sentence: sentence.into(),
+            });
+            let frame = written(&Answer { header: None, film });
+            read(&frame[..]).unwrap().film.unwrap_err().sentence
+        };
+        assert_eq!(refused("a\u{1b}[2Jb"), "a [2Jb");
+        assert_eq!(refused(&"a".repeat(5000)).len(), decoder::MOST_TEXT);
+    }
+}

@@ -1,0 +1,144 @@
+//! The panel beside the film: the result in words, what it rests on, and the map's legend.
+
+use image::{Rgb, RgbImage};
+use plumbline_shared::decision::Decision;
+use plumbline_shared::text::{Pen, blend};
+
+use super::{Caption, heat};
+
+/// The panel's width.
+pub(super) const WIDTH: u32 = 380;
+/// The least height that holds the panel.
+pub(super) const HEIGHT: u32 = 600;
+
+const BRIGHT: Rgb<u8> = Rgb([240, 242, 245]);
+const DIM: Rgb<u8> = Rgb([150, 158, 170]);
+const LINE: Rgb<u8> = Rgb([48, 54, 64]);
+/// Amber and blue-green: told apart by colour-blind readers too, and never by colour alone.
+const REFER: Rgb<u8> = Rgb([255, 182, 72]);
+const NO_SIGN: Rgb<u8> = Rgb([94, 201, 190]);
+/// A film's middle grey, on which the legend shows the map's colours as they look on a film.
+const FILM: Rgb<u8> = Rgb([110, 110, 110]);
+
+const TITLE: f32 = 34.0;
+const TEXT: f32 = 19.0;
+const SMALL: f32 = 16.0;
+
+/// Draws the panel into `height` rows from (`left`, `top`).
+pub(super) fn draw(canvas: &mut RgbImage, left: u32, top: u32, height: u32, caption: &Caption) {
+    let mut panel = Panel {
+        canvas,
+        pen: Pen::new(),
+        left: left as f32,
+        y: top as f32,
+    };
+    panel.result(caption.decision);
+    panel.gauge(caption.decision);
+    panel.legend();
+    panel.field("Film", caption.film);
+    panel.field("Model", caption.model);
+    panel.field("Version", caption.model_version);
+    panel.y = (top + height) as f32;
+    panel.write("Screening aid, not a diagnosis", (0.0, -6.0), TEXT, BRIGHT);
+}
+
+struct Panel<'a> {
+    canvas: &'a mut RgbImage,
+    pen: Pen,
+    left: f32,
+    y: f32,
+}
+
+impl Panel<'_> {
+    fn result(&mut self, decision: &Decision) {
+        let (title, words, colour) = if decision.positive {
+            ("Refer", "Signs of scoliosis: ask a specialist", REFER)
+        } else {
+            ("No sign", "No sign of scoliosis was found", NO_SIGN)
+        };
+        self.bar(0.0, 0.0, 6.0, 66.0, |_| colour);
+        self.write(title, (22.0, 27.0), TITLE, colour);
+        self.write(words, (22.0, 60.0), TEXT, BRIGHT);
+        self.y += 106.0;
+    }
+
+    /// The probability on a scale of 0 to 1, with a mark at the threshold.
+    fn gauge(&mut self, decision: &Decision) {
+        let colour = if decision.positive { REFER } else { NO_SIGN };
+        let (probability, threshold) = (decision.probability as f32, decision.threshold as f32);
+        self.write("Probability", (0.0, 0.0), SMALL, DIM);
+        self.write_right(&percent(decision.probability), 0.0, TEXT, BRIGHT);
+        let fill = |at| if at <= probability { colour } else { LINE };
+        self.bar(0.0, 14.0, WIDTH as f32, 12.0, fill);
+        let mark = (threshold * WIDTH as f32).clamp(1.0, WIDTH as f32 - 2.0);
+        self.bar(mark - 1.0, 8.0, 3.0, 24.0, |_| BRIGHT);
+        self.write("Referred from", (0.0, 52.0), SMALL, DIM);
+        self.write_right(&percent(decision.threshold), 52.0, TEXT, BRIGHT);
+        self.y += 112.0;
+    }
+
+    fn legend(&mut self) {
+        self.write("Where the network looked", (0.0, 0.0), SMALL, DIM);
+        let shade = |at| blend(FILM, heat::inferno(at), heat::strength(at));
+        self.bar(0.0, 14.0, WIDTH as f32, 18.0, shade);
+        self.write("little", (0.0, 54.0), SMALL, DIM);
+        self.write_right("most", 54.0, SMALL, DIM);
+        self.y += 112.0;
+    }
+
+    /// A name and a value of one line.
+    fn field(&mut self, name: &str, value: &str) {
+        const INDENT: f32 = 90.0;
+        let value = self.pen.fit(value, TEXT, WIDTH as f32 - INDENT);
+        self.bar(0.0, -26.0, WIDTH as f32, 1.0, |_| LINE);
+        self.write(name, (0.0, 0.0), SMALL, DIM);
+        self.write(&value, (INDENT, 0.0), TEXT, BRIGHT);
+        self.y += 42.0;
+    }
+
+    fn write(&mut self, text: &str, (x, y): (f32, f32), size: f32, colour: Rgb<u8>) {
+        let (x, y) = (self.left + x, self.y + y);
+        self.pen.write(self.canvas, text, x, y, size, colour);
+    }
+
+    fn write_right(&mut self, text: &str, y: f32, size: f32, colour: Rgb<u8>) {
+        let x = WIDTH as f32 - self.pen.width(text, size);
+        self.write(text, (x, y), size, colour);
+    }
+
+    /// A rectangle whose colour depends on the way along it, 0 to 1.
+    fn bar(&mut self, x: f32, y: f32, width: f32, height: f32, colour: impl Fn(f32) -> Rgb<u8>) {
+        let (x, y) = ((self.left + x) as u32, (self.y + y) as u32);
+        for column in 0..width as u32 {
+            let colour = colour((column as f32 + 0.5) / width);
+            for row in 0..height as u32 {
+                if let Some(pixel) = self.canvas.get_pixel_mut_checked(x + column, y + row) {
+                    *pixel = colour;
+                }
+            }
+        }
+    }
+}
+
+/// A share of 1 in per cent. What is not quite 0 or 1 is never shown as if it were.
+fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.0005 {
+        "< 0.1 %".to_string()
+    } else if share > 0.9995 && share < 1.0 {
+        "> 99.9 %".to_string()
+    } else {
+        format!("{:.1} %", share * 100.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn per_cent_never_claims_certainty() {
+        assert_eq!(percent(0.25), "25.0 %");
+        assert_eq!(percent(1e-9), "< 0.1 %");
+        assert_eq!(percent(1.0 - 1e-9), "> 99.9 %");
+    }
+}

@@ -1,0 +1,87 @@
+//! What follows the last map of features.
+
+use candle_core::Result;
+use plumbline_shared::architecture::Architecture;
+
+use super::layers::{Linear, dropout};
+use super::ops::{global_average_pool, relu};
+use super::parameters::Parameters;
+use crate::autodiff::Traced;
+use crate::mode::Mode;
+
+/// Which fully connected layers follow global average pooling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Head {
+    /// The study's: 1024-1 (CheXNet's shape) or 1280-512-128-2.
+    #[default]
+    Study,
+    /// One layer, `classifier`, for several independent classes.
+    Linear {
+        /// Classes.
+        outputs: usize,
+    },
+}
+
+impl Head {
+    /// Name, inputs and outputs of the layers in their order. There is a ReLU after each but the
+    /// last.
+    pub fn layers(self, architecture: Architecture) -> Vec<(&'static str, usize, usize)> {
+        let features = architecture.features();
+        let widths: &[usize] = match (self, architecture) {
+            (Self::Linear { outputs }, _) => return vec![("classifier", features, outputs)],
+            (Self::Study, Architecture::Densenet121) => &[1],
+            (Self::Study, Architecture::EfficientnetB0) => &[512, 128, 2],
+        };
+        let inputs = std::iter::once(&features).chain(widths);
+        let names = architecture.head().iter();
+        names
+            .zip(inputs.zip(widths))
+            .map(|(name, (inputs, outputs))| (*name, *inputs, *outputs))
+            .collect()
+    }
+}
+
+/// Whether a tensor of this name belongs to a head.
+pub fn is_of_head(name: &str) -> bool {
+    name.starts_with("classifier.")
+}
+
+/// Global average pooling, dropout and fully connected layers.
+pub(super) struct Classifier {
+    layers: Vec<Linear>,
+    dropout: f32,
+}
+
+impl Classifier {
+    pub(super) fn new(
+        architecture: Architecture,
+        head: Head,
+        parameters: &mut Parameters,
+    ) -> Result<Self> {
+        let layers = head.layers(architecture).into_iter();
+        Ok(Self {
+            layers: layers
+                .map(|(name, inputs, outputs)| Linear::new(parameters, name, inputs, outputs))
+                .collect::<Result<_>>()?,
+            dropout: match architecture {
+                Architecture::Densenet121 => 0.0,
+                Architecture::EfficientnetB0 => 0.2,
+            },
+        })
+    }
+
+    pub(super) fn set_dropout(&mut self, rate: f32) {
+        self.dropout = rate;
+    }
+
+    pub(super) fn forward(&self, features: &Traced, mode: &mut Mode) -> Result<Traced> {
+        let mut x = dropout(&global_average_pool(features)?, self.dropout, mode)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            if index > 0 {
+                x = relu(&x)?;
+            }
+            x = layer.forward(&x)?;
+        }
+        Ok(x)
+    }
+}

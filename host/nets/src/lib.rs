@@ -1,0 +1,32 @@
+//! The study's two networks, trainable end to end: reverse-mode automatic differentiation,
+//! operations for CPUs and NVIDIA GPUs, EfficientNet-B0 and DenseNet121, and their weights on disk.
+//!
+//! Both networks take `N x 3 x S x S` (S = 256 in the field) and end in a map of features, its
+//! global average, and a small head. Names of parameters and statistics are torchvision's.
+
+mod autodiff;
+mod densenet121;
+mod description;
+pub mod devices;
+mod efficientnet_b0;
+mod head;
+pub mod layers;
+mod mode;
+mod network;
+pub mod ops;
+mod parameters;
+mod precision;
+mod shape_mismatch;
+mod variant;
+mod weights_file;
+
+pub use autodiff::{Gradients, Traced};
+pub use description::{Description, SCOLIOSIS};
+pub use head::Head;
+pub use mode::{Mode, Share, Training};
+pub use network::{Network, Output, logit};
+pub use parameters::Parameters;
+pub use precision::Precision;
+pub use shape_mismatch::{ShapeMismatch, Shapes, shortened};
+pub use variant::{Input, Variant};
+pub use weights_file::{WeightsError, WeightsFile, weights_to_bytes};

@@ -1,0 +1,347 @@
+//! One phantom: everything drawn from its index, then its film and its mask.
+
+use crate::beam::Beam;
+use crate::bones::Skeleton;
+use crate::camera::Camera;
+use crate::curve::{Cobb, Curve};
+use crate::develop::{Film, Look};
+use crate::findings::Findings;
+use crate::layer::{Layer, Scratch, Size};
+use crate::organs::Organs;
+use crate::patient::Patient;
+use crate::rng::Variates;
+use crate::spine::{Posture, Spine};
+use crate::tissue::SOFT;
+use crate::vessels::Lung;
+use crate::{elsewhere, objects, vertebrae};
+use plumbline_shared::clinical::{Projection, Refusal};
+
+/// What makes one film of a cohort: nothing else enters it.
+#[derive(Debug, Clone, Copy)]
+pub struct FilmSpec {
+    pub seed: u64,
+    pub index: u64,
+    /// Cobb angle of the major curve.
+    pub degrees: f64,
+    /// Why the film should be refused, if it should.
+    pub refusal: Option<Refusal>,
+    /// Pixels along the longer edge.
+    pub side: usize,
+    /// Every film is a square.
+    pub square: bool,
+}
+
+/// A patient before the detector, not yet exposed.
+pub struct Phantom {
+    pub patient: Patient,
+    curve: Curve,
+    spine: Spine,
+    findings: Findings,
+    organs: Organs,
+    camera: Camera,
+    beam: Beam,
+    look: Look,
+    projection: Projection,
+    refusal: Option<Refusal>,
+    rng: Variates,
+}
+
+impl Phantom {
+    /// The film that was ordered, with a major curve of exactly the ordered angle.
+    pub fn draw(spec: &FilmSpec) -> Self {
+        let mut rng = Variates::new(spec.seed, spec.index + 1);
+        let patient = Patient::draw(&mut rng);
+        let s = patient.scale;
+        let curve = Curve::draw(&mut rng, spec.degrees);
+        let posture = Posture {
+            scale: s,
+            lean: patient.lean,
+            offset: rng.normal(0.0, 7.0) * s,
+            depth: (-46.0 + rng.normal(0.0, 4.0)) * s,
+            rotation: patient.rotation,
+            stoop: 14.0 * ((patient.age - 55.0) / 35.0).clamp(0.0, 1.0) * rng.unit(),
+        };
+        let spine = Spine::draw(&mut rng, &curve, &posture);
+        let findings = Findings::draw(&mut rng, &patient);
+        let organs = Organs::draw(&mut rng, &patient, &spine, &findings);
+        let lateral = spec.refusal == Some(Refusal::Lateral);
+        let bedside = rng.chance(0.15);
+        let projection = match bedside || rng.chance(0.06) {
+            _ if lateral => Projection::Lateral,
+            true => Projection::Ap,
+            false => Projection::Pa,
+        };
+        let camera = camera(&mut rng, spec, &patient, projection, bedside);
+        let beam = Beam::draw(&mut rng, bedside);
+        let times = match spec.refusal {
+            Some(Refusal::OverExposed) => rng.between(18.0, 60.0),
+            _ => 1.0,
+        };
+        let look = Look::draw(&mut rng);
+        Self {
+            patient,
+            curve,
+            spine,
+            findings,
+            organs,
+            camera,
+            beam: beam.exposed(times),
+            look,
+            projection,
+            refusal: spec.refusal,
+            rng,
+        }
+    }
+
+    /// The spine, whose endplates carry the Cobb angle.
+    pub fn spine(&self) -> &Spine {
+        &self.spine
+    }
+
+    /// The coronal curve.
+    pub fn curve(&self) -> &Curve {
+        &self.curve
+    }
+
+    /// Coronal tilt of every vertebra's superior and inferior endplate, in radians, from above.
+    fn endplates(&self) -> Vec<(f64, f64)> {
+        let vertebrae = self.spine.vertebrae().iter();
+        vertebrae.map(|v| (v.superior, v.inferior)).collect()
+    }
+
+    /// The major curve, measured from the endplates as they are drawn.
+    pub fn cobb(&self) -> Cobb {
+        Cobb::measure(&self.endplates())
+    }
+
+    /// Every curve of at least five degrees, from above.
+    pub fn curves(&self) -> Vec<Cobb> {
+        Cobb::all(&self.endplates(), 5.0)
+    }
+
+    /// The patient's diseases, by name.
+    pub fn findings(&self) -> Vec<&'static str> {
+        self.findings.names()
+    }
+
+    /// Which way the rays go through the patient.
+    pub fn projection(&self) -> Projection {
+        self.projection
+    }
+
+    /// Pixel pitch at the detector, in millimetres.
+    pub fn pitch(&self) -> f64 {
+        self.camera.pitch
+    }
+
+    /// Takes the film, and the mask of the spine on it, row-major: 10, 20 ... 170 where the bodies
+    /// of T1, T2 ... L5 project, 255 in the discs. A film that should be refused has no mask.
+    pub fn expose(&mut self) -> (Film, Option<Vec<u8>>) {
+        let size = self.camera.size;
+        let mut soft = Layer::new(size);
+        let mut dense = Layer::new(size);
+        match self.refusal {
+            Some(Refusal::Blank) => {
+                // Nobody is there; half of the time nothing was exposed either.
+                if self.rng.chance(0.5) {
+                    self.beam = self.beam.exposed(1e-3);
+                }
+            }
+            Some(Refusal::NotAChest) => {
+                elsewhere::draw(&mut soft, &mut dense, &mut self.rng, &self.camera);
+            }
+            _ => self.shade(&mut soft, &mut dense),
+        }
+        let raw = self
+            .beam
+            .expose(&soft, &dense, self.camera.pitch, &mut self.rng);
+        let film = self
+            .look
+            .develop(raw, self.beam.field(size), self.camera.pitch);
+        let film = match self.refusal {
+            Some(Refusal::Inverted) => film.negative(),
+            _ => film,
+        };
+        let mask = self.refusal.is_none();
+        (
+            film,
+            mask.then(|| vertebrae::mask(&self.camera, &self.spine)),
+        )
+    }
+
+    /// The patient's shadows: soft tissue, and bone and metal.
+    fn shade(&mut self, soft: &mut Layer, dense: &mut Layer) {
+        let size = soft.size;
+        *soft = self.tissue();
+        let rng = &mut self.rng;
+        // How many numbers a lung's vessels take depends on the spine beside it.
+        let mut vessels = rng.branch();
+        let dots = size.width.max(size.height) as f32 / 1024.0;
+        let mut grain = Layer::new(size);
+        let mut scratch = Scratch::new(size);
+        grain.add_mottle(rng, 3.0 * dots.max(0.6), 0.22);
+        let lung = Lung {
+            camera: &self.camera,
+            patient: &self.patient,
+            organs: &self.organs,
+            findings: &self.findings,
+        };
+        lung.add_vessels(soft, &mut scratch, &mut vessels);
+        self.findings.add_marks(
+            soft,
+            &mut scratch,
+            rng,
+            &self.camera,
+            &self.patient,
+            &self.organs,
+        );
+        let mut skeleton = Skeleton {
+            camera: &self.camera,
+            bone: self.patient.bone,
+            layer: dense,
+            scratch: &mut scratch,
+        };
+        skeleton.ribs(rng, &self.patient, &self.spine, &self.organs);
+        if !self.organs.arms.is_empty() && !self.camera.lateral {
+            skeleton.shoulders(rng, &self.patient, &self.organs);
+        }
+        skeleton.sternum(&self.patient, &self.organs);
+        vertebrae::add_spine(dense, &self.camera, &self.spine, self.patient.bone, &grain);
+        objects::add_objects(
+            dense,
+            &mut scratch,
+            rng,
+            &self.camera,
+            &self.patient,
+            &self.spine,
+            self.projection,
+        );
+    }
+
+    /// Attenuation of the soft tissues. They have no detail finer than a millimetre but their
+    /// edges, so half the film's resolution is enough for films above 512 pixels.
+    fn tissue(&mut self) -> Layer {
+        let (camera, rng) = (&self.camera, &mut self.rng);
+        let size = camera.size;
+        let step = if size.width.max(size.height) > 512 {
+            2
+        } else {
+            1
+        };
+        let mut layer = Layer::new(size.reduced(step));
+        let long = layer.size.width.max(layer.size.height) as f32;
+        for (cells, amplitude) in [(7.0, 0.05), (19.0, 0.035), (60.0, 0.012)] {
+            layer.add_mottle(rng, long / cells, amplitude);
+        }
+        let sideways;
+        let (organs, clouding) = if camera.lateral {
+            sideways = self.organs.clone().sideways();
+            (&sideways, None)
+        } else {
+            let clouding = &self.findings;
+            let clouding = clouding.clouding(rng, camera, &self.patient, &self.organs, 2 * step);
+            (&self.organs, clouding.map(|c| c.enlarged(layer.size, 2)))
+        };
+        let middle = step as f64 / 2.0;
+        for (row, line) in layer.rows_mut().enumerate() {
+            let y = (row * step) as f64 + middle;
+            for (column, value) in line.iter_mut().enumerate() {
+                let ray = camera.ray((column * step) as f64 + middle, y);
+                let cloud = clouding
+                    .as_ref()
+                    .map_or(0.0, |c| c.values[row * c.size.width + column].min(1.0));
+                *value = organs.tissue(&ray, cloud) * SOFT * (1.0 + *value);
+            }
+        }
+        // Tissue has no knife-sharp borders.
+        layer.blur(0.2);
+        if step == 1 {
+            layer
+        } else {
+            layer.enlarged(size, step)
+        }
+    }
+}
+
+/// The tube and the detector, as they stand for a film.
+fn camera(
+    rng: &mut Variates,
+    spec: &FilmSpec,
+    patient: &Patient,
+    projection: Projection,
+    bedside: bool,
+) -> Camera {
+    let s = patient.scale;
+    let distance = if bedside {
+        rng.between(1000.0, 1400.0)
+    } else {
+        rng.between(1500.0, 1800.0)
+    };
+    let depth = 118.0 * s * patient.girth;
+    let (detector, source) = match projection {
+        Projection::Ap => (-depth, distance - depth),
+        Projection::Lateral => (1.4 * depth, 1.4 * depth - distance),
+        _ => (depth, depth - distance),
+    };
+    // One film in eight is badly centred or cropped.
+    let careless = if rng.chance(0.125) { 2.5 } else { 1.0 };
+    let shift = [
+        careless * rng.normal(0.0, 10.0) * s,
+        careless * rng.normal(0.0, 9.0) * s,
+    ];
+    let centre = [shift[0], 152.0 * s + shift[1]];
+    let angle = careless * rng.normal(0.0, 1.7).to_radians();
+    let (long, short) = (spec.side, spec.side * 35 / 43);
+    let (width, height, field) = match rng.unit() {
+        u if spec.square || u < 0.3 => (long, long, 408.0),
+        u if u < 0.65 => (short, long, 428.0),
+        _ => (long, short, 428.0),
+    };
+    let tight = if rng.chance(0.1) { 0.87 } else { 1.0 };
+    let field = field * s * tight * rng.normal(1.0, 0.04);
+    Camera {
+        size: Size { width, height },
+        pitch: field / spec.side as f64,
+        source: [
+            centre[0] + rng.normal(0.0, 15.0),
+            centre[1] + rng.normal(0.0, 15.0),
+            source,
+        ],
+        detector,
+        centre,
+        turn: [libm::cos(angle), libm::sin(angle)],
+        lateral: projection == Projection::Lateral,
+    }
+}
+
+#[cfg(test)]
+impl Phantom {
+    /// Everything but the spine and what follows it, as text to compare.
+    pub fn surroundings(&self) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            self.patient, self.camera, self.beam, self.look, self.findings
+        )
+    }
+
+    /// The next random number of the film's stream.
+    pub fn next_number(&mut self) -> f64 {
+        self.rng.unit()
+    }
+
+    /// Column and row of the film that a point falls on.
+    pub fn place_of(&self, point: [f64; 3]) -> [f32; 2] {
+        self.camera.shadow(point).at
+    }
+
+    /// Columns and rows of the film.
+    pub fn size(&self) -> Size {
+        self.camera.size
+    }
+
+    /// Turn of the film against the patient, in radians: a line that runs to the left on the
+    /// patient by this angle runs straight down on the film.
+    pub fn in_plane_rotation(&self) -> f64 {
+        libm::atan2(self.camera.turn[1], self.camera.turn[0])
+    }
+}

@@ -1,0 +1,103 @@
+//! From a run to a bundle: the threshold and the measures are those of the bundle as stations run
+//! it.
+
+use std::path::Path;
+
+use super::bundle::{About, write_bundle};
+use super::card::Card;
+use super::{ExportError, Precision, onnx, weights};
+use crate::cohort::{Cache, Cohort, Split};
+use crate::evaluate::{Measures, Scored, Step, evaluate, youden_threshold};
+use crate::model::Model;
+use crate::train::Run;
+
+/// How a run is exported.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// The model's name.
+    pub name: String,
+    /// The model's version.
+    pub model_version: String,
+    /// How weights are stored.
+    pub precision: Precision,
+    /// Remarks for the model card, in Markdown.
+    pub remarks: String,
+}
+
+/// An exported bundle.
+#[derive(Debug)]
+pub struct Exported {
+    /// What the bundle reaches on the calibration cohort's test films.
+    pub measures: Measures,
+    /// Films of the calibration cohort that cannot be used.
+    pub left_out: usize,
+}
+
+/// Exports the best epoch of `run` as the bundle `out`. The `cohort`'s val films set the threshold,
+/// its test films measure the bundle.
+///
+/// # Errors
+/// If the run does not read scoliosis, the films cannot set a threshold, or the bundle cannot be
+/// written.
+pub fn export(
+    run: &Run,
+    cohort: &Cohort,
+    cache: &Cache,
+    options: &ExportOptions,
+    out: &Path,
+    progress: impl Fn(Step) + Sync,
+) -> Result<Exported, ExportError> {
+    let (architecture, variant) = (run.recipe.architecture, run.record.variant);
+    if !run.recipe.description(variant).reads_scoliosis() {
+        return Err(ExportError::OtherClasses);
+    }
+    let (_, parameters) = run.network()?;
+    let network = weights(&parameters)?;
+    let model = onnx(architecture, variant, &network, options.precision)?;
+    let write = |out: &Path, threshold: f64, card: &str| {
+        let about = About {
+            model: &options.name,
+            model_version: &options.model_version,
+            architecture,
+            threshold,
+            card,
+        };
+        write_bundle(out, &about, &model)
+    };
+    let measured = |model: &Model, split| evaluate(model, cohort, cache, Some(split), &progress);
+
+    // The threshold belongs to the bundle as stations run it, so a provisional one is measured.
+    let provisional = tempfile::tempdir().map_err(|error| ExportError::Write {
+        path: std::env::temp_dir(),
+        error,
+    })?;
+    let provisional = provisional.path().join("bundle");
+    write(&provisional, 0.5, "")?;
+    let bundle = Model::from_bundle(&provisional).map_err(Box::new)?;
+    let validation = measured(&bundle, Split::Val)?;
+    let scored = Scored::of(&validation.predictions);
+    let threshold = youden_threshold(&scored.probabilities, &scored.labels)
+        .ok_or(ExportError::OneClass)?
+        .clamp(1e-6, 1.0 - 1e-6);
+    let test = measured(&bundle, Split::Test)?;
+    let float = Model::from_run(run).map_err(Box::new)?;
+    let float = measured(&float, Split::Test)?;
+    let measures = Measures::new(&Scored::of(&test.predictions), threshold);
+    let left_out = validation.left_out.len() + test.left_out.len();
+    let card = Card {
+        model: &options.name,
+        model_version: &options.model_version,
+        precision: options.precision,
+        recipe: &run.recipe,
+        record: &run.record,
+        epochs: &run.epochs()?,
+        calibration: cohort.fingerprint(),
+        left_out,
+        threshold,
+        test: &measures,
+        float_auc: float.measures.roc_auc,
+        remarks: &options.remarks,
+    };
+    write(out, threshold, &card.markdown()?)?;
+    Ok(Exported { measures, left_out })
+}

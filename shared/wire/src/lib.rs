@@ -1,0 +1,8 @@
+//! Messages between Plumbline's programs, in [postcard](https://postcard.jamesmunns.com)'s format.
+//!
+//! The crate needs neither an operating system nor an allocator: messages borrow their text from
+//! the buffer that they were read from.
+
+#![no_std]
+
+pub mod decoder;
