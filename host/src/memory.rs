@@ -1,4 +1,4 @@
-//! How the process keeps memory.
+//! The settings of the memory allocator.
 
 /// Tells glibc's allocator to keep what is freed for the next step instead of giving it back to
 /// the system: a training step frees and takes the same gigabytes each time, and the page faults

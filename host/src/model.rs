@@ -1,4 +1,4 @@
-//! A model to be measured or asked: a run's network in Candle, or a bundle in tract.
+//! A model that reads films: a run's network in Candle, or a bundle in tract.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use plumbline_nets::{
 /// positive, so its own boundary is one half; an exported bundle carries a calibrated one.
 const RUN_THRESHOLD: f64 = 0.5;
 
-/// Why a model cannot be opened or asked.
+/// An error of opening or running a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -66,9 +66,9 @@ enum Engine {
 
 /// A model's answer to a film.
 pub enum Answer {
-    /// Whether it shows scoliosis.
+    /// The reading of a network that answers for scoliosis.
     Reading(Reading),
-    /// Another source's classes, each for itself.
+    /// The outputs of a network that answers for other classes.
     Classes(Vec<Class>),
 }
 

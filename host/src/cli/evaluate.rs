@@ -21,10 +21,10 @@ pub struct Args {
     /// The cohort
     #[arg(long, value_name = "DIR")]
     cohort: PathBuf,
-    /// Which of its films
+    /// The films to measure on
     #[arg(long, value_enum, default_value = "test")]
     split: Part,
-    /// Where to write measures.json and predictions.csv
+    /// Folder for measures.json and predictions.csv
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Print the measures as one JSON object instead of a table
@@ -34,13 +34,13 @@ pub struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Part {
-    /// Those the network learnt from
+    /// Films that the network learnt from
     Train,
-    /// Those that chose its best epoch
+    /// Films that chose its best epoch
     Val,
-    /// Those it has never seen
+    /// Films that it has never seen
     Test,
-    /// All, as the study's tables count them
+    /// All films, as the study's tables count them
     All,
 }
 

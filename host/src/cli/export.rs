@@ -30,7 +30,7 @@ pub struct Args {
     /// The model's version
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     model_version: String,
-    /// How weights are stored
+    /// Precision of the stored weights
     #[arg(long, value_enum, default_value = "int8")]
     precision: Stored,
     /// Markdown for the model card: how this model came to be

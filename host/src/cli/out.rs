@@ -27,7 +27,7 @@ pub fn complain(sentence: impl Display) {
     ));
 }
 
-/// Whether a command ended because nobody reads its standard output any more.
+/// Returns true if a command ended because nobody reads its standard output any more.
 pub fn is_closed(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>();

@@ -22,7 +22,7 @@ use plumbline_nets::{Variant, WeightsFile};
 /// Arguments of `plumbline train`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to do: a recipe in TOML
+    /// The recipe, a TOML file
     recipe: PathBuf,
     /// The cohort; its train films are learnt from, its val films choose the best epoch
     #[arg(long, value_name = "DIR")]
@@ -37,7 +37,7 @@ pub struct Args {
     /// Go on with the run in the folder after its last whole epoch
     #[arg(long)]
     resume: bool,
-    /// Where to compute: cpu (all cores), or cuda or cuda:N (an NVIDIA GPU, the first or the one
+    /// Devices to compute on: cpu (all cores), or cuda or cuda:N (an NVIDIA GPU, the first or the one
     /// with this number); several with commas, cuda:0,cuda:1, share every batch
     #[arg(long, default_value = "cpu", value_delimiter = ',')]
     device: Vec<DeviceName>,
@@ -114,7 +114,7 @@ fn described(devices: &[Device]) -> String {
     }
 }
 
-/// How far a training has come, on a bar. The work of earlier calls is left out.
+/// The progress of a training on a bar. The work of earlier calls is left out.
 struct TrainingProgress {
     bar: ProgressBar,
     begun: Instant,

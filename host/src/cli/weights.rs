@@ -32,10 +32,10 @@ struct ImportArgs {
     /// The network: efficientnet-b0 or densenet121
     #[arg(long)]
     arch: Architecture,
-    /// Whose weights they are, where the tensors' names do not tell
+    /// Source of the weights, where the tensors' names do not tell
     #[arg(long, value_enum)]
     source: Option<Source>,
-    /// What the outputs answer for, where the file does not tell: names with commas; `scoliosis` of
+    /// Classes that the outputs answer for, where the file does not tell: names with commas; `scoliosis` of
     /// a network that was trained for it, by one output or by a negative and a positive one
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     classes: Vec<String>,
@@ -67,7 +67,7 @@ pub fn run(args: WeightsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What weights are, in one line.
+/// A description of weights in one line.
 fn summary(architecture: Architecture, description: &Description) -> String {
     let outputs = match (description.reads_scoliosis(), description.head) {
         (true, _) => "reads scoliosis".to_owned(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many films were called right and wrong.
+/// The counts of films called right and wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     /// Positives called positive.
@@ -55,7 +55,7 @@ impl Confusion {
         ratio(self.tp, self.tp + self.fp)
     }
 
-    /// Those called positive among positives, also called sensitivity.
+    /// The share of positives that were called positive, also called sensitivity.
     pub fn recall(&self) -> Option<f64> {
         ratio(self.tp, self.tp + self.fn_)
     }

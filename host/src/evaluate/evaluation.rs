@@ -13,7 +13,7 @@ use super::predictions::{Prediction, write_predictions};
 use crate::cohort::{Cache, Cohort, FilmsError, Split, TooManyUnusable};
 use crate::model::{Model, ModelError};
 
-/// Why a model cannot be measured on a cohort.
+/// An error of measuring a model on a cohort.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
@@ -28,10 +28,10 @@ pub enum EvaluateError {
     Model(#[from] Box<ModelError>),
 }
 
-/// What an evaluation tells while it goes on, from any thread.
+/// The progress of an evaluation, reported from any thread.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// So many films of a split are scored next.
+    /// The films of a split are scored next.
     Begin {
         /// The split's name.
         split: &'static str,
@@ -42,14 +42,14 @@ pub enum Step {
     Film,
 }
 
-/// What a model reached on a cohort's films.
+/// The result of a model on a cohort's films.
 #[derive(Debug)]
 pub struct Evaluation {
     /// The measures at the model's threshold.
     pub measures: Measures,
     /// The model's answer to each film, in the cohort's order.
     pub predictions: Vec<Prediction>,
-    /// Why films were left out.
+    /// The reasons why films were left out.
     pub left_out: Vec<FilmsError>,
 }
 

@@ -1,4 +1,4 @@
-//! How sure a measure is: 95 % intervals.
+//! 95 % confidence intervals of measures.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -31,7 +31,7 @@ pub fn wilson(part: u64, whole: u64) -> Option<Interval> {
     })
 }
 
-/// How often a bootstrap draws.
+/// The number of draws of a bootstrap.
 const DRAWS: usize = 1000;
 
 /// The percentile bootstrap (Efron, 1979) of several measures at once. Drawn are patients, not

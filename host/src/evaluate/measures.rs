@@ -36,7 +36,7 @@ impl Scored {
         scored
     }
 
-    /// Whether no patient has two films, so that the films are independent.
+    /// Returns true if no patient has two films, so that the films are independent.
     fn is_one_film_a_patient(&self) -> bool {
         // Patients are numbered in the order in which they first come.
         self.patients

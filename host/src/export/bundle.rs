@@ -12,7 +12,7 @@ use plumbline_shared::preprocess;
 
 use super::ExportError;
 
-/// What a bundle says of its model.
+/// The facts that a bundle states about its model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct About<'a> {
     /// The model's name, such as `chexnet`.

@@ -8,27 +8,27 @@ use super::Precision;
 use crate::evaluate::Measures;
 use crate::train::{Epoch, Recipe, Record};
 
-/// What a card says.
+/// The contents of a card.
 pub struct Card<'a> {
     /// The model's name.
     pub model: &'a str,
     /// The model's version.
     pub model_version: &'a str,
-    /// How its weights are stored.
+    /// The precision of its stored weights.
     pub precision: Precision,
-    /// How it was trained.
+    /// The recipe of its training.
     pub recipe: &'a Recipe,
-    /// What on.
+    /// The material of its training.
     pub record: &'a Record,
     /// The epochs of its training.
     pub epochs: &'a [Epoch],
     /// The cohort that calibrated it.
     pub calibration: &'a str,
-    /// How many of its films could not be used.
+    /// The number of its films that could not be used.
     pub left_out: usize,
     /// Its decision threshold.
     pub threshold: f64,
-    /// What it reached on the calibration cohort's test films.
+    /// Its measures on the calibration cohort's test films.
     pub test: &'a Measures,
     /// ROC-AUC of the run in floating point on the same films, where they are of both classes.
     pub float_auc: Option<f64>,

@@ -11,14 +11,14 @@ use crate::evaluate::{Measures, Scored, Step, evaluate, youden_threshold};
 use crate::model::Model;
 use crate::train::Run;
 
-/// How a run is exported.
+/// Options of an export.
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
     /// The model's name.
     pub name: String,
     /// The model's version.
     pub model_version: String,
-    /// How weights are stored.
+    /// The precision of the stored weights.
     pub precision: Precision,
     /// Remarks for the model card, in Markdown.
     pub remarks: String,
@@ -27,7 +27,7 @@ pub struct ExportOptions {
 /// An exported bundle.
 #[derive(Debug)]
 pub struct Exported {
-    /// What the bundle reaches on the calibration cohort's test films.
+    /// The bundle's measures on the calibration cohort's test films.
     pub measures: Measures,
     /// Films of the calibration cohort that cannot be used.
     pub left_out: usize,

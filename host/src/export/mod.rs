@@ -55,7 +55,7 @@ pub fn weights(parameters: &Parameters) -> candle_core::Result<Weights> {
         .collect()
 }
 
-/// How an exported network stores its weights.
+/// The precision in which an exported network stores its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// As they were trained.
@@ -65,7 +65,7 @@ pub enum Precision {
     Int8,
 }
 
-/// Why a network cannot be exported or a bundle not be written.
+/// An error of exporting a network or writing a bundle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -132,7 +132,7 @@ pub enum ExportError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The reason.
         error: io::Error,
     },
 }

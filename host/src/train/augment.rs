@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// How far films are varied; nothing by default.
+/// The ranges of random changes to films; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
@@ -27,7 +27,7 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// What is out of range, if anything.
+    /// The first value that is out of range, in words.
     pub(super) fn fault(&self) -> Option<String> {
         if !(0.0..=45.0).contains(&self.rotation_degrees) {
             Some(format!(
@@ -131,7 +131,7 @@ impl Variation {
     }
 }
 
-/// Where each place of the varied film is read from.
+/// The place in the film from which each pixel of the varied film is read.
 #[derive(Clone, Debug, PartialEq)]
 struct Placement {
     cosine: f32,

@@ -1,4 +1,4 @@
-//! Which films a step sees, and how they become tensors.
+//! Batches: the films of a step, and their tensors.
 
 use candle_core::{Device, Result, Tensor};
 use plumbline_shared::preprocess::{DEVIATION, MEAN};
@@ -18,7 +18,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Which films it is of.
+    /// The films of the batch, by their index.
     pub fn films(&self) -> &[usize] {
         &self.films
     }
@@ -53,7 +53,7 @@ impl Batch {
     }
 }
 
-/// How the films of a batch are drawn.
+/// The way in which the films of a batch are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {

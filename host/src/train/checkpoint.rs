@@ -9,7 +9,7 @@ use super::learner::OptimiserState;
 use super::recipe::Round;
 use plumbline_nets::Parameters;
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// The round of the next epoch, from 0.
@@ -35,7 +35,7 @@ impl Progress {
         best
     }
 
-    /// Whether the round's patience is at an end.
+    /// Returns true if the round's patience is at an end.
     pub fn exhausted(&self, round: &Round) -> bool {
         round.patience.is_some_and(|most| self.since_best >= most)
     }
@@ -73,7 +73,7 @@ pub(super) fn to_bytes(
 pub struct Checkpoint {
     tensors: HashMap<String, Tensor>,
     steps: usize,
-    /// How far the run had come.
+    /// The run's progress.
     pub progress: Progress,
 }
 

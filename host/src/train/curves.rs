@@ -12,7 +12,7 @@ const SIZE: (u32, u32) = (960, 360);
 const TRAINING: RGBColor = RGBColor(0, 114, 178);
 const VALIDATION: RGBColor = RGBColor(213, 94, 0);
 
-/// Why curves could not be drawn.
+/// An error of drawing the curves.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot draw the curves: {0}")]
 pub struct CurvesError(String);

@@ -26,9 +26,9 @@ pub(super) struct Trainer<'a> {
     validation: &'a PreparedFilms,
     /// The device that validates, and whose weights are kept.
     pub(super) first: Learner,
-    /// Those that have shares of its batches.
+    /// The devices beside it, which have shares of its batches.
     others: Vec<Learner>,
-    /// What prepares batches, where it is not what computes.
+    /// Threads that prepare batches, where these are not the ones that compute.
     workers: Option<rayon::ThreadPool>,
 }
 
@@ -267,7 +267,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// What the head's outputs say: one logit a film (`N`), or one for each finding (`N x C`).
+    /// The logits of the head's outputs: one a film (`N`), or one for each finding (`N x C`).
     fn to_logits(&self, logits: &Traced) -> candle_core::Result<Traced> {
         match self.recipe.head() {
             Head::Study => plumbline_nets::logit(logits),
@@ -298,19 +298,19 @@ impl<'a> Trainer<'a> {
                 }
             };
             let outputs = self.first.network.head(&features, &mut Mode::Evaluation)?;
-            let told = self.to_logits(&outputs)?;
-            let loss: f32 = round.loss.of(&told, &targets)?.to_scalar()?;
+            let logit = self.to_logits(&outputs)?;
+            let loss: f32 = round.loss.of(&logit, &targets)?.to_scalar()?;
             total += f64::from(loss) * count as f64;
-            let told = told.flatten_all()?.to_vec1::<f32>()?;
-            logits.extend(told.into_iter().map(f64::from));
+            let values = logit.flatten_all()?.to_vec1::<f32>()?;
+            logits.extend(values.into_iter().map(f64::from));
         }
         let outputs = films.outputs();
-        let told = outputs.iter().enumerate().filter_map(|(output, shown)| {
+        let areas = outputs.iter().enumerate().filter_map(|(output, shown)| {
             let both = shown.contains(&true) && shown.contains(&false);
             let own = logits.iter().copied().skip(output).step_by(outputs.len());
             both.then(|| roc_auc(&own.collect::<Vec<_>>(), shown))
         });
-        let areas: Vec<f64> = told.collect();
+        let areas: Vec<f64> = areas.collect();
         let area = areas.iter().sum::<f64>() / areas.len() as f64;
         Ok((total / films.len() as f64, area))
     }

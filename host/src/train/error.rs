@@ -1,10 +1,10 @@
-//! Why a training stops.
+//! Errors that stop a training.
 
 use plumbline_nets::{Precision, WeightsError};
 
 use super::run::RunError;
 
-/// Why a training stopped.
+/// An error that stopped a training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -52,7 +52,7 @@ pub enum TrainError {
         batch: usize,
         /// The round, from 1.
         round: usize,
-        /// How many devices there are.
+        /// The number of devices.
         devices: usize,
     },
     /// A set of films lacks positives or negatives.

@@ -1,4 +1,4 @@
-//! What a training tells while it goes on.
+//! The events that a training reports.
 
 use std::fmt;
 
@@ -19,9 +19,9 @@ pub struct Epoch {
     pub validation_loss: f64,
     /// Validation ROC-AUC.
     pub validation_roc_auc: f64,
-    /// Whether it is the best of its round so far.
+    /// True if it is the best of its round so far.
     pub best: bool,
-    /// When it was over, in seconds since 1970.
+    /// The time of its end, in seconds since 1970.
     pub ended: f64,
     /// Wall-clock seconds, validation included.
     pub seconds: f64,

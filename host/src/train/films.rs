@@ -13,14 +13,15 @@ pub struct PreparedFilms {
     cache: Arc<Cache>,
     places: Vec<usize>,
     labels: Vec<bool>,
-    /// Whether each film shows each of some findings, film by film, if findings are to be told.
+    /// The number of findings, and for each film whether it shows each of them, where a network is
+    /// trained on findings.
     findings: Option<(usize, Vec<bool>)>,
     cobb_degrees: Vec<Option<f32>>,
     left_out: usize,
 }
 
 impl PreparedFilms {
-    /// The labelled ones of `entries` in the cohort's packed films. Those that cannot be used are
+    /// The labelled films of `entries`, in the cohort's packed films. Films that cannot be used are
     /// left out and counted.
     ///
     /// # Errors
@@ -29,8 +30,8 @@ impl PreparedFilms {
         Self::with(cache, entries, None)
     }
 
-    /// Those of `entries`, whose findings are known, for telling the findings `names`. Positive is a
-    /// film that shows any of them. Films that cannot be used are left out and counted.
+    /// The films of `entries`, whose findings are known, with the findings `names` as targets. A film
+    /// is positive if it shows any of them. Films that cannot be used are left out and counted.
     ///
     /// # Errors
     /// If too many cannot be used.
@@ -69,17 +70,17 @@ impl PreparedFilms {
         })
     }
 
-    /// How many films were left out because they cannot be used.
+    /// The number of films that were left out because they cannot be used.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// How many films there are.
+    /// The number of films.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -89,7 +90,7 @@ impl PreparedFilms {
         &self.labels
     }
 
-    /// What is to be told, output by output: labels, or whether each finding is shown.
+    /// The targets of each output of the network: the labels, or whether each finding is shown.
     pub fn outputs(&self) -> Vec<Vec<bool>> {
         match &self.findings {
             None => vec![self.labels.clone()],
@@ -99,7 +100,7 @@ impl PreparedFilms {
         }
     }
 
-    /// What is to be told of some films, 0 or 1, on the CPU: `N` labels, or `N x` findings.
+    /// The targets of some films, 0 or 1, on the CPU: `N` labels, or `N x` findings.
     ///
     /// # Errors
     /// Candle's.

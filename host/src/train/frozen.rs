@@ -92,7 +92,7 @@ impl FrozenFeatures {
         means.flatten_all()?.to_vec1()
     }
 
-    /// Those of training films, each in one of its placements, as a map of one place:
+    /// The features of training films, each in one of its placements, as a map of one pixel:
     /// `N x C x 1 x 1`.
     pub(super) fn draw(
         &self,
@@ -108,7 +108,7 @@ impl FrozenFeatures {
         Tensor::from_vec(values, (films.len(), self.channels, 1, 1), device)
     }
 
-    /// Those of validation films, `N x C x 1 x 1`.
+    /// The features of validation films, `N x C x 1 x 1`.
     pub(super) fn validation(&self, films: Range<usize>, device: &Device) -> Result<Tensor> {
         let values = &self.as_is[films.start * self.channels..films.end * self.channels];
         Tensor::from_slice(values, (films.len(), self.channels, 1, 1), device)

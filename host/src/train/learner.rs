@@ -1,4 +1,4 @@
-//! What each device of a training holds, and does in a step.
+//! One device of a training: its network, and its part of a step.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use plumbline_nets::{Gradients, Network, Parameters, Share, Traced, Variant};
 pub(super) struct Learner {
     pub(super) network: Network,
     pub(super) parameters: Parameters,
-    /// Which one it is, where several devices train together.
+    /// Its rank among the devices, where several train together.
     pub(super) rank: Option<Arc<Rank>>,
 }
 
-/// What moves the weights in a round, and follows them.
+/// The optimiser of a round with its state, and the average of the weights.
 pub(super) struct OptimiserState {
     pub(super) optimiser: Optimiser,
     pub(super) average: Option<AveragedWeights>,
@@ -61,7 +61,7 @@ impl Learner {
         })
     }
 
-    /// What a batch of so many films, of which this device has a share, is to the network.
+    /// The share that this device has in a batch of `films` films; none where it trains alone.
     pub(super) fn share(&self, films: usize) -> Option<Share<'_>> {
         self.rank.as_ref().map(|rank| Share { rank, films })
     }

@@ -101,7 +101,7 @@ impl Optimiser {
         ops::step(&with_gradient.collect::<Result<Vec<_>>>()?, &step)
     }
 
-    /// What it moves.
+    /// The parameters that it updates.
     pub fn parameters(&self) -> impl Iterator<Item = &Var> {
         self.slots.iter().map(|slot| &slot.parameter)
     }

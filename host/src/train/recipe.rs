@@ -1,4 +1,4 @@
-//! What a training does, as a TOML file.
+//! A training procedure as a TOML file.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub struct Recipe {
     /// DenseNet121, 0.2 for EfficientNet-B0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f32>,
-    /// What the network is computed in; a CPU knows only `f32`.
+    /// The precision of the computation; a CPU knows only `f32`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub precision: Precision,
     /// On the CPU computes the narrow middles of DenseNet121's layers again in the backward pass
@@ -39,7 +39,7 @@ pub struct Recipe {
     /// is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
-    /// How films are varied, in rounds that do not say so themselves.
+    /// The augmentation of rounds that have none of their own.
     #[serde(default)]
     pub augmentation: Augmentation,
     /// The rounds, in order. Each begins with the best weights of the one before.
@@ -51,9 +51,9 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Round {
-    /// Which parameters move.
+    /// The parameters that are trained.
     pub train: Trained,
-    /// How they move.
+    /// The optimiser.
     pub optimiser: Algorithm,
     /// The step size (its largest, where the schedule changes it).
     pub learning_rate: f64,
@@ -63,13 +63,13 @@ pub struct Round {
     /// Momentum of `sgd`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub momentum: f64,
-    /// What is made small.
+    /// The loss function.
     #[serde(default)]
     pub loss: Loss,
-    /// How the step size changes over the round.
+    /// The schedule of the step size over the round.
     #[serde(default)]
     pub schedule: Schedule,
-    /// How batches are drawn.
+    /// The way in which batches are drawn.
     #[serde(default)]
     pub sampling: Sampling,
     /// Films a batch; even where batches are balanced.
@@ -98,7 +98,7 @@ pub struct Round {
     /// rounds that come before.
     #[serde(default = "field_side")]
     pub side: usize,
-    /// How films are varied in this round.
+    /// The augmentation of this round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
 }
@@ -109,17 +109,17 @@ const MOST_EPOCHS: usize = 100_000;
 const MOST_FILMS: usize = 100_000_000;
 const MOST_WORKERS: usize = 1024;
 
-/// Which parameters a round moves.
+/// The parameters that a round trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trained {
     /// All.
     All,
-    /// Those of the last dense layer; the features are computed as in evaluation.
+    /// The parameters of the last dense layer; the features are computed as in evaluation.
     LastLayer,
 }
 
-/// How the step size changes over a round.
+/// The schedule of the step size over a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
@@ -164,7 +164,7 @@ fn field_side() -> usize {
     SIDE
 }
 
-/// Why a recipe cannot be used.
+/// An error of a recipe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
@@ -173,7 +173,7 @@ pub enum RecipeError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// The text is not a recipe.
@@ -181,7 +181,7 @@ pub enum RecipeError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The fault and its place.
         source: Box<toml::de::Error>,
     },
     /// A value is out of range.
@@ -217,7 +217,7 @@ impl Recipe {
         }
     }
 
-    /// What follows the features: the study's head, or an output for each finding.
+    /// The head: the study's, or one output for each finding.
     pub fn head(&self) -> Head {
         match self.findings.len() {
             0 => Head::Study,
@@ -225,7 +225,7 @@ impl Recipe {
         }
     }
 
-    /// What a file of the trained weights says of them.
+    /// The description that is written into the file of the trained weights.
     pub fn description(&self, variant: Variant) -> Description {
         let own = Description::of_study(self.architecture, variant);
         Description {
@@ -238,7 +238,7 @@ impl Recipe {
         }
     }
 
-    /// How films are varied in one of its rounds.
+    /// The augmentation of one of its rounds.
     pub fn augmentation_of<'a>(&'a self, round: &'a Round) -> &'a Augmentation {
         round.augmentation.as_ref().unwrap_or(&self.augmentation)
     }
@@ -285,7 +285,7 @@ impl Recipe {
 }
 
 impl Round {
-    /// How parameters move.
+    /// The optimiser with its numbers.
     pub fn rule(&self) -> Rule {
         Rule {
             algorithm: self.optimiser,
@@ -294,7 +294,7 @@ impl Round {
         }
     }
 
-    /// What is out of range, if anything.
+    /// The first value that is out of range, in words.
     fn fault(&self) -> Option<String> {
         let halves = self.sampling == Sampling::Balanced;
         if halves && !self.batch.is_multiple_of(2) {

@@ -96,7 +96,8 @@ pub fn train(
     Ok(())
 }
 
-/// Where a round begins, or goes on from a `saved` state, with the network's weights set to it.
+/// Begins a round, or continues it from a `saved` state: sets the network's weights and returns the
+/// progress and the optimiser's state.
 fn begin_round(
     run: &Run,
     trainer: &Trainer,

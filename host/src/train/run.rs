@@ -17,7 +17,7 @@ use super::recipe::{Recipe, RecipeError};
 use super::tensorboard;
 use plumbline_nets::{Network, Parameters, Variant, WeightsError, WeightsFile, weights_to_bytes};
 
-/// Why a run's folder cannot be used.
+/// An error of a run's folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -32,7 +32,7 @@ pub enum RunError {
     Different {
         /// The folder.
         path: PathBuf,
-        /// What differs.
+        /// The part that differs.
         what: &'static str,
     },
     /// A file could not be read or written.
@@ -40,7 +40,7 @@ pub enum RunError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// A file is not what it should be.
@@ -48,7 +48,7 @@ pub enum RunError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// The recipe.
@@ -62,7 +62,7 @@ pub enum RunError {
     Network(#[from] candle_core::Error),
 }
 
-/// What a run was made of, kept in `run.json`.
+/// The material of a run, kept in `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The cohort's fingerprint.
@@ -74,7 +74,7 @@ pub struct Record {
     /// Training and validation films that cannot be used.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: usize,
-    /// How the network computes, which the initial weights decide.
+    /// The variant of the network, which the initial weights decide.
     #[serde(default, skip_serializing_if = "Variant::is_default")]
     pub variant: Variant,
     /// The program's version.
@@ -90,11 +90,11 @@ fn is_zero(count: &usize) -> bool {
 /// A run's folder with its recipe.
 pub struct Run {
     folder: PathBuf,
-    /// Where its files are kept.
+    /// The medium that its files are kept on.
     medium: Box<dyn Medium + Send + Sync>,
-    /// What the run does.
+    /// The run's recipe.
     pub recipe: Recipe,
-    /// What it was made of.
+    /// The run's material.
     pub record: Record,
 }
 

@@ -1,4 +1,4 @@
-//! How much a training has still to do.
+//! The amount of work that a training has still to do.
 
 use std::ops::AddAssign;
 
