@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use common::reference::{self, Answer};
-use plumbline_host::export::{About, ExportError, Precision, Tensor, Weights, onnx, write_bundle};
+use plumbline_host::export::{
+    About, ExportError, StoragePrecision, Weight, Weights, onnx, write_bundle,
+};
 use plumbline_nets::Variant;
 use plumbline_reader::{Bundle, MANIFEST, MODEL, MODEL_CARD, Reading};
 use plumbline_shared::architecture::Architecture;
@@ -20,12 +22,12 @@ fn weights(architecture: Architecture) -> Weights {
     tensors
         .map(|(name, shape)| {
             let data = reference::tensor(&name, &shape);
-            (name, Tensor { shape, data })
+            (name, Weight { shape, data })
         })
         .collect()
 }
 
-fn write(target: &Path, architecture: Architecture, precision: Precision) {
+fn write(target: &Path, architecture: Architecture, precision: StoragePrecision) {
     let about = About {
         model: "reference",
         model_version: "1.0.0",
@@ -63,8 +65,8 @@ fn differences(reading: &Reading, answer: &Answer) -> (f64, f64) {
 fn reads_like_torchvision(architecture: Architecture, int8_logit: f64, int8_cam: f64) {
     let folder = tempfile::tempdir().unwrap();
     for (precision, logit_tolerance, cam_tolerance) in [
-        (Precision::F32, 1e-4, 1e-4),
-        (Precision::Int8, int8_logit, int8_cam),
+        (StoragePrecision::F32, 1e-4, 1e-4),
+        (StoragePrecision::Int8, int8_logit, int8_cam),
     ] {
         let target = folder.path().join("bundle");
         write(&target, architecture, precision);
@@ -124,7 +126,7 @@ fn replace(bundle: &Path, model: &[u8]) {
 fn bundles_that_are_not_whole_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("bundle");
-    write(&bundle, Architecture::Densenet121, Precision::Int8);
+    write(&bundle, Architecture::Densenet121, StoragePrecision::Int8);
     let changed = |change: &dyn Fn(&mut Value)| refusal(&bundle, |b| manifest(b, change));
 
     let missing = refusal(&bundle, |b| fs::remove_file(b.join(MODEL)).unwrap());
@@ -188,9 +190,15 @@ fn weights_of_another_network_are_refused() {
     let export = |change: &dyn Fn(&mut Weights)| {
         let mut weights = whole.clone();
         change(&mut weights);
-        onnx(architecture, Variant::default(), &weights, Precision::F32).unwrap_err()
+        onnx(
+            architecture,
+            Variant::default(),
+            &weights,
+            StoragePrecision::F32,
+        )
+        .unwrap_err()
     };
-    let tensor = || Tensor {
+    let tensor = || Weight {
         shape: vec![1],
         data: vec![f32::NAN],
     };

@@ -10,7 +10,7 @@ use std::process::Command;
 use candle_core::{Device, Tensor};
 use common::foreign::{self, Object, Pickler};
 use common::reference;
-use plumbline_host::export::{About, Precision, onnx, weights, write_bundle};
+use plumbline_host::export::{About, StoragePrecision, onnx, weights, write_bundle};
 use plumbline_host::weights::{ImportError, Source, import};
 use plumbline_nets::{Head, Mode, Network, Parameters, Variant, WeightsFile};
 use plumbline_reader::Bundle;
@@ -283,7 +283,7 @@ fn variants_are_exported() {
         let folder = tempfile::tempdir().unwrap();
         let bundle = folder.path().join("bundle");
         let weights = weights(&parameters).unwrap();
-        let model = onnx(architecture, variant, &weights, Precision::F32).unwrap();
+        let model = onnx(architecture, variant, &weights, StoragePrecision::F32).unwrap();
         let about = About {
             model: "variant",
             model_version: "1.0.0",

@@ -9,7 +9,7 @@ use super::out;
 use super::pack::packed;
 use super::progress::scoring;
 use crate::cohort::Cohort;
-use crate::export::{ExportOptions, Precision, export};
+use crate::export::{ExportOptions, StoragePrecision, export};
 use crate::train::Run;
 
 /// Arguments of `plumbline export`.
@@ -30,7 +30,7 @@ pub struct Args {
     /// The model's version
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     model_version: String,
-    /// Precision of the stored weights
+    /// StoragePrecision of the stored weights
     #[arg(long, value_enum, default_value = "int8")]
     precision: Stored,
     /// Markdown for the model card: how this model came to be
@@ -56,8 +56,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         },
         model_version: args.model_version,
         precision: match args.precision {
-            Stored::F32 => Precision::F32,
-            Stored::Int8 => Precision::Int8,
+            Stored::F32 => StoragePrecision::F32,
+            Stored::Int8 => StoragePrecision::Int8,
         },
         remarks: match &args.remarks {
             Some(path) => std::fs::read_to_string(path)

@@ -1,7 +1,7 @@
 //! Measuring a model on labelled films: the study's table, curves and intervals.
 
 mod confusion;
-mod curves;
+pub mod curves;
 mod evaluation;
 mod intervals;
 mod measures;

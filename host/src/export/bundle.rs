@@ -10,7 +10,7 @@ use plumbline_shared::durable::replace_folder;
 use plumbline_shared::manifest::{FORMAT, Input, Manifest, sha256};
 use plumbline_shared::preprocess;
 
-use super::ExportError;
+use super::error::ExportError;
 
 /// The facts that a bundle states about its model.
 #[derive(Debug, Clone, PartialEq)]

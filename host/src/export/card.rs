@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use plumbline_shared::architecture::Architecture;
 
-use super::Precision;
+use super::weights::StoragePrecision;
 use crate::evaluate::Measures;
 use crate::train::{Epoch, Recipe, Record};
 
@@ -15,7 +15,7 @@ pub struct Card<'a> {
     /// The model's version.
     pub model_version: &'a str,
     /// The precision of its stored weights.
-    pub precision: Precision,
+    pub precision: StoragePrecision,
     /// The recipe of its training.
     pub recipe: &'a Recipe,
     /// The material of its training.
@@ -47,8 +47,8 @@ impl Card<'_> {
             Architecture::Densenet121 => "DenseNet121 with a head of 1024-1 (CheXNet's shape)",
         };
         let weights = match self.precision {
-            Precision::F32 => "32-bit floats",
-            Precision::Int8 => "8-bit integers, one scale an output channel",
+            StoragePrecision::F32 => "32-bit floats",
+            StoragePrecision::Int8 => "8-bit integers, one scale an output channel",
         };
         let mut text = format!(
             "# {} {}\n\nReads a frontal chest film and gives the probability that it shows \

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::bundle::{About, write_bundle};
 use super::card::Card;
-use super::{ExportError, Precision, onnx, weights};
+use super::error::ExportError;
+use super::onnx::onnx;
+use super::weights::{StoragePrecision, weights};
 use crate::cohort::{Cache, Cohort, Split};
 use crate::evaluate::{Measures, Scored, Step, evaluate, youden_threshold};
 use crate::model::Model;
@@ -19,7 +21,7 @@ pub struct ExportOptions {
     /// The model's version.
     pub model_version: String,
     /// The precision of the stored weights.
-    pub precision: Precision,
+    pub precision: StoragePrecision,
     /// Remarks for the model card, in Markdown.
     pub remarks: String,
 }

@@ -1,6 +1,6 @@
 //! Weights as int8: symmetric, one scale an output channel.
 
-use super::Tensor;
+use super::weights::Weight;
 
 /// int8 weights and what one step of each output channel is worth.
 pub(super) struct Quantised {
@@ -9,7 +9,7 @@ pub(super) struct Quantised {
 }
 
 /// Rounds each output channel (the first dimension) to 127 steps either side of zero.
-pub(super) fn quantise(weight: &Tensor) -> Quantised {
+pub(super) fn quantise(weight: &Weight) -> Quantised {
     let a_channel = weight.data.len() / weight.shape[0];
     let mut values = Vec::with_capacity(weight.data.len());
     let mut scales = Vec::with_capacity(weight.shape[0]);
@@ -33,7 +33,7 @@ mod tests {
         let data: Vec<f32> = (0..60)
             .map(|i| (i as f32 * 1.7).sin() * (1 + i / 20) as f32)
             .collect();
-        let weight = Tensor {
+        let weight = Weight {
             shape: vec![3, 20, 1, 1],
             data,
         };
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_empty_channel_stays_zero() {
-        let weight = Tensor {
+        let weight = Weight {
             shape: vec![2, 2],
             data: vec![0.0, 0.0, 1e-42, -1e-42],
         };

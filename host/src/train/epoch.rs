@@ -16,7 +16,7 @@ use super::frozen::FrozenFeatures;
 use super::learner::{Learner, OptimiserState};
 use super::recipe::{Recipe, Round};
 use super::work::Work;
-use crate::evaluate::roc_auc;
+use crate::evaluate::curves::roc_auc;
 use plumbline_nets::{Head, Mode, Traced, Training, Variant};
 
 /// A training with its films.

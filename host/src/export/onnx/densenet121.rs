@@ -2,7 +2,7 @@
 //! torchvision builds it.
 
 use super::graph::{Conv, Graph};
-use crate::export::ExportError;
+use crate::export::error::ExportError;
 use plumbline_nets::Variant;
 use plumbline_nets::ops::Padding;
 

@@ -1,7 +1,7 @@
 //! EfficientNet-B0 (Tan and Le, "EfficientNet", ICML 2019, table 1) as torchvision builds it.
 
 use super::graph::{Conv, Graph};
-use crate::export::ExportError;
+use crate::export::error::ExportError;
 use plumbline_nets::Variant;
 use plumbline_nets::ops::Padding;
 

@@ -6,9 +6,10 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 
+use crate::export::error::ExportError;
 use crate::export::fold::{BatchNorm, fold};
 use crate::export::quantise::quantise;
-use crate::export::{ExportError, Precision, Tensor, Weights};
+use crate::export::weights::{StoragePrecision, Weight, Weights};
 use plumbline_nets::ops::Padding;
 use plumbline_nets::{Input, Variant};
 
@@ -49,7 +50,7 @@ impl Conv {
 /// returns that name.
 pub(super) struct Graph<'a> {
     weights: &'a Weights,
-    precision: Precision,
+    precision: StoragePrecision,
     epsilon: f32,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
@@ -57,7 +58,7 @@ pub(super) struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    pub fn new(weights: &'a Weights, precision: Precision, variant: Variant) -> Self {
+    pub fn new(weights: &'a Weights, precision: StoragePrecision, variant: Variant) -> Self {
         Self {
             weights,
             precision,
@@ -82,7 +83,7 @@ impl<'a> Graph<'a> {
         let shape = vec![1, factors.len(), 1, 1];
         let [factors, summands] =
             [("factors", factors), ("summands", summands)].map(|(name, data)| {
-                let tensor = Tensor {
+                let tensor = Weight {
                     shape: shape.clone(),
                     data,
                 };
@@ -123,8 +124,8 @@ impl<'a> Graph<'a> {
         &mut self,
         x: &str,
         layer: &str,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
+        weight: &Weight,
+        bias: Option<&Weight>,
         conv: &Conv,
     ) -> String {
         let mut inputs = vec![x.to_string(), self.store(format!("{layer}.weight"), weight)];
@@ -283,7 +284,7 @@ impl<'a> Graph<'a> {
     }
 
     /// A tensor of the state dict, which must have this shape.
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<&'a Tensor, ExportError> {
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<&'a Weight, ExportError> {
         let tensor = self
             .weights
             .get(name)
@@ -303,8 +304,8 @@ impl<'a> Graph<'a> {
     }
 
     /// Adds a tensor to the file: in int8 if it has two dimensions or more and that is wanted.
-    fn store(&mut self, name: String, tensor: &Tensor) -> String {
-        if self.precision == Precision::F32 || tensor.shape.len() < 2 {
+    fn store(&mut self, name: String, tensor: &Weight) -> String {
+        if self.precision == StoragePrecision::F32 || tensor.shape.len() < 2 {
             return self.store_floats(&name, tensor);
         }
         let quantised = quantise(tensor);
@@ -325,7 +326,7 @@ impl<'a> Graph<'a> {
         )
     }
 
-    fn store_floats(&mut self, name: &str, tensor: &Tensor) -> String {
+    fn store_floats(&mut self, name: &str, tensor: &Weight) -> String {
         let raw = tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.initialize(name, &tensor.shape, DataType::Float, raw);
         name.to_string()

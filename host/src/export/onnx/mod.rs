@@ -14,7 +14,8 @@ use tract_onnx::pb::{
     tensor_shape_proto, type_proto,
 };
 
-use super::{ExportError, Precision, Weights};
+use super::error::ExportError;
+use super::weights::{StoragePrecision, Weights};
 use graph::Graph;
 use plumbline_nets::{Head, Variant};
 
@@ -32,7 +33,7 @@ pub fn onnx(
     architecture: Architecture,
     variant: Variant,
     weights: &Weights,
-    precision: Precision,
+    precision: StoragePrecision,
 ) -> Result<Vec<u8>, ExportError> {
     let mut graph = Graph::new(weights, precision, variant);
     let x = graph.adapt(INPUT, variant.input);
