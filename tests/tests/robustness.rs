@@ -16,7 +16,7 @@ fn plumbline(arguments: &[&str]) -> Command {
 /// A cohort of 25 small phantoms.
 fn cohort(folder: &Path) -> String {
     let cohort = folder.join("cohort").to_str().unwrap().to_owned();
-    let drawing = "cohort phantom --films 25 --prevalence 0.4 --seed 8 --side 64 --out";
+    let drawing = "cohort phantom --films 25 --prevalence 0.4 --seed 8 --side 64 --square --out";
     let mut drawing: Vec<&str> = drawing.split(' ').collect();
     drawing.push(&cohort);
     succeed(&mut plumbline(&drawing));
@@ -64,10 +64,9 @@ fn a_training_leaves_bad_films_out_and_records_how_many() {
     let recipe = folder.path().join("recipe.toml");
     let text = "architecture = \"efficientnet-b0\"\nseed = 5\n[[round]]\ntrain = \"all\"\n\
                 optimiser = \"adam\"\nlearning_rate = 0.001\nbatch = 4\nepochs = 1\nfilms = 4\n\
-                side = 32\n";
+                side = 64\n";
     fs::write(&recipe, text).unwrap();
     let (recipe, run) = (recipe.to_str().unwrap(), folder.path().join("run"));
-    // A film of the training split: 1 of 21 is below 5 %.
     let table = fs::read_to_string(format!("{cohort}/cohort.csv")).unwrap();
     let row = table.lines().find(|line| line.contains(",train,")).unwrap();
     let film = row.split(',').next().unwrap();
@@ -131,7 +130,7 @@ fn a_training_that_nobody_listens_to_goes_on_to_its_end() {
     let recipe = folder.path().join("recipe.toml");
     let text = "architecture = \"efficientnet-b0\"\nseed = 5\n[[round]]\ntrain = \"all\"\n\
                 optimiser = \"adam\"\nlearning_rate = 0.001\nbatch = 4\nepochs = 2\nfilms = 4\n\
-                side = 32\n";
+                side = 64\n";
     fs::write(&recipe, text).unwrap();
     let run = folder.path().join("run");
     let (recipe, out) = (recipe.to_str().unwrap(), run.to_str().unwrap());

@@ -6,7 +6,7 @@ use plumbline_shared::decode::{DecodeError, ErrorKind, decode, read_file};
 use plumbline_shared::preprocess::{Prepared, prepare};
 
 /// The share of a cohort's films, in per cent, that a command may leave out because they cannot be
-/// used. More means that something else is wrong.
+/// used; one film always may be. More means that something else is wrong.
 pub const MOST_LEFT_OUT_PER_CENT: usize = 5;
 
 /// Why a cohort's film could not be prepared.

@@ -290,7 +290,7 @@ impl Cache {
             }
         }
         let unusable = left_out.len();
-        if unusable * 100 > films * MOST_LEFT_OUT_PER_CENT {
+        if unusable > (films * MOST_LEFT_OUT_PER_CENT / 100).max(1) {
             let first = Box::new(left_out.swap_remove(0));
             return Err(TooManyUnusable {
                 unusable,
