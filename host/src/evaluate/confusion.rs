@@ -3,6 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 /// The counts of films called right and wrong.
+///
+/// ```
+/// use plumbline_host::evaluate::Confusion;
+///
+/// // The study's CheXNet-based model.
+/// let counts = Confusion { tp: 1178, fp: 306, fn_: 130, tn: 81_383 };
+/// assert_eq!(counts.total(), 82_997);
+/// assert!((counts.recall().unwrap() - 0.90061).abs() < 1e-5);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     /// Positives called positive.

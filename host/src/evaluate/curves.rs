@@ -117,6 +117,12 @@ impl Ranked {
 
 /// The area under the ROC curve: the chance that a positive scores above a negative, ties half.
 /// Not a number where a class is missing.
+///
+/// ```
+/// use plumbline_host::evaluate::roc_auc;
+///
+/// assert_eq!(roc_auc(&[0.9, 0.4, 0.4, 0.1], &[true, true, false, false]), 0.875);
+/// ```
 pub fn roc_auc(scores: &[f64], labels: &[bool]) -> f64 {
     Ranked::new(scores, labels).roc_auc(&vec![1; labels.len()])
 }

@@ -13,6 +13,27 @@ use plumbline_nets::ops::Loss;
 use plumbline_nets::{Description, Head, Precision, Variant};
 
 /// A training procedure.
+///
+/// ```
+/// use plumbline_host::train::{Recipe, Trained};
+///
+/// let recipe: Recipe = toml::from_str(
+///     r#"
+///     architecture = "densenet121"
+///     seed = 1
+///
+///     [[round]]
+///     train = "last-layer"
+///     optimiser = "adam"
+///     learning_rate = 0.001
+///     batch = 16
+///     epochs = 10
+///     side = 256
+///     "#,
+/// )?;
+/// assert_eq!(recipe.rounds[0].train, Trained::LastLayer);
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
