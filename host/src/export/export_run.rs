@@ -6,7 +6,7 @@ use std::path::Path;
 use super::bundle::{About, write_bundle};
 use super::card::Card;
 use super::{ExportError, Precision, onnx, weights};
-use crate::cohort::{Cache, Cohort, Split};
+use crate::cohort::{Cohort, PackedFilms, Split};
 use crate::evaluate::{Measures, Scored, Step, evaluate, youden_threshold};
 use crate::model::Model;
 use crate::train::Run;
@@ -42,7 +42,7 @@ pub struct Exported {
 pub fn export(
     run: &Run,
     cohort: &Cohort,
-    cache: &Cache,
+    cache: &PackedFilms,
     options: &ExportOptions,
     out: &Path,
     progress: impl Fn(Step) + Sync,
