@@ -163,7 +163,7 @@ impl Material {
         };
         generate(&options, |_| {}).unwrap();
         let cohort = Cohort::open(&cohort).unwrap();
-        let cache = Arc::new(cohort.pack(|| {}).unwrap().cache);
+        let cache = Arc::new(cohort.pack(|| {}).unwrap().packed);
         let films = |split| {
             let (entries, _) = cohort.labelled(Some(split));
             PreparedFilms::new(Arc::clone(&cache), entries).unwrap()

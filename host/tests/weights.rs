@@ -321,6 +321,47 @@ fn npy(film: &[f32]) -> Vec<u8> {
     file
 }
 
+/// One output may answer for anything: only the user's word makes it scoliosis.
+#[test]
+fn one_output_reads_scoliosis_only_if_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (file, film) = (at("one.pth"), at("x.npy"));
+    let names = torchvision(DENSENET, "classifier", 1);
+    let bytes = foreign::torch_zip(&Object::StateDict, &tensors(&names));
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::write(&film, npy(&reference::picture("input.0"))).unwrap();
+    let cases: [(&[&str], bool); 3] = [
+        (&[], false),
+        (&["--classes", "Pneumonia"], false),
+        (&["--classes", "scoliosis"], true),
+    ];
+    for (classes, is_scoliosis) in cases {
+        let weights = at("w.safetensors");
+        let import = ["weights", "import", &file, "--arch", "densenet121"];
+        let said = plumbline(&[&import[..], classes, &["--out", &weights]].concat()).unwrap();
+        assert_eq!(said.contains("reads scoliosis"), is_scoliosis, "{said}");
+        let description = WeightsFile::read(&weights).unwrap().description;
+        assert_eq!(description.reads_scoliosis(), is_scoliosis, "{classes:?}");
+        let predict = [
+            "predict",
+            "--json",
+            "--tensor",
+            &film,
+            "--weights",
+            &weights,
+        ];
+        let answer = plumbline(&[&predict[..], &["--arch", "densenet121"]].concat()).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer.get("positive").is_some(), is_scoliosis, "{answer}");
+        assert_eq!(answer.get("outputs").is_none(), is_scoliosis, "{answer}");
+    }
+    let import = ["weights", "import", &file, "--arch", "densenet121"];
+    let many = ["--classes", "scoliosis,Mass", "--out", &at("many")];
+    let refused = plumbline(&[&import[..], &many].concat()).unwrap_err();
+    assert!(refused.contains("a name for each output"), "{refused}");
+}
+
 /// From a file of torchxrayvision's to a bundle: its outputs, a run that begins with it, and what
 /// stations get of that run.
 #[test]

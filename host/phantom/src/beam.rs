@@ -18,15 +18,16 @@ const HARD_PART: [f32; 2] = [0.93, 0.72];
 const CELL: usize = 16;
 /// Scattered quanta made of each that arrives unscattered, for an attenuation of 1.
 const SCATTER: f32 = 0.42;
-/// How far scatter spreads: standard deviation in millimetres at the detector.
+/// Spread of scatter: standard deviation in millimetres at the detector.
 const SPREAD: f64 = 34.0;
 /// The shares of unscattered and of scattered quanta that an anti-scatter grid lets through.
 const GRID: [f32; 2] = [0.72, 0.14];
-/// What lead collimators let through.
+/// Share that lead collimators let through.
 const LEAKAGE: f32 = 0.002;
+/// Number of quantiles in the table of the standard normal.
 const NORMALS: usize = 4096;
 
-/// How a film is exposed.
+/// The exposure of a film: tube, grid, dose, detector.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beam {
     /// Share of the quanta in the beam's soft part: more at 80 than at 125 kV.
@@ -51,7 +52,7 @@ pub(crate) struct Beam {
 }
 
 impl Beam {
-    /// `bedside` films are taken without a grid and at a lower voltage, more of them wrongly
+    /// Draws an exposure; `bedside` films are taken without a grid and at a lower voltage, more of them wrongly
     /// exposed.
     pub(crate) fn draw(rng: &mut Variates, bedside: bool) -> Self {
         let collimated = rng.chance(0.5);
@@ -87,14 +88,14 @@ impl Beam {
         }
     }
 
-    /// The same with `times` the exposure.
+    /// Returns the same with `times` the exposure.
     pub(crate) fn exposed(mut self, times: f64) -> Self {
         self.dose *= times;
         self.level *= times as f32;
         self
     }
 
-    /// First and last column and row that the collimators leave open.
+    /// Returns the first and last column and row that the collimators leave open.
     pub(crate) fn field(&self, size: Size) -> [usize; 4] {
         let at = |share: f64, length: usize| (share * length as f64) as usize;
         let [left, top, right, bottom] = self.margins;
@@ -106,7 +107,7 @@ impl Beam {
         ]
     }
 
-    /// Raw values from the attenuation of soft tissue and of bone and metal; `pitch` is the
+    /// Returns raw values from the attenuation of soft tissue and of bone and metal; `pitch` is the
     /// pixel's edge in millimetres.
     pub(crate) fn expose(
         &self,
@@ -158,7 +159,7 @@ impl Beam {
         image
     }
 
-    /// What arrives unscattered, of 1 before the patient.
+    /// Returns the intensity that arrives unscattered, of 1 before the patient.
     fn primary(&self, soft: &Layer, dense: &Layer, pitch: f64) -> Layer {
         let size = soft.size;
         let [left, top, right, bottom] = self.field(size);
@@ -204,7 +205,7 @@ impl Beam {
         image
     }
 
-    /// Adds what arrives scattered: made where unscattered quanta are attenuated, spread wide.
+    /// Adds the scattered intensity: made where unscattered quanta are attenuated, spread wide.
     fn add_scatter(&self, image: &mut Layer, soft: &Layer, pitch: f64) {
         let made = image.reduced(CELL);
         let depth = soft.reduced(CELL);

@@ -7,7 +7,7 @@ use crate::patient::Patient;
 use crate::rng::Variates;
 use crate::spine::Spine;
 
-/// What cortical bone attenuates more than the soft tissue that it displaces, in 1/mm, at the
+/// Attenuation of cortical bone beyond that of the soft tissue that it displaces, in 1/mm, at the
 /// effective energy of a chest film.
 pub(crate) const CORTICAL: f64 = 0.030;
 

@@ -32,13 +32,13 @@ pub(crate) struct Ray {
 }
 
 impl Ray {
-    /// Length of the ray for a millimetre of z.
+    /// Returns the length of the ray for a millimetre of z.
     pub(crate) fn secant(&self) -> f32 {
         (1.0 + self.slope[0] * self.slope[0] + self.slope[1] * self.slope[1]).sqrt()
     }
 }
 
-/// Where a point falls on the film.
+/// The place on the film that a point falls on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shadow {
     /// Column and row, in pixels; a pixel's centre lies at its index plus a half.
@@ -48,7 +48,7 @@ pub(crate) struct Shadow {
 }
 
 impl Camera {
-    /// Detector coordinates of a film position given in pixels.
+    /// Returns the detector coordinates of a film position given in pixels.
     pub(crate) fn detector_at(&self, column: f64, row: f64) -> [f64; 2] {
         let [across, down] = self.size.middle();
         let (u, v) = ((column - across) * self.pitch, (row - down) * self.pitch);
@@ -59,7 +59,7 @@ impl Camera {
         ]
     }
 
-    /// The ray to a film position given in pixels.
+    /// Returns the ray to a film position given in pixels.
     pub(crate) fn ray(&self, column: f64, row: f64) -> Ray {
         let [u, v] = self.detector_at(column, row);
         let run = self.detector - self.source[2];
@@ -73,7 +73,7 @@ impl Camera {
         }
     }
 
-    /// The shadow of a point of the patient.
+    /// Returns the shadow of a point of the patient.
     pub(crate) fn shadow(&self, point: [f64; 3]) -> Shadow {
         let point = self.seen(point);
         let magnification = (self.detector - self.source[2]) / (point[2] - self.source[2]);
@@ -90,12 +90,12 @@ impl Camera {
         }
     }
 
-    /// Where a point of the patient lies before the detector.
+    /// Returns the coordinates before the detector of a point of the patient.
     pub(crate) fn seen(&self, [x, y, z]: [f64; 3]) -> [f64; 3] {
         if self.lateral { [-z, y, x] } else { [x, y, z] }
     }
 
-    /// Direction on the film, in pixels, of a direction in the coronal plane.
+    /// Returns the direction on the film, in pixels, of a direction in the coronal plane.
     pub(crate) fn turned(&self, x: f64, y: f64) -> [f32; 2] {
         let [cos, sin] = self.turn;
         [(cos * x - sin * y) as f32, (sin * x + cos * y) as f32]

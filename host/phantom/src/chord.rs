@@ -1,4 +1,4 @@
-//! Where a ray runs inside a solid: closed forms, as intervals of the depth z.
+//! The part of a ray inside a solid: closed forms, as intervals of the depth z.
 
 use crate::camera::Ray;
 

@@ -7,39 +7,44 @@ use crate::elementary::{exp, ln};
 use crate::layer::{Layer, Size};
 use crate::rng::Variates;
 
-/// A film as it is stored.
+/// A film as it is stored in a file.
 #[derive(Debug, Clone)]
 pub struct Film {
+    /// Columns and rows.
     pub size: Size,
     /// Stored values, row-major.
-    pub codes: Vec<u16>,
-    /// Bits Stored.
+    pub stored: Vec<u16>,
+    /// Bits Stored: 10 to 15.
     pub bits: u16,
-    /// The least value is the brightest: MONOCHROME1.
+    /// True if the least value is the brightest: MONOCHROME1.
     pub inverted: bool,
     /// Window Centre and Window Width (PS3.3 C.11.2.1.2).
     pub window: [f64; 2],
 }
 
 impl Film {
-    /// The film with light and dark exchanged but the header left as it is.
+    /// Returns the film with light and dark exchanged but the header left as it is.
     pub(crate) fn negative(mut self) -> Self {
         let white = u16::MAX >> (16 - self.bits);
-        for code in &mut self.codes {
-            *code = white - *code;
+        for value in &mut self.stored {
+            *value = white - *value;
         }
         self
     }
 
-    /// 16-bit greys of a MONOCHROME2 picture: the stored values spread over all 16 bits.
+    /// Returns the 16-bit greys of a MONOCHROME2 picture, row-major: the stored values spread over
+    /// all 16 bits.
     pub fn greys(&self) -> Vec<u16> {
         let (up, white) = (16 - self.bits, u16::MAX >> (16 - self.bits));
-        let grey = |code: &u16| if self.inverted { white - code } else { *code } << up;
-        self.codes.iter().map(grey).collect()
+        let grey = |&value: &u16| {
+            let upright = if self.inverted { white - value } else { value };
+            upright << up
+        };
+        self.stored.iter().map(grey).collect()
     }
 }
 
-/// How a unit's software shows its films.
+/// The processing by a unit's software.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
     /// Shares of the exposed pixels that come out darkest and lightest.
@@ -50,11 +55,11 @@ pub(crate) struct Look {
     /// Grey of the darkest and the lightest, of 1.
     dark: f32,
     light: f32,
-    /// Share of the differences over centimetres that is evened out.
+    /// Share of the differences over centimetres that is taken away.
     evening: f32,
-    /// What is added of the differences over millimetres.
+    /// Share of the differences over millimetres that is added.
     sharpening: f32,
-    /// The collimated border is made black.
+    /// True if the collimated border is made black.
     shutter: bool,
     bits: u16,
     inverted: bool,
@@ -63,6 +68,7 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    /// Draws a unit.
     pub(crate) fn draw(rng: &mut Variates) -> Self {
         Self {
             tails: [rng.between(0.004, 0.03), rng.between(0.002, 0.02)],
@@ -79,8 +85,8 @@ impl Look {
         }
     }
 
-    /// Develops raw values. `field` is what the collimators leave open, first and last column and
-    /// row; `pitch` the pixel's edge in millimetres.
+    /// Makes a film of raw values. `field` is the part that the collimators leave open, first and
+    /// last column and row; `pitch` is the pixel's edge in millimetres.
     pub(crate) fn develop(
         &self,
         raw: Layer,
@@ -113,33 +119,34 @@ impl Look {
         let white = f32::from(u16::MAX >> (16 - self.bits));
         let scale = 1.0 / (high - low);
         let spread = (self.light - self.dark) * white;
-        let mut codes = vec![0u16; size.pixels()];
-        let lines = codes.chunks_exact_mut(size.width).zip(density.rows());
-        for (row, (codes, line)) in lines.enumerate() {
+        let mut stored = vec![0u16; size.pixels()];
+        let lines = stored.chunks_exact_mut(size.width).zip(density.rows());
+        for (row, (stored, line)) in lines.enumerate() {
             if self.shutter && !(top..=bottom).contains(&row) {
                 continue;
             }
-            for (code, value) in codes.iter_mut().zip(line) {
+            for (stored, value) in stored.iter_mut().zip(line) {
                 let t = (value - low) * scale;
                 let grey = 1.0 / (1.0 + exp(-self.steepness * (t - self.middle)));
-                *code = (self.dark * white + grey * spread) as u16;
+                *stored = (self.dark * white + grey * spread) as u16;
             }
             if self.shutter {
-                codes[..left].fill(0);
-                codes[right + 1..].fill(0);
+                stored[..left].fill(0);
+                stored[right + 1..].fill(0);
             }
         }
         let white = white as u16;
         if self.inverted {
-            for code in &mut codes {
-                *code = white - *code;
+            for value in &mut stored {
+                *value = white - *value;
             }
         }
         let (middle, range) = (f64::from(white) / 2.0, f64::from(white) + 1.0);
-        let shift = if self.inverted { -1.0 } else { 1.0 } * self.window[0];
+        let sign = if self.inverted { -1.0 } else { 1.0 };
+        let shift = sign * self.window[0];
         Film {
             size,
-            codes,
+            stored,
             bits: self.bits,
             inverted: self.inverted,
             window: [
@@ -149,7 +156,7 @@ impl Look {
         }
     }
 
-    /// The densities that come out darkest and lightest, found as an automatic reading of the
+    /// Returns the densities that come out darkest and lightest, found as an automatic reading of the
     /// histogram finds them: air beside the patient does not count.
     fn range(&self, density: &Layer, [left, top, right, bottom]: [usize; 4]) -> [f32; 2] {
         let mut seen = Vec::with_capacity(density.size.pixels() / 36 + 1);

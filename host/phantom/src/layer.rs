@@ -2,24 +2,27 @@
 
 use crate::rng::Variates;
 
-/// Columns and rows.
+/// Number of columns and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
+    /// Number of columns.
     pub width: usize,
+    /// Number of rows.
     pub height: usize,
 }
 
 impl Size {
+    /// Returns the number of pixels.
     pub fn pixels(self) -> usize {
         self.width * self.height
     }
 
-    /// The film's middle, in pixels from its upper left corner.
+    /// Returns the film's middle, in pixels from its upper left corner.
     pub fn middle(self) -> [f64; 2] {
         [self.width as f64 / 2.0, self.height as f64 / 2.0]
     }
 
-    /// The size at which each pixel covers up to `step` times `step` of these.
+    /// Returns the size at which each pixel covers up to `step` times `step` of these.
     pub fn reduced(self, step: usize) -> Self {
         Self {
             width: self.width.div_ceil(step),
@@ -46,7 +49,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// The pixels within `reach` of the box between two points, clipped to the film.
+    /// Returns the pixels within `reach` of the box between two points, clipped to the film.
     pub(crate) fn around(a: [f32; 2], b: [f32; 2], reach: f32, size: Size) -> Self {
         let low = |a: f32, b: f32, end| ((a.min(b) - reach).max(0.0) as usize).min(end);
         let high = |a: f32, b: f32, end| ((a.max(b) + reach + 1.0).max(0.0) as usize).min(end);
@@ -58,6 +61,7 @@ impl Bounds {
         }
     }
 
+    /// Returns the smallest bounds that hold both.
     pub(crate) fn join(&self, other: &Self) -> Self {
         Self {
             left: self.left.min(other.left),
@@ -77,8 +81,9 @@ pub(crate) struct Joint {
     pub(crate) strength: f32,
 }
 
-/// What chains of tubes are traced in before they are added to a layer, kept between them: by pixel, one less the squared distance
-/// to the nearest axis in radii, and the strength there. All zero when all are settled.
+/// A buffer in which chains of tubes are traced before they are added to a layer: by pixel, one less
+/// the squared distance to the nearest axis in radii, and the strength there. All zero when all are
+/// settled.
 pub(crate) struct Scratch(Vec<[f32; 2]>);
 
 impl Scratch {
@@ -86,8 +91,9 @@ impl Scratch {
         Self(vec![[0.0; 2]; size.pixels()])
     }
 
-    /// Notes a chain of tubes on a film of `size` for [`Layer::settle`], and says where it lies.
-    /// Of chains that are traced before they are settled, too, the nearest axis counts.
+    /// Traces a chain of tubes on a film of `size` for [`Layer::settle`], and returns the pixels
+    /// that it may cover. Of chains that are traced before they are settled, too, the nearest axis
+    /// counts.
     pub(crate) fn trace(
         &mut self,
         size: Size,
@@ -105,7 +111,7 @@ impl Scratch {
             touched = Some(touched.map_or(bounds, |t| t.join(&bounds)));
             let (dx, dy) = (b.at[0] - a.at[0], b.at[1] - a.at[1]);
             let inverse = 1.0 / (dx * dx + dy * dy).max(1e-6);
-            // How far beyond its joints a link reaches, in its own length.
+            // The reach of a link beyond its joints, in its own length.
             let cut = |flush: bool, at: f32, open: f32| if flush { at } else { open };
             let first = cut(flush[0] && index == 0, 0.0, f32::MIN);
             let last = cut(flush[1] && index + 1 == links, 1.0, f32::MAX);
@@ -144,18 +150,18 @@ impl Layer {
         }
     }
 
-    /// The rows, from above.
+    /// Returns the rows, from above.
     pub(crate) fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
         self.values.chunks_exact(self.size.width)
     }
 
-    /// The rows to change, from above.
+    /// Returns the rows to change, from above.
     pub(crate) fn rows_mut(&mut self) -> std::slice::ChunksExactMut<'_, f32> {
         self.values.chunks_exact_mut(self.size.width)
     }
 
-    /// Adds a chain of tubes: at each pixel the link counts whose axis is nearest, so that joints
-    /// do not shine. The chain's ends are round, or cut flush where `flush` says so for its first
+    /// Adds a chain of tubes: at each pixel only the link with the nearest axis counts, so that
+    /// joints do not shine. The chain's ends are round, or cut flush where `flush` says so for its first
     /// and last joint: where another chain goes on. `wall` is the share of the radius that is
     /// cortical bone, 1 for a solid tube; `core` is the attenuation of what is inside relative to
     /// the wall.
@@ -221,7 +227,7 @@ impl Layer {
         }
     }
 
-    /// The layer at a higher resolution, each of its pixels covering `step` times `step` of the
+    /// Returns the layer at a higher resolution, each of its pixels covering `step` times `step` of the
     /// new ones, by bilinear interpolation.
     pub(crate) fn enlarged(&self, size: Size, step: usize) -> Self {
         let places = |length: usize, coarse: usize| {
@@ -247,7 +253,7 @@ impl Layer {
         large
     }
 
-    /// The layer at a lower resolution: the means of up to `step` times `step` pixels.
+    /// Returns the layer at a lower resolution: the means of up to `step` times `step` pixels.
     pub(crate) fn reduced(&self, step: usize) -> Self {
         let mut small = Self::new(self.size.reduced(step));
         let width = small.size.width;
@@ -298,8 +304,8 @@ impl Layer {
         }
     }
 
-    /// Blurs with a Gaussian of `deviation` pixels, cut off at three deviations; what lies outside
-    /// is like the edge. For small layers.
+    /// Blurs with a Gaussian of `deviation` pixels, cut off at three deviations; pixels outside are
+    /// like those at the edge. For small layers.
     pub(crate) fn smooth(&mut self, deviation: f32) {
         let reach = (3.0 * deviation).ceil() as usize;
         let weight = |i: usize| libm::expf(-0.5 * (i as f32 / deviation) * (i as f32 / deviation));

@@ -1,4 +1,4 @@
-//! What is on a film and not of the body: markers, devices, lines, jewellery, sutures, implants;
+//! Things on a film that are not of the body: markers, devices, lines, jewellery, sutures, implants;
 //! drawn alike for both classes.
 
 use crate::camera::Camera;
@@ -102,7 +102,7 @@ fn marker(pen: &mut Pen<'_>, rng: &mut Variates) {
         [[0.0, 0.0], [0.0, 0.5]],
         [[0.0, 0.5], [0.5, 0.5]],
     ];
-    // Which segments make each digit, lowest bit first.
+    // The segments that make each digit, lowest bit first.
     const DIGITS: [u8; 10] = [0x3f, 0x06, 0x5b, 0x4f, 0x66, 0x6d, 0x7d, 0x07, 0x7f, 0x6f];
     let [width, height] = pen.camera.size.middle().map(|half| 2.0 * half);
     let left = rng.chance(0.6);

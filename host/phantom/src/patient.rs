@@ -1,13 +1,14 @@
-//! Who stands before the detector; drawn alike for both classes.
+//! The patient before the detector; drawn alike for both classes.
 
 use crate::rng::Variates;
 pub use plumbline_shared::clinical::Sex;
 
-/// A patient's size and build.
+/// A patient's age, sex, size and build.
 #[derive(Debug, Clone, Copy)]
 pub struct Patient {
-    /// Years, 8 to 90.
+    /// Age in whole years, 8 to 90.
     pub age: f64,
+    /// Sex.
     pub sex: Sex,
     /// Length relative to a mean adult man.
     pub scale: f64,
@@ -19,14 +20,15 @@ pub struct Patient {
     pub lean: f64,
     /// Attenuation of the patient's bone relative to a healthy adult's.
     pub bone: f64,
-    /// How far the diaphragm has come down in breathing in: 0 for a usual chest film, in
-    /// millimetres of an adult.
+    /// Descent of the diaphragm in breathing in, in millimetres of an adult: 0 for a usual chest
+    /// film.
     pub breath: f64,
-    /// How far the aorta has elongated and swings out: 0 to 1.
+    /// Elongation of the aorta, which then swings out: 0 to 1.
     pub unfolding: f64,
 }
 
 impl Patient {
+    /// Draws a patient at random.
     pub fn draw(rng: &mut Variates) -> Self {
         let age = (8.0 + 83.0 * libm::pow(rng.unit(), 1.4)).floor();
         let sex = if rng.chance(0.55) {

@@ -3,36 +3,59 @@
 use crate::beam::Beam;
 use crate::bones::Skeleton;
 use crate::camera::Camera;
+use crate::clouding::clouding;
 use crate::curve::{Cobb, Curve};
 use crate::develop::{Film, Look};
 use crate::findings::Findings;
 use crate::layer::{Layer, Scratch, Size};
 use crate::organs::Organs;
 use crate::patient::Patient;
+use crate::pen::Pen;
 use crate::rng::Variates;
 use crate::spine::{Posture, Spine};
 use crate::tissue::SOFT;
 use crate::vessels::Lung;
-use crate::{elsewhere, objects, vertebrae};
+use crate::{elsewhere, marks, objects, vertebrae};
 use plumbline_shared::clinical::{Projection, Refusal};
 
-/// What makes one film of a cohort: nothing else enters it.
+/// All that determines one film of a cohort.
 #[derive(Debug, Clone, Copy)]
 pub struct FilmSpec {
+    /// Seed of the cohort.
     pub seed: u64,
+    /// Number of the film in the cohort, from 0.
     pub index: u64,
-    /// Cobb angle of the major curve.
+    /// Cobb angle of the major curve, in degrees.
     pub degrees: f64,
-    /// Why the film should be refused, if it should.
+    /// The reason for which a reader should refuse the film, if there is one.
     pub refusal: Option<Refusal>,
     /// Pixels along the longer edge.
     pub side: usize,
-    /// Every film is a square.
+    /// True for a square film, false for one of the formats of detectors.
     pub square: bool,
 }
 
 /// A patient before the detector, not yet exposed.
+///
+/// ```
+/// use plumbline_phantom::{FilmSpec, Phantom};
+///
+/// let mut phantom = Phantom::draw(&FilmSpec {
+///     seed: 1,
+///     index: 0,
+///     degrees: 23.5,
+///     refusal: None,
+///     side: 256,
+///     square: true,
+/// });
+/// assert!((phantom.cobb().degrees - 23.5).abs() < 1e-9);
+///
+/// let (film, mask) = phantom.expose();
+/// assert_eq!(film.greys().len(), 256 * 256);
+/// assert!(mask.is_some());
+/// ```
 pub struct Phantom {
+    /// The patient.
     pub patient: Patient,
     curve: Curve,
     spine: Spine,
@@ -47,7 +70,7 @@ pub struct Phantom {
 }
 
 impl Phantom {
-    /// The film that was ordered, with a major curve of exactly the ordered angle.
+    /// Draws the patient and the set-up of a film, with a major curve of exactly the ordered angle.
     pub fn draw(spec: &FilmSpec) -> Self {
         let mut rng = Variates::new(spec.seed, spec.index + 1);
         let patient = Patient::draw(&mut rng);
@@ -93,48 +116,48 @@ impl Phantom {
         }
     }
 
-    /// The spine, whose endplates carry the Cobb angle.
+    /// Returns the spine, whose endplates carry the Cobb angle.
     pub fn spine(&self) -> &Spine {
         &self.spine
     }
 
-    /// The coronal curve.
+    /// Returns the coronal curve.
     pub fn curve(&self) -> &Curve {
         &self.curve
     }
 
-    /// Coronal tilt of every vertebra's superior and inferior endplate, in radians, from above.
+    /// Returns the coronal tilt of every vertebra's superior and inferior endplate, in radians, from above.
     fn endplates(&self) -> Vec<(f64, f64)> {
         let vertebrae = self.spine.vertebrae().iter();
         vertebrae.map(|v| (v.superior, v.inferior)).collect()
     }
 
-    /// The major curve, measured from the endplates as they are drawn.
+    /// Returns the major curve, measured from the endplates as they are drawn.
     pub fn cobb(&self) -> Cobb {
         Cobb::measure(&self.endplates())
     }
 
-    /// Every curve of at least five degrees, from above.
+    /// Returns every curve of at least five degrees, from above.
     pub fn curves(&self) -> Vec<Cobb> {
         Cobb::all(&self.endplates(), 5.0)
     }
 
-    /// The patient's diseases, by name.
+    /// Returns the names of the patient's diseases, as in ChestX-ray14.
     pub fn findings(&self) -> Vec<&'static str> {
         self.findings.names()
     }
 
-    /// Which way the rays go through the patient.
+    /// Returns the direction of the rays through the patient.
     pub fn projection(&self) -> Projection {
         self.projection
     }
 
-    /// Pixel pitch at the detector, in millimetres.
+    /// Returns the pixel pitch at the detector, in millimetres.
     pub fn pitch(&self) -> f64 {
         self.camera.pitch
     }
 
-    /// Takes the film, and the mask of the spine on it, row-major: 10, 20 ... 170 where the bodies
+    /// Exposes the film, and returns it with the mask of the spine on it, row-major: 10, 20 ... 170 where the bodies
     /// of T1, T2 ... L5 project, 255 in the discs. A film that should be refused has no mask.
     pub fn expose(&mut self) -> (Film, Option<Vec<u8>>) {
         let size = self.camera.size;
@@ -169,7 +192,7 @@ impl Phantom {
         )
     }
 
-    /// The patient's shadows: soft tissue, and bone and metal.
+    /// Adds the patient's shadows: soft tissue, and bone and metal.
     fn shade(&mut self, soft: &mut Layer, dense: &mut Layer) {
         let size = soft.size;
         *soft = self.tissue();
@@ -187,14 +210,12 @@ impl Phantom {
             findings: &self.findings,
         };
         lung.add_vessels(soft, &mut scratch, &mut vessels);
-        self.findings.add_marks(
-            soft,
-            &mut scratch,
-            rng,
-            &self.camera,
-            &self.patient,
-            &self.organs,
-        );
+        let mut pen = Pen {
+            camera: &self.camera,
+            layer: soft,
+            scratch: &mut scratch,
+        };
+        marks::add_marks(&self.findings, &mut pen, rng, &self.patient, &self.organs);
         let mut skeleton = Skeleton {
             camera: &self.camera,
             bone: self.patient.bone,
@@ -218,7 +239,7 @@ impl Phantom {
         );
     }
 
-    /// Attenuation of the soft tissues. They have no detail finer than a millimetre but their
+    /// Returns the attenuation of the soft tissues. They have no detail finer than a millimetre but their
     /// edges, so half the film's resolution is enough for films above 512 pixels.
     fn tissue(&mut self) -> Layer {
         let (camera, rng) = (&self.camera, &mut self.rng);
@@ -238,8 +259,15 @@ impl Phantom {
             sideways = self.organs.clone().sideways();
             (&sideways, None)
         } else {
-            let clouding = &self.findings;
-            let clouding = clouding.clouding(rng, camera, &self.patient, &self.organs, 2 * step);
+            let coarse = 2 * step;
+            let clouding = clouding(
+                &self.findings,
+                rng,
+                camera,
+                &self.patient,
+                &self.organs,
+                coarse,
+            );
             (&self.organs, clouding.map(|c| c.enlarged(layer.size, 2)))
         };
         let middle = step as f64 / 2.0;
@@ -263,7 +291,7 @@ impl Phantom {
     }
 }
 
-/// The tube and the detector, as they stand for a film.
+/// Places the tube and the detector for a film.
 fn camera(
     rng: &mut Variates,
     spec: &FilmSpec,

@@ -38,14 +38,18 @@ pub struct Spine {
     column: Vec<Vertebra>,
 }
 
-/// Where the spine stands in the body.
+/// Position and posture of the spine in the body.
 pub(crate) struct Posture {
+    /// The patient's scale.
     pub(crate) scale: f64,
+    /// Lean of the straight body to its left, in radians.
     pub(crate) lean: f64,
+    /// Mean x and z of T1 to L2, in millimetres.
     pub(crate) offset: f64,
     pub(crate) depth: f64,
+    /// Axial rotation, in radians.
     pub(crate) rotation: f64,
-    /// Kyphosis that age has added, in degrees.
+    /// Kyphosis added by age, in degrees.
     pub(crate) stoop: f64,
 }
 
@@ -163,17 +167,17 @@ impl Spine {
         }
     }
 
-    /// T1 to L5.
+    /// Returns T1 to L5.
     pub fn vertebrae(&self) -> &[Vertebra] {
         &self.column[CERVICAL..]
     }
 
-    /// C4 to L5.
+    /// Returns C4 to L5.
     pub(crate) fn column(&self) -> &[Vertebra] {
         &self.column
     }
 
-    /// Position of the column's axis (x, z) at a height y, in millimetres.
+    /// Returns the position of the column's axis (x, z) at a height y, in millimetres.
     pub(crate) fn axis_at(&self, y: f64) -> (f64, f64) {
         let after = self.column.partition_point(|v| v.centre[1] <= y);
         let (a, b) = match after {

@@ -5,7 +5,7 @@ use crate::camera::Camera;
 use crate::layer::{Bounds, Layer, Size};
 use crate::spine::{CERVICAL, Spine, Vertebra};
 
-/// What cancellous bone attenuates more than the soft tissue that it displaces, in 1/mm.
+/// Attenuation of cancellous bone beyond that of the soft tissue that it displaces, in 1/mm.
 const CANCELLOUS: f32 = 0.0092;
 /// The same for disc: cartilage is a little denser than muscle.
 const DISC: f32 = 0.0006;
@@ -261,8 +261,8 @@ fn arch_from_the_side(vertebra: &Vertebra, cortical: f32) -> Vec<Stud> {
     .into()
 }
 
-/// What the mask holds: 10, 20 ... 170 where the bodies of T1, T2 ... L5 project, 255 in the discs
-/// between and below, 0 elsewhere.
+/// Returns the mask of the column, row-major: 10, 20 ... 170 where the bodies of T1, T2 ... L5
+/// project, 255 in the discs between and below, 0 elsewhere.
 pub(crate) fn mask(camera: &Camera, spine: &Spine) -> Vec<u8> {
     let mut mask = vec![0; camera.size.pixels()];
     for (index, vertebra) in spine.vertebrae().iter().enumerate() {

@@ -1,15 +1,16 @@
 //! The vessels of the lungs: trees of solid tubes that thin out from the hila.
 
 use crate::camera::Camera;
-use crate::findings::{Findings, Kind};
+use crate::findings::{Disease, Findings};
 use crate::layer::{Bounds, Joint, Layer, Scratch};
 use crate::organs::Organs;
 use crate::patient::Patient;
 use crate::rng::Variates;
 
-/// What a vessel attenuates more than the lung that it displaces, in 1/mm.
+/// Attenuation of a vessel beyond that of the lung that it displaces, in 1/mm.
 const VESSEL: f64 = 0.0145;
 
+/// A vessel that is still to be drawn.
 struct Branch {
     at: [f64; 2],
     heading: f64,
@@ -18,7 +19,7 @@ struct Branch {
     order: u8,
 }
 
-/// What the vessels grow in.
+/// The lungs that the vessels grow in.
 pub(crate) struct Lung<'a> {
     pub(crate) camera: &'a Camera,
     pub(crate) patient: &'a Patient,
@@ -34,8 +35,8 @@ impl Lung<'_> {
         let y = 128.0 * s;
         let midline = f64::from(organs.section(y as f32).midline());
         // Blood that is held up widens the vessels; lung that is lost has fewer.
-        let full = 1.0 + 0.3 * self.findings.severity(Kind::Edema)
-            - 0.35 * self.findings.severity(Kind::Emphysema);
+        let full = 1.0 + 0.3 * self.findings.severity(Disease::Edema)
+            - 0.35 * self.findings.severity(Disease::Emphysema);
         let marked = full * rng.normal(1.0, 0.15);
         let strength = VESSEL * rng.between(1.2, 1.8);
         for side in [-1.0f64, 1.0] {

@@ -14,7 +14,7 @@ use plumbline_shared::preprocess::FINGERPRINT;
 use super::out;
 use super::pack::packed;
 use super::progress::bar;
-use crate::cohort::{Cache, Cohort, Split};
+use crate::cohort::{Cohort, PackedFilms, Split};
 use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Work, train};
 use plumbline_nets::devices::DeviceName;
 use plumbline_nets::{Variant, WeightsFile};
@@ -170,7 +170,7 @@ impl TrainingProgress {
 /// The films of one split that the recipe learns from.
 fn films(
     cohort: &Cohort,
-    cache: &Arc<Cache>,
+    cache: &Arc<PackedFilms>,
     split: Split,
     recipe: &Recipe,
 ) -> anyhow::Result<PreparedFilms> {

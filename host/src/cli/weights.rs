@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use plumbline_shared::architecture::Architecture;
 
 use super::out;
@@ -34,7 +34,7 @@ struct ImportArgs {
     arch: Architecture,
     /// Source of the weights, where the tensors' names do not tell
     #[arg(long, value_enum)]
-    source: Option<Source>,
+    source: Option<SourceArg>,
     /// Classes that the outputs answer for, where the file does not tell: names with commas; `scoliosis` of
     /// a network that was trained for it, by one output or by a negative and a positive one
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
@@ -44,9 +44,51 @@ struct ImportArgs {
     out: PathBuf,
 }
 
+/// Values of `--source`.
+#[derive(Clone, Copy, ValueEnum)]
+enum SourceArg {
+    /// torchvision's DenseNet121 (names of before or after 2018, also timm's) or EfficientNet-B0
+    Torchvision,
+    /// arnoweng/CheXNet: DenseNet121, 14 findings of ChestX-ray14
+    Chexnet,
+    /// torchxrayvision's DenseNet121: one channel from -1024 to 1024, 18 findings
+    Torchxrayvision,
+    /// brucechou1983's CheXNet for Keras: DenseNet121 without the last ReLU, 14 findings
+    KerasChexnet,
+    /// keras.applications' DenseNet121
+    Keras,
+    /// lukemelas' EfficientNet-B0 (efficientnet-pytorch): TensorFlow's padding and epsilon
+    Lukemelas,
+    /// The same trained with AdvProp: channels from -1 to 1
+    LukemelasAdvprop,
+    /// timm's efficientnet_b0: PyTorch's padding and epsilon
+    Timm,
+    /// timm's tf_efficientnet_b0: TensorFlow's padding and epsilon
+    TimmTf,
+    /// The same trained with AdvProp: channels from -1 to 1
+    TimmTfAdvprop,
+}
+
+impl From<SourceArg> for Source {
+    fn from(source: SourceArg) -> Self {
+        match source {
+            SourceArg::Torchvision => Self::Torchvision,
+            SourceArg::Chexnet => Self::Chexnet,
+            SourceArg::Torchxrayvision => Self::Torchxrayvision,
+            SourceArg::KerasChexnet => Self::KerasChexnet,
+            SourceArg::Keras => Self::Keras,
+            SourceArg::Lukemelas => Self::Lukemelas,
+            SourceArg::LukemelasAdvprop => Self::LukemelasAdvprop,
+            SourceArg::Timm => Self::Timm,
+            SourceArg::TimmTf => Self::TimmTf,
+            SourceArg::TimmTfAdvprop => Self::TimmTfAdvprop,
+        }
+    }
+}
+
 pub fn run(args: WeightsArgs) -> anyhow::Result<()> {
     let Command::Import(args) = args.command;
-    let mut imported = import(&args.file, args.arch, args.source)
+    let mut imported = import(&args.file, args.arch, args.source.map(Source::from))
         .with_context(|| format!("cannot import {}", args.file.display()))?;
     if !args.classes.is_empty() {
         imported

@@ -62,7 +62,7 @@ const HIGHEST: usize = 22;
 pub struct Hash([u64; 4]);
 
 impl Hash {
-    /// Of 256 x 256 greys.
+    /// Computes the hash of 256 x 256 greys.
     pub fn of(grey: &[u16]) -> Self {
         let ranks = ranks(&cells(grey));
         // Down the columns, then along the rows.
@@ -87,13 +87,13 @@ impl Hash {
         Self(bits)
     }
 
-    /// Bits that differ, 0 to 256.
+    /// Returns the number of bits that differ, 0 to 256.
     pub fn distance(self, other: Self) -> u32 {
         let pairs = self.0.into_iter().zip(other.0);
         pairs.map(|(a, b)| (a ^ b).count_ones()).sum()
     }
 
-    /// Little endian.
+    /// Returns the bytes, little endian.
     pub(super) fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.0) {
@@ -102,7 +102,7 @@ impl Hash {
         bytes
     }
 
-    /// What [`Hash::to_bytes`] gave.
+    /// Reads the bytes of [`Hash::to_bytes`].
     pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {

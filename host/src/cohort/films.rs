@@ -9,7 +9,7 @@ use plumbline_shared::preprocess::{Prepared, prepare};
 /// used; one film always may be. More means that something else is wrong.
 pub const MOST_LEFT_OUT_PER_CENT: usize = 5;
 
-/// Why a cohort's film could not be prepared.
+/// An error of preparing a cohort's film.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilmsError {
@@ -18,7 +18,7 @@ pub enum FilmsError {
     Undecodable {
         /// The film.
         path: PathBuf,
-        /// Why.
+        /// The decoder's reason.
         source: DecodeError,
     },
     /// The cohort's packed films lack it.
@@ -33,7 +33,7 @@ pub enum FilmsError {
 }
 
 impl FilmsError {
-    /// Whether another attempt may succeed, as the system failed and not the film.
+    /// Returns true if another attempt may succeed, as the system failed and not the film.
     pub fn is_of_the_system(&self) -> bool {
         matches!(self, Self::Undecodable { source, .. } if source.kind() == ErrorKind::Unreadable)
     }
@@ -46,11 +46,11 @@ impl FilmsError {
      be left out (the first: {first}); mend them, or take their rows out of the cohort"
 )]
 pub struct TooManyUnusable {
-    /// How many cannot be used.
+    /// Number of films that cannot be used.
     pub unusable: usize,
-    /// Of how many.
+    /// Number of all films.
     pub films: usize,
-    /// Why the first of them cannot.
+    /// The error of the first of them.
     pub first: Box<FilmsError>,
 }
 

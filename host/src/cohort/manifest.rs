@@ -7,8 +7,8 @@
 //! | `study` | identifier of the examination |
 //! | `split` | `train`, `val` or `test` |
 //! | `label` | 1: scoliosis, 0: none, empty: not known, or not to be told from this film |
-//! | `refusal` | why a reader should refuse the film: `lateral`, `inverted`, `not-a-chest`, `blank` or `over-exposed`; empty: it should not |
-//! | `findings` | what else the film shows, names separated by a bar, `No Finding` for nothing, empty: not known |
+//! | `refusal` | the reason for which a reader should refuse the film: `lateral`, `inverted`, `not-a-chest`, `blank` or `over-exposed`; empty: it should not |
+//! | `findings` | other findings, names separated by a bar, `No Finding` for nothing, empty: not known |
 //! | `cobb_degrees` | Cobb angle of the major curve, degrees, two decimals |
 //! | `curve` | `none`, `thoracic`, `thoracolumbar` or `double` |
 //! | `apex` | vertebra at the apex of the major curve, such as `T8` |
@@ -29,21 +29,24 @@ use std::path::{Component, Path, PathBuf};
 use plumbline_shared::clinical::{Convexity, CurveType, Projection, Refusal, Sex};
 use serde::{Deserialize, Serialize};
 
-use super::CohortError;
+use super::error::CohortError;
 use super::newlines::Newlines;
 
 /// Name of the manifest in a cohort's folder.
 pub const MANIFEST: &str = "cohort.csv";
 
-/// The part of a study that a film belongs to.
+/// Columns that every manifest has.
+const NEEDED: [&str; 4] = ["film", "patient", "split", "label"];
+
+/// The part of a cohort that a film belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Films that weights are fitted to.
+    /// Films for training: weights are fitted to them.
     Train,
-    /// Films that runs and thresholds are chosen by.
+    /// Films for validation: runs and thresholds are chosen by them.
     Val,
-    /// Films that results are stated on.
+    /// Films for testing: results are stated on them.
     Test,
 }
 
@@ -51,7 +54,7 @@ impl Split {
     /// All splits.
     pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
 
-    /// The name in the manifest.
+    /// Returns the name in the manifest.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -102,7 +105,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A film of which nothing else is known.
+    /// Makes the row of a film of which nothing else is known.
     pub(crate) fn new(film: String, patient: String, split: Split) -> Self {
         Self {
             film,
@@ -146,11 +149,11 @@ pub struct Entry {
     pub study: Option<String>,
     /// The split.
     pub split: Split,
-    /// Whether the film shows scoliosis, where that is known.
+    /// True if the film shows scoliosis; none where that is not known.
     pub label: Option<bool>,
-    /// Why a reader should refuse the film, if it should.
+    /// The reason for which a reader should refuse the film, if there is one.
     pub refusal: Option<Refusal>,
-    /// What else the film shows, where that is known; empty for nothing.
+    /// Other findings of the film, where they are known; empty for none.
     pub findings: Option<Vec<String>>,
     /// Cobb angle of the major curve, in degrees.
     pub cobb_degrees: Option<f32>,
@@ -180,19 +183,7 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(Newlines::of(bytes));
-    let header = reader
-        .headers()
-        .map_err(|source| CohortError::Row {
-            file: file.clone(),
-            line: 1,
-            what: reason(&source, &csv::StringRecord::new()),
-        })?
-        .clone();
-    for column in ["film", "patient", "split", "label"] {
-        if !header.iter().any(|name| name == column) {
-            return Err(CohortError::MissingColumn { file, column });
-        }
-    }
+    let header = header(&file, reader.headers())?;
     let mut entries = Vec::new();
     let mut record = csv::StringRecord::new();
     loop {
@@ -204,60 +195,79 @@ pub(crate) fn read(folder: &Path, bytes: &[u8]) -> Result<Vec<Entry>, CohortErro
         if !reader.read_record(&mut record).map_err(refused)? {
             return Ok(entries);
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let row: Row = record.deserialize(Some(&header)).map_err(refused)?;
         let bad = |what: String| CohortError::Row {
             file: file.clone(),
-            line,
+            line: record.position().map_or(0, csv::Position::line),
             what,
         };
-        let row: Row = record.deserialize(Some(&header)).map_err(refused)?;
-        let inside = |path: &str| {
-            within(path).map(|path| folder.join(path)).ok_or_else(|| {
-                bad(format!(
-                    "the path {path:?} leads out of the cohort's folder"
-                ))
-            })
-        };
-        let label = match row.label {
-            None => None,
-            Some(0) => Some(false),
-            Some(1) => Some(true),
-            Some(other) => {
-                return Err(bad(format!("label is {other}, but must be 0, 1 or empty")));
-            }
-        };
-        if row.patient.is_empty() {
-            return Err(bad("the patient is empty".into()));
-        }
-        if row
-            .cobb_degrees
-            .is_some_and(|angle| !(0.0..=180.0).contains(&angle))
-        {
-            return Err(bad("cobb_degrees must lie between 0 and 180".into()));
-        }
-        entries.push(Entry {
-            film: inside(&row.film)?,
-            patient: row.patient,
-            study: row.study,
-            split: row.split,
-            label,
-            refusal: row.refusal,
-            findings: row.findings.as_deref().map(findings),
-            cobb_degrees: row.cobb_degrees,
-            curve: row.curve,
-            apex: row.apex,
-            convexity: row.convexity,
-            cobb_angles: row.cobb_angles,
-            rotation_degrees: row.rotation_degrees,
-            mask: row.mask.as_deref().map(inside).transpose()?,
-            age: row.age,
-            sex: row.sex,
-            projection: row.projection,
-        });
+        entries.push(entry(folder, row).map_err(bad)?);
     }
 }
 
-/// The names in a cell of findings.
+/// Checks the header for the columns that must be there.
+fn header(
+    file: &Path,
+    read: Result<&csv::StringRecord, csv::Error>,
+) -> Result<csv::StringRecord, CohortError> {
+    let header = read.map_err(|source| CohortError::Row {
+        file: file.to_owned(),
+        line: 1,
+        what: reason(&source, &csv::StringRecord::new()),
+    })?;
+    let is_missing = |column: &&str| !header.iter().any(|name| name == *column);
+    match NEEDED.into_iter().find(is_missing) {
+        Some(column) => Err(CohortError::MissingColumn {
+            file: file.to_owned(),
+            column,
+        }),
+        None => Ok(header.clone()),
+    }
+}
+
+/// Checks a row; its error is the fault in words.
+fn entry(folder: &Path, row: Row) -> Result<Entry, String> {
+    let label = match row.label {
+        None => None,
+        Some(0) => Some(false),
+        Some(1) => Some(true),
+        Some(other) => return Err(format!("label is {other}, but must be 0, 1 or empty")),
+    };
+    if row.patient.is_empty() {
+        return Err("the patient is empty".into());
+    }
+    let is_angle = |angle| (0.0..=180.0).contains(&angle);
+    if !row.cobb_degrees.is_none_or(is_angle) {
+        return Err("cobb_degrees must lie between 0 and 180".into());
+    }
+    let inside = |path: &str| match within(path) {
+        Some(path) => Ok(folder.join(path)),
+        None => Err(format!(
+            "the path {path:?} leads out of the cohort's folder"
+        )),
+    };
+    Ok(Entry {
+        film: inside(&row.film)?,
+        patient: row.patient,
+        study: row.study,
+        split: row.split,
+        label,
+        refusal: row.refusal,
+        findings: row.findings.as_deref().map(findings),
+        cobb_degrees: row.cobb_degrees,
+        curve: row.curve,
+        apex: row.apex,
+        convexity: row.convexity,
+        cobb_angles: row.cobb_angles,
+        rotation_degrees: row.rotation_degrees,
+        mask: row.mask.as_deref().map(inside).transpose()?,
+        age: row.age,
+        sex: row.sex,
+        projection: row.projection,
+    })
+}
+
+/// Returns the names in a cell of findings.
 fn findings(cell: &str) -> Vec<String> {
     let names = cell.split('|').map(str::trim);
     names
@@ -266,7 +276,7 @@ fn findings(cell: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a CSV error says, without the position that the caller gives in its own words.
+/// Returns the sentence of a CSV error, without the position that the caller gives in its own words.
 fn reason(error: &csv::Error, header: &csv::StringRecord) -> String {
     match error.kind() {
         csv::ErrorKind::Deserialize { err, .. } => {
@@ -281,7 +291,7 @@ fn reason(error: &csv::Error, header: &csv::StringRecord) -> String {
     }
 }
 
-/// A relative path of plain names alone.
+/// Returns a path if it is relative and of plain names alone.
 pub(super) fn within(path: &str) -> Option<&Path> {
     let plain = !path.is_empty()
         && !path.contains('\\')
@@ -291,7 +301,7 @@ pub(super) fn within(path: &str) -> Option<&Path> {
     plain.then(|| Path::new(path))
 }
 
-/// The manifest's bytes.
+/// Returns the manifest's bytes.
 pub(crate) fn write(rows: &[Row]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {

@@ -5,7 +5,9 @@ use plumbline_shared::preprocess::SIDE;
 use plumbline_shared::text::Pen;
 use rayon::prelude::*;
 
-use super::{Cohort, Entry, FilmsError, prepare_file};
+use super::films::{FilmsError, prepare_file};
+use super::manifest::Entry;
+use super::opened::Cohort;
 use plumbline_shared::clinical::{Convexity, Refusal};
 
 /// Pixels around and between films, and below each for its caption.
@@ -17,16 +19,16 @@ const BACKGROUND: Rgb<u8> = Rgb([20; 3]);
 const BRIGHT: Rgb<u8> = Rgb([240; 3]);
 const DIM: Rgb<u8> = Rgb([160; 3]);
 
-/// A row of the sheet: its name, and which films belong there.
+/// A row of the sheet: its name, and the test of a film for it.
 type Kind = (&'static str, fn(&Entry) -> bool);
 
-/// Cobb angle within [from, to) of a film to be read.
+/// Returns true of a Cobb angle within [from, to) of a film to be read.
 fn cobb(entry: &Entry, from: f32, to: f32) -> bool {
     let angle = entry.cobb_degrees.filter(|_| entry.refusal.is_none());
     angle.is_some_and(|angle| (from..to).contains(&angle))
 }
 
-/// Label of a film to be read whose Cobb angle is not known.
+/// Returns true of a label of a film to be read whose Cobb angle is not known.
 fn labelled(entry: &Entry, label: Option<bool>) -> bool {
     entry.cobb_degrees.is_none() && entry.refusal.is_none() && entry.label == label
 }
@@ -98,7 +100,7 @@ impl Cohort {
     }
 }
 
-/// What is known of the curve and the patient, and what else the film shows.
+/// Returns two lines: the curve and the patient, as far as known, and the findings.
 fn caption(entry: &Entry) -> [String; 2] {
     let mut known = Vec::new();
     if let Some(angle) = entry.cobb_degrees {

@@ -26,13 +26,13 @@ impl Default for Shares {
 }
 
 impl Shares {
-    /// Whether there is something left for training, and neither share is negative.
+    /// Returns true if something is left for training, and neither share is negative.
     pub fn are_shares(self) -> bool {
         self.val >= 0.0 && self.test >= 0.0 && self.val + self.test < 1.0
     }
 }
 
-/// A split for each patient, given whether the patient is positive: the same shares of positives
+/// Returns a split for each patient, given the patients' labels: the same shares of positives
 /// and of negatives everywhere, to one patient.
 pub(crate) fn stratified(labels: &[bool], rng: &mut Variates) -> Vec<Split> {
     stratified_by(labels, Shares::default(), rng)
@@ -55,7 +55,7 @@ fn stratified_by(labels: &[bool], shares: Shares, rng: &mut Variates) -> Vec<Spl
     splits
 }
 
-/// A split for each patient of `films`, pairs of a patient and whether the film is positive: as
+/// Returns a split for each patient of `films`, pairs of a patient and the film's label: as
 /// [`stratified`], where a patient with a positive film is positive. The films' order is of no
 /// consequence.
 pub(crate) fn by_patient<'a>(
@@ -72,8 +72,8 @@ pub(crate) fn by_patient<'a>(
     patients.into_keys().zip(splits).collect()
 }
 
-/// A patient with films in more than one split.
-pub(crate) fn torn_patient(entries: &[Entry]) -> Option<&str> {
+/// Returns a patient with films in more than one split, if there is one.
+pub(crate) fn patient_in_two_splits(entries: &[Entry]) -> Option<&str> {
     let mut seen: HashMap<&str, Split> = HashMap::new();
     entries
         .iter()

@@ -20,13 +20,13 @@ const AGES: [(u8, &str); 6] = [
     (80, "80+"),
 ];
 
-/// What the manifest does not say.
+/// Name of a property that the manifest does not tell.
 const UNKNOWN: &str = "unknown";
 
 /// Films of train, val and test with one property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The property.
+    /// The value of the property.
     pub name: String,
     /// Films by [`Split`].
     pub films: [usize; 3],
@@ -35,7 +35,7 @@ pub struct Row {
 /// Films by one property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// What it counts.
+    /// The property.
     pub title: &'static str,
     /// Its rows.
     pub rows: Vec<Row>,
@@ -73,14 +73,14 @@ impl Table {
     }
 }
 
-/// What a cohort holds; its text is what `cohort show` prints.
+/// A cohort in numbers; its text is printed by `cohort show`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Films.
+    /// Number of films.
     pub films: usize,
-    /// Patients.
+    /// Number of patients.
     pub patients: usize,
-    /// Studies, of films whose study is known.
+    /// Number of studies, of films whose study is known.
     pub studies: usize,
     /// Films by split and by each property in turn; tables without rows are left out.
     pub tables: Vec<Table>,
@@ -89,6 +89,7 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Counts the films of a cohort.
     pub(crate) fn new(entries: &[Entry]) -> Self {
         let labels = ["negative", "positive", "no label", "to be refused"];
         let label = |entry: &Entry| match (&entry.refusal, entry.label) {
@@ -147,7 +148,7 @@ fn sex(sex: Sex) -> &'static str {
     }
 }
 
-/// The band of an age in years.
+/// Returns the band of an age in years.
 fn band(age: u8) -> &'static str {
     let begun = AGES.iter().rev().find(|(from, _)| *from <= age);
     begun.map_or(UNKNOWN, |(_, name)| name)

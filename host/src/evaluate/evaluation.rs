@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::measures::{Measures, Scored};
 use super::predictions::{Prediction, write_predictions};
-use crate::cohort::{Cache, Cohort, FilmsError, Split, TooManyUnusable};
+use crate::cohort::{Cohort, FilmsError, PackedFilms, Split, TooManyUnusable};
 use crate::model::{Model, ModelError};
 
 /// An error of measuring a model on a cohort.
@@ -93,7 +93,7 @@ impl Evaluation {
 pub fn evaluate(
     model: &Model,
     cohort: &Cohort,
-    cache: &Cache,
+    cache: &PackedFilms,
     split: Option<Split>,
     progress: impl Fn(Step) + Sync,
 ) -> Result<Evaluation, EvaluateError> {

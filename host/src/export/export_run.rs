@@ -8,7 +8,7 @@ use super::card::Card;
 use super::error::ExportError;
 use super::onnx::onnx;
 use super::weights::{StoragePrecision, weights};
-use crate::cohort::{Cache, Cohort, Split};
+use crate::cohort::{Cohort, PackedFilms, Split};
 use crate::evaluate::{Measures, Scored, Step, evaluate, youden_threshold};
 use crate::model::Model;
 use crate::train::Run;
@@ -44,7 +44,7 @@ pub struct Exported {
 pub fn export(
     run: &Run,
     cohort: &Cohort,
-    cache: &Cache,
+    cache: &PackedFilms,
     options: &ExportOptions,
     out: &Path,
     progress: impl Fn(Step) + Sync,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use plumbline_shared::clinical::SCOLIOSIS_DEGREES;
 
-use crate::cohort::{Cache, Entry, TooManyUnusable};
+use crate::cohort::{Entry, PackedFilms, TooManyUnusable};
 
 /// Films as the networks see them, 256 x 256, with their labels; the pixels stay in the cohort's
 /// packed films.
 pub struct PreparedFilms {
-    cache: Arc<Cache>,
+    cache: Arc<PackedFilms>,
     places: Vec<usize>,
     labels: Vec<bool>,
     /// The number of findings, and for each film whether it shows each of them, where a network is
@@ -26,7 +26,7 @@ impl PreparedFilms {
     ///
     /// # Errors
     /// If too many cannot be used.
-    pub fn new(cache: Arc<Cache>, entries: Vec<&Entry>) -> Result<Self, TooManyUnusable> {
+    pub fn new(cache: Arc<PackedFilms>, entries: Vec<&Entry>) -> Result<Self, TooManyUnusable> {
         Self::with(cache, entries, None)
     }
 
@@ -36,7 +36,7 @@ impl PreparedFilms {
     /// # Errors
     /// If too many cannot be used.
     pub fn of_findings(
-        cache: Arc<Cache>,
+        cache: Arc<PackedFilms>,
         entries: Vec<&Entry>,
         names: &[String],
     ) -> Result<Self, TooManyUnusable> {
@@ -44,7 +44,7 @@ impl PreparedFilms {
     }
 
     fn with(
-        cache: Arc<Cache>,
+        cache: Arc<PackedFilms>,
         entries: Vec<&Entry>,
         names: Option<&[String]>,
     ) -> Result<Self, TooManyUnusable> {

@@ -1,8 +1,8 @@
 //! DenseNet121's tensors by their names elsewhere.
 
-use super::names::{Layout, Place};
+use super::place::{Layout, Place};
 
-/// torchvision's name from before 2018: in a layer `norm.1` where there is now `norm1`.
+/// Returns torchvision's name from before 2018: in a layer `norm.1` where there is now `norm1`.
 pub fn old(ours: &str) -> String {
     let Some((before, rest)) = ours.split_once(".denselayer") else {
         return ours.to_owned();
@@ -16,7 +16,7 @@ pub fn old(ours: &str) -> String {
     format!("{before}.denselayer{rest}")
 }
 
-/// Where `ours` lies in a file of Keras', as `layer/weight`.
+/// Returns the place of `ours` in a file of Keras', as `layer/weight`.
 pub fn keras(classifier: &str, ours: &str) -> Place {
     let (module, tensor) = ours.rsplit_once('.').unwrap_or(("", ours));
     let layer = layer(classifier, module);
@@ -66,7 +66,7 @@ fn layer(classifier: &str, module: &str) -> String {
     }
 }
 
-/// `layer/weight` of a dataset's path in a file of Keras': a layer's group, and in it the weight's
+/// Returns the `layer/weight` of a dataset's path in a file of Keras': a layer's group, and in it the weight's
 /// own path, which begins with the layer again; the stem's layers have a slash in their names. A
 /// whole model's weights lie in a group of their own, and layers of a model inside a model in that
 /// one's.

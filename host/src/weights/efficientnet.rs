@@ -64,7 +64,7 @@ fn parse(ours: &str) -> Option<Place<'_>> {
     }
 }
 
-/// efficientnet-pytorch's name.
+/// Returns efficientnet-pytorch's name.
 pub fn lukemelas(ours: &str) -> String {
     match parse(ours) {
         None => ours.to_owned(),
@@ -96,7 +96,7 @@ pub fn lukemelas(ours: &str) -> String {
     }
 }
 
-/// timm's name.
+/// Returns timm's name.
 pub fn timm(ours: &str) -> String {
     match parse(ours) {
         None => ours.to_owned(),

@@ -2,11 +2,15 @@
 
 use hdf5_pure::{DType, File, Group};
 
-use super::{Container, ImportError};
 use plumbline_nets::Shapes;
 
-/// How deep groups may lie in each other, and how many datasets there may be.
+use super::container::Container;
+use super::error::ImportError;
+
+/// Greatest depth of groups in each other.
 const DEPTH: usize = 16;
+
+/// Greatest number of datasets.
 const MOST_DATASETS: usize = 100_000;
 
 /// A file's datasets of floating-point numbers.
@@ -16,7 +20,7 @@ pub struct Hdf5File {
 }
 
 fn damaged(error: hdf5_pure::Error) -> ImportError {
-    ImportError::Damaged(error.to_string())
+    ImportError::damaged(error.to_string())
 }
 
 impl Hdf5File {
@@ -40,7 +44,7 @@ fn collect(
 ) -> Result<(), ImportError> {
     if depth == DEPTH || shapes.len() > MOST_DATASETS {
         let what = "its groups lie too deep in each other, or are too many";
-        return Err(ImportError::Damaged(what.to_owned()));
+        return Err(ImportError::damaged(what));
     }
     for name in group.datasets().map_err(damaged)? {
         let dataset = group.dataset(&name).map_err(damaged)?;
@@ -76,7 +80,7 @@ impl Container for Hdf5File {
 mod tests {
     use super::*;
 
-    /// What h5py wrote as Keras 2 did; see references/weights.py.
+    /// A file that h5py wrote as Keras 2 did; see references/weights.py.
     #[test]
     fn datasets_are_named_by_their_paths() {
         let bytes = include_bytes!("../../tests/references/small/keras.h5");

@@ -1,7 +1,8 @@
-//! How sources name the tensors of a network, told apart by the name of its first convolution.
+//! Namings of a network's tensors, told apart by the name of its first convolution.
 
 use plumbline_shared::architecture::Architecture;
 
+use super::place::{Layout, Place};
 use super::{densenet, efficientnet};
 use plumbline_nets::{Head, Shapes};
 
@@ -21,39 +22,8 @@ pub enum Naming {
     Timm,
 }
 
-/// Where one of the network's tensors lies in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its name there.
-    pub name: String,
-    /// Its dimensions' order there.
-    pub layout: Layout,
-}
-
-/// An order of dimensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// As here: outputs, inputs, rows, columns.
-    OutputsFirst,
-    /// As in Keras: rows, columns, inputs, outputs.
-    OutputsLast,
-}
-
-impl Layout {
-    /// What a tensor of `shape` here has for a shape there.
-    pub fn shape(self, shape: &[usize]) -> Vec<usize> {
-        match (self, shape) {
-            (Self::OutputsLast, &[outputs, inputs, rows, columns]) => {
-                vec![rows, columns, inputs, outputs]
-            }
-            (Self::OutputsLast, &[outputs, inputs]) => vec![inputs, outputs],
-            _ => shape.to_vec(),
-        }
-    }
-}
-
 impl Naming {
-    /// The naming of a file with these names, and what precedes all of them.
+    /// Returns the naming of a file with these names, and the prefix of all of them.
     pub fn recognise<'a>(
         architecture: Architecture,
         names: impl Iterator<Item = &'a String> + Clone,
@@ -85,7 +55,7 @@ impl Naming {
         }
     }
 
-    /// A name of a file without what precedes all of them.
+    /// Returns a name of a file without the prefix of all of them.
     pub fn bare(self, name: &str, prefix: &str) -> String {
         match self {
             Self::Keras => densenet::from_keras(name),
@@ -93,7 +63,8 @@ impl Naming {
         }
     }
 
-    /// The head of a file of these tensors, and the name of its classifier if that is one layer.
+    /// Returns the head of a file of these tensors, and the name of its classifier if that is one
+    /// layer. The head is a shape alone: it does not tell the classes.
     pub fn head(self, architecture: Architecture, shapes: &Shapes) -> (Head, &'static str) {
         let has = |layer: &&str| shapes.contains_key(&format!("{layer}.weight"));
         let study = architecture.head();
@@ -129,8 +100,8 @@ impl Naming {
         }
     }
 
-    /// Where the network's tensor `ours` lies in a file of this naming whose classifier has this
-    /// name.
+    /// Returns the place of the network's tensor `ours` in a file of this naming whose classifier has
+    /// this name.
     pub fn place(self, architecture: Architecture, classifier: &str, ours: &str) -> Place {
         if self == Self::Keras {
             return densenet::keras(classifier, ours);

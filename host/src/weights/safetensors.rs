@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::{Container, ImportError, Number};
 use plumbline_nets::Shapes;
+
+use super::container::Container;
+use super::error::ImportError;
+use super::number::Number;
 
 /// A file's tensors of floating-point numbers.
 pub struct SafetensorsFile<'a> {
@@ -20,7 +23,7 @@ impl<'a> SafetensorsFile<'a> {
     /// If it is damaged.
     pub fn open(bytes: &'a [u8]) -> Result<Self, ImportError> {
         let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| ImportError::Damaged(error.to_string()))?;
+            .map_err(|error| ImportError::damaged(error.to_string()))?;
         let tensors = file.tensors().into_iter().filter_map(|(name, view)| {
             let number = match view.dtype() {
                 Dtype::F16 => Number::F16,

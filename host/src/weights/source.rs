@@ -1,4 +1,4 @@
-//! The sources of pretrained weights, and what each does its own way.
+//! The sources of pretrained weights, and the peculiarities of each.
 
 use plumbline_shared::architecture::Architecture;
 
@@ -6,28 +6,28 @@ use super::names::Naming;
 use plumbline_nets::ops::Padding;
 use plumbline_nets::{Input, Shapes, Variant};
 
-/// Where weights come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+/// A source of pretrained weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// torchvision's DenseNet121 (names of before or after 2018, also timm's) or EfficientNet-B0
+    /// torchvision's DenseNet121 (names of before or after 2018, also timm's) or EfficientNet-B0.
     Torchvision,
-    /// arnoweng/CheXNet: DenseNet121, 14 findings of ChestX-ray14
+    /// arnoweng/CheXNet: DenseNet121, 14 findings of ChestX-ray14.
     Chexnet,
-    /// torchxrayvision's DenseNet121: one channel from -1024 to 1024, 18 findings
+    /// torchxrayvision's DenseNet121: one channel from -1024 to 1024, 18 findings.
     Torchxrayvision,
-    /// brucechou1983's CheXNet for Keras: DenseNet121 without the last ReLU, 14 findings
+    /// brucechou1983's CheXNet for Keras: DenseNet121 without the last ReLU, 14 findings.
     KerasChexnet,
-    /// keras.applications' DenseNet121
+    /// keras.applications' DenseNet121.
     Keras,
-    /// lukemelas' EfficientNet-B0 (efficientnet-pytorch): TensorFlow's padding and epsilon
+    /// lukemelas' EfficientNet-B0 (efficientnet-pytorch): TensorFlow's padding and epsilon.
     Lukemelas,
-    /// The same trained with AdvProp: channels from -1 to 1
+    /// The same trained with AdvProp: channels from -1 to 1.
     LukemelasAdvprop,
-    /// timm's efficientnet_b0: PyTorch's padding and epsilon
+    /// timm's efficientnet_b0: PyTorch's padding and epsilon.
     Timm,
-    /// timm's tf_efficientnet_b0: TensorFlow's padding and epsilon
+    /// timm's tf_efficientnet_b0: TensorFlow's padding and epsilon.
     TimmTf,
-    /// The same trained with AdvProp: channels from -1 to 1
+    /// The same trained with AdvProp: channels from -1 to 1.
     TimmTfAdvprop,
 }
 
@@ -79,7 +79,7 @@ const TENSORFLOW_EPSILON: f32 = 1e-3;
 const KERAS_EPSILON: f32 = 1.001e-5;
 
 impl Source {
-    /// The name used in files and on command lines.
+    /// Returns the name used in files and on command lines.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Torchvision => "torchvision",
@@ -95,8 +95,8 @@ impl Source {
         }
     }
 
-    /// The source of a file of this naming and these tensors, and what was assumed where names and
-    /// shapes do not tell.
+    /// Returns the source of a file of this naming and these tensors, and an assumption, in words,
+    /// where names and shapes do not tell.
     pub(super) fn of(
         architecture: Architecture,
         naming: Naming,
@@ -153,7 +153,7 @@ impl Source {
         }
     }
 
-    /// Whether its files of this architecture have this naming.
+    /// Returns true if its files of this architecture have this naming.
     pub(super) fn has(self, architecture: Architecture, naming: Naming) -> bool {
         match (naming, architecture) {
             (Naming::Torchvision { .. }, Architecture::EfficientnetB0) => {
@@ -169,7 +169,7 @@ impl Source {
         }
     }
 
-    /// How its networks compute.
+    /// Returns the variant of its networks.
     pub fn variant(self) -> Variant {
         let standard = Variant::default();
         let tensorflow = Variant {
@@ -200,7 +200,7 @@ impl Source {
         }
     }
 
-    /// The names of its outputs, where they are known.
+    /// Returns the names of its outputs, where they are known.
     pub(super) fn classes(self, outputs: usize) -> Vec<String> {
         let names: &[&str] = match self {
             Self::Chexnet | Self::KerasChexnet => &CHEST_XRAY_14,

@@ -75,7 +75,6 @@ struct Common {
 /// Runs the command.
 ///
 /// # Errors
-///
 /// One sentence that says what failed and what to do.
 pub fn run(args: ImportArgs) -> anyhow::Result<()> {
     let (format, common) = match args.format {
@@ -109,8 +108,8 @@ pub fn run(args: ImportArgs) -> anyhow::Result<()> {
         "\n{}",
         cohort.summary().to_string().trim_end()
     ));
-    if let Ok(cache) = cohort.packed() {
-        let duplicates = cohort.near_duplicates(&cache);
+    if let Ok(packed) = cohort.packed() {
+        let duplicates = cohort.near_duplicates(&packed);
         out::note(format_args!("\n{}", duplicates.trim_end()));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What the cells of foreign tables and headers say.
+//! Cells of foreign tables and headers, read.
 
 use super::rejects::Reason;
 use super::table::shortened;
@@ -8,7 +8,7 @@ use plumbline_shared::clinical::{Projection, Sex};
 /// No patient is older; greater ages are slips of the pen, of which ChestX-ray14 has some.
 const OLDEST: f64 = 120.0;
 
-/// An age in whole years: `58`, `58.0`, `058Y`, `018M`, `012W` or `010D`.
+/// Reads an age in whole years: `58`, `58.0`, `058Y`, `018M`, `012W` or `010D`.
 pub(super) fn age(cell: &str) -> Option<u8> {
     let (number, years) = match cell.chars().last()? {
         'Y' | 'y' => (&cell[..cell.len() - 1], 1.0),
@@ -21,7 +21,7 @@ pub(super) fn age(cell: &str) -> Option<u8> {
     (0.0..=OLDEST).contains(&years).then_some(years as u8)
 }
 
-/// The age on `day`, from a birth day or year: dates are `yyyymmdd` or `yyyy`, perhaps with `.0`.
+/// Returns the age on `day`, from a birth day or year: dates are `yyyymmdd` or `yyyy`, perhaps with `.0`.
 /// With a year alone it may be one too many.
 pub(super) fn age_on(day: &str, birth: &str) -> Option<u8> {
     let (year, month_and_day) = date(day)?;
@@ -33,7 +33,7 @@ pub(super) fn age_on(day: &str, birth: &str) -> Option<u8> {
         .then_some(years as u8)
 }
 
-/// A date's year, and its month and day as `mmdd`.
+/// Returns a date's year, and its month and day as `mmdd`.
 fn date(text: &str) -> Option<(i32, Option<u32>)> {
     let text = text.strip_suffix(".0").unwrap_or(text);
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -46,7 +46,7 @@ fn date(text: &str) -> Option<(i32, Option<u32>)> {
     }
 }
 
-/// A sex.
+/// Reads a sex.
 pub(super) fn sex(cell: &str) -> Option<Sex> {
     match cell.to_ascii_lowercase().as_str() {
         "f" | "female" => Some(Sex::Female),
@@ -55,7 +55,7 @@ pub(super) fn sex(cell: &str) -> Option<Sex> {
     }
 }
 
-/// A projection; `None` where the cell says that it is not known.
+/// Reads a projection; `None` where the cell says that it is not known.
 pub(super) fn projection(cell: &str) -> Result<Option<Projection>, Reason> {
     let name = cell.to_ascii_uppercase().replace([' ', '-'], "_");
     match name.as_str() {
@@ -69,7 +69,7 @@ pub(super) fn projection(cell: &str) -> Result<Option<Projection>, Reason> {
     }
 }
 
-/// A label.
+/// Reads a label.
 pub(super) fn label(cell: &str) -> Result<bool, Reason> {
     match cell.to_lowercase().as_str() {
         "1" | "1.0" | "yes" | "true" | "positive" | "scoliosis" => Ok(true),
@@ -82,7 +82,7 @@ pub(super) fn label(cell: &str) -> Result<bool, Reason> {
     }
 }
 
-/// A split.
+/// Reads a split.
 pub(super) fn split(cell: &str) -> Result<Split, Reason> {
     match cell.to_lowercase().as_str() {
         "train" | "training" => Ok(Split::Train),
@@ -95,7 +95,7 @@ pub(super) fn split(cell: &str) -> Result<Split, Reason> {
     }
 }
 
-/// Findings as the manifest holds them.
+/// Returns findings as the manifest holds them.
 pub(super) fn findings<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut once: Vec<String> = Vec::new();
     for name in names.map(|name| name.replace('|', "/")) {

@@ -1,6 +1,6 @@
 //! Trees of DICOM files, with a table of labels.
 //!
-//! What a file's header says is taken from there: patient, study, view, age and sex. The table
+//! Everything that a file's header tells is taken from there: patient, study, view, age and sex. The table
 //! names films by `SOPInstanceUID`, by their path in the source, by `StudyInstanceUID`, by
 //! `AccessionNumber` or by `PatientID`; the first of these that a film is named by counts.
 
@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use plumbline_shared::decode::{Header, header};
 use rayon::prelude::*;
 
+use super::error::ImportError;
+use super::gathered::{Found, Gathered};
 use super::rejects::{Origin, Reason, Reject};
 use super::source::{Located, Source};
 use super::table::{Table, shortened};
-use super::{Found, Gathered, ImportError, cells, folder};
+use super::{cells, folder};
 
 /// Modalities of projection radiography (PS3.3, C.7.3.1.1.1), and `OT` of films converted to DICOM.
 const MODALITIES: [&str; 5] = ["CR", "DX", "RG", "RF", "OT"];
 
-/// What a row of the table of labels names films by, the most telling first.
+/// Columns by which a row of the table of labels names films, the most telling first.
 const KEYS: [&[&str]; 5] = [
     &["SOPInstanceUID"],
     &["path", "film", "image", "filename", "file"],
@@ -99,7 +101,7 @@ struct Label {
 /// The table of labels.
 struct Labels {
     file: PathBuf,
-    /// By the number of the key in [`KEYS`], and its value.
+    /// Labels by the number of the key in [`KEYS`], and its value.
     rows: HashMap<(usize, String), Label>,
 }
 
@@ -154,7 +156,7 @@ impl Labels {
         })
     }
 
-    /// The label of the film at `path`.
+    /// Returns the label of the film at `path`.
     fn of(&mut self, path: &str, header: &Header) -> Option<bool> {
         let names = [
             header.sop_instance_uid.as_deref(),
@@ -174,7 +176,7 @@ impl Labels {
         label
     }
 
-    /// The rows that name no film.
+    /// Returns rejects for the rows that name no film.
     fn unused(self) -> impl Iterator<Item = Reject> {
         let rows = self.rows.into_iter().filter(|(_, row)| !row.used);
         let file = self.file;
@@ -199,7 +201,7 @@ mod tests {
     use super::super::tests::Bench;
     use plumbline_shared::clinical::{Projection, Sex};
 
-    /// A film of 8 x 8 pixels that says this in its header beside what a film needs.
+    /// A film of 8 x 8 pixels with these elements in its header.
     fn film(bench: &Bench, name: &str, header: &[(Tag, &str)]) {
         let mut object = InMemDicomObject::new_empty();
         let defaults = [

@@ -1,6 +1,10 @@
 //! The cohort's folder while it is unfinished.
+//!
+//! All that is in it is synced before it gets its name, so that it is there whole or not at all
+//! after a power cut, too.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
 #[cfg(unix)]
 use std::os::unix::fs::symlink;
@@ -8,26 +12,44 @@ use std::os::unix::fs::symlink;
 use std::os::windows::fs::symlink_dir as symlink;
 use std::path::{Path, PathBuf};
 
+use plumbline_shared::durable::{Disk, Medium, replace_file_on};
+
 use super::error::ImportError;
-use super::source::Source;
+use super::source::{Located, Source};
+use crate::cohort::finishing::{Unwritten, create_folders, finishing};
 
 /// Kept in an unfinished folder, so that the next import knows it for one.
 const MARK: &str = "unfinished-import";
 
+/// Name of the folder of copied films.
+const FILMS: &str = "films";
+
 /// A hidden folder beside the one to write, which takes its name when it is whole and vanishes
 /// when it does not become so.
-pub(super) struct Draft {
+pub(super) struct Draft<'m> {
+    medium: &'m (dyn Medium + Sync),
     out: PathBuf,
     folder: PathBuf,
-    /// Folders above it that were made for it, the highest first.
+    /// Folders that were made for it and are above it, the highest first.
     made: Vec<PathBuf>,
     finished: bool,
 }
 
-impl Draft {
+impl Draft<'static> {
     /// Begins a folder that is to be called `out`, which must be absent or empty and lie in no
-    /// source. What an interrupted import left is removed.
+    /// source. The folder of an interrupted import is removed.
     pub(super) fn begin(out: &Path, sources: &[Source]) -> Result<Self, ImportError> {
+        Self::begin_on(&Disk, out, sources)
+    }
+}
+
+impl<'m> Draft<'m> {
+    /// [`Draft::begin`] on any medium.
+    fn begin_on(
+        medium: &'m (dyn Medium + Sync),
+        out: &Path,
+        sources: &[Source],
+    ) -> Result<Self, ImportError> {
         let failed = |source| ImportError::Write {
             file: out.to_owned(),
             source,
@@ -62,28 +84,27 @@ impl Draft {
             }
             fs::remove_dir_all(&folder).map_err(failed)?;
         }
-        let above = parent.ancestors().take_while(|folder| !folder.exists());
-        let mut made: Vec<PathBuf> = above.map(Path::to_owned).collect();
-        made.reverse();
         let draft = Self {
+            medium,
+            made: create_folders(medium, parent).map_err(failed)?,
             out: whole.clone(),
             folder,
-            made,
             finished: false,
         };
-        fs::create_dir_all(&draft.folder).map_err(failed)?;
+        fs::create_dir(&draft.folder).map_err(failed)?;
         draft.write(MARK, b"")?;
         Ok(draft)
     }
 
-    /// The unfinished folder.
+    /// Returns the unfinished folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Writes a file.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ImportError> {
-        fs::write(self.folder.join(name), bytes).map_err(|source| self.failed(name, source))
+        replace_file_on(self.medium, &self.folder.join(name), bytes)
+            .map_err(|source| self.failed(name, source))
     }
 
     /// Makes `name` a link to a folder.
@@ -91,14 +112,30 @@ impl Draft {
         symlink(folder, self.folder.join(name)).map_err(|source| self.failed(name, source))
     }
 
-    /// Copies a file to `name`.
-    pub(super) fn copy(&self, name: &str, file: &Path) -> Result<(), ImportError> {
-        let to = self.folder.join(name);
-        let parent = to.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::copy(file, &to))
-            .map(drop)
-            .map_err(|source| self.failed(name, source))
+    /// Copies films, and returns their names in the order given.
+    pub(super) fn copy_films(&self, films: &[&Located]) -> Result<Vec<String>, ImportError> {
+        let folder = self.folder.join(FILMS);
+        fs::create_dir_all(&folder).map_err(|source| self.failed(FILMS, source))?;
+        let copied = finishing(self.medium, &[folder], |finisher| {
+            let copy = |(number, film): (usize, &&Located)| {
+                let extension = Path::new(&film.path).extension();
+                let extension = extension.and_then(OsStr::to_str);
+                let extension = extension.map(|e| format!(".{e}")).unwrap_or_default();
+                let name = format!("{FILMS}/{number:06}{extension}");
+                finisher.write(&self.folder.join(&name), |file| {
+                    io::copy(&mut File::open(&film.file)?, file).map(drop)
+                })?;
+                Ok(name)
+            };
+            films.iter().enumerate().map(copy).collect()
+        });
+        copied.map_err(|Unwritten { file, source }| {
+            let name = file.strip_prefix(&self.folder).unwrap_or(&file);
+            ImportError::Write {
+                file: self.out.join(name),
+                source,
+            }
+        })
     }
 
     /// Removes a file that was copied.
@@ -108,12 +145,19 @@ impl Draft {
 
     /// Gives the folder its name.
     pub(super) fn finish(mut self) -> Result<(), ImportError> {
-        self.remove(MARK)?;
-        fs::rename(&self.folder, &self.out).map_err(|source| ImportError::Write {
+        let failed = |source| ImportError::Write {
             file: self.out.clone(),
             source,
-        })?;
+        };
+        let parent = self.out.parent().unwrap_or(&self.out);
+        self.medium.sync_folder(&self.folder).map_err(failed)?;
+        self.medium
+            .rename(&self.folder, &self.out)
+            .map_err(failed)?;
+        self.medium.sync_folder(parent).map_err(failed)?;
         self.finished = true;
+        // The cohort is whole; the mark does no harm should it stay.
+        fs::remove_file(self.out.join(MARK)).ok();
         Ok(())
     }
 
@@ -125,7 +169,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.finished {
             // Nobody is left to be told of a failure; the next import tries again.
@@ -137,7 +181,7 @@ impl Drop for Draft {
     }
 }
 
-/// An absolute path, in which what is there already has no links.
+/// Returns an absolute path; the part of it that is there already has no links.
 fn absolute(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut rest = Vec::new();
@@ -160,6 +204,11 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
 mod tests {
     use super::*;
 
+    fn located(file: PathBuf) -> Located {
+        let path = "a.png".into();
+        Located { path, file }
+    }
+
     #[test]
     fn an_unfinished_folder_vanishes_and_its_sources_stay() {
         let folder = tempfile::tempdir().unwrap();
@@ -170,7 +219,8 @@ mod tests {
         let begin = || {
             let draft = Draft::begin(&out, &[]).unwrap();
             draft.link("source-1", &source).unwrap();
-            draft.copy("films/0.png", &source.join("a.png")).unwrap();
+            let copied = draft.copy_films(&[&located(source.join("a.png"))]).unwrap();
+            assert_eq!(copied, ["films/000000.png"]);
             draft
         };
         drop(begin());
@@ -183,6 +233,45 @@ mod tests {
         assert_eq!((names(&folder.path().join("new")), names(&out)), (1, 2));
         assert_eq!(fs::read(source.join("a.png")).unwrap(), b"a");
         assert_eq!(fs::read(out.join("source-1/a.png")).unwrap(), b"a");
+    }
+
+    /// A folder that has its name is whole after a power cut at any step, whether the medium kept
+    /// the last names or not.
+    #[cfg(unix)]
+    #[test]
+    fn a_power_cut_leaves_a_whole_folder_or_none() {
+        use crate::cohort::power_cut::PowerCut;
+
+        for lose_names in [false, true] {
+            let mut steps = 0;
+            loop {
+                let folder = tempfile::tempdir().unwrap();
+                let film = folder.path().join("a.png");
+                fs::write(&film, "film").unwrap();
+                let out = folder.path().join("new/cohort");
+                let medium = PowerCut::after(steps);
+                let import = || {
+                    let draft = Draft::begin_on(&medium, &out, &[])?;
+                    draft.copy_films(&[&located(film.clone())])?;
+                    draft.write("cohort.csv", b"manifest")?;
+                    draft.finish()
+                };
+                let result = import();
+                medium.lose_unsynced(lose_names);
+                if out.exists() {
+                    let read = |name: &str| fs::read(out.join(name)).unwrap_or_default();
+                    assert_eq!(read("films/000000.png"), b"film", "{steps} steps");
+                    assert_eq!(read("cohort.csv"), b"manifest", "{steps} steps");
+                } else {
+                    assert!(result.is_err(), "done after {steps} steps, and not there");
+                }
+                if result.is_ok() {
+                    break;
+                }
+                steps += 1;
+            }
+            assert!(steps > 12, "{steps} steps");
+        }
     }
 
     #[test]

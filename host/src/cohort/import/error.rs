@@ -1,11 +1,11 @@
-//! Why an import stops.
+//! Errors of importing films.
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::cohort::cache::CacheError;
+use crate::cohort::packed::PackError;
 
-/// Why films cannot be imported. Nothing is left behind.
+/// An error of importing films. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
@@ -46,10 +46,10 @@ pub enum ImportError {
     Lacking {
         /// The source.
         folder: PathBuf,
-        /// What is missing, and what to do.
+        /// The missing thing, and the remedy.
         what: String,
     },
-    /// A table has not a needed column.
+    /// A table lacks a needed column.
     #[error("{} has no column {column}; its header names {header}", file.display())]
     MissingColumn {
         /// The table.
@@ -91,14 +91,14 @@ pub enum ImportError {
     /// Every film was rejected.
     #[error("none of {films} films can be imported; the first, {first}")]
     AllRejected {
-        /// How many were rejected.
+        /// Number of films rejected.
         films: usize,
-        /// The first of them, and why.
+        /// The first of them, and the reason.
         first: String,
     },
     /// The films cannot be packed.
     #[error(transparent)]
-    Pack(#[from] CacheError),
+    Pack(#[from] PackError),
     /// A file cannot be written.
     #[error("cannot write {}: {source}; check the space and the rights there", file.display())]
     Write {

@@ -1,14 +1,15 @@
-//! Films in folders that are named after what they show, or in a table of paths and labels.
+//! Films in folders that are named after their class, or in a table of paths and labels.
 
 use std::path::{Path, PathBuf};
 
 use plumbline_shared::decode::{Listing, ListingError};
 
 use super::cells;
+use super::error::ImportError;
+use super::gathered::{Found, Gathered};
 use super::rejects::{Origin, Reason};
 use super::source::Source;
 use super::table::{Column, Row, Table, shortened};
-use super::{Found, Gathered, ImportError};
 
 /// Names of the folder of positives, in small letters.
 const POSITIVE: [&str; 3] = ["scoliosis", "positive", "1"];
@@ -24,7 +25,7 @@ pub(super) fn read(sources: &[Source], positive: Option<&str>) -> Result<Gathere
     Ok(gathered)
 }
 
-/// Says that patients are not known.
+/// Notes that patients are not known.
 fn note_patients(gathered: &mut Gathered, source: &Source) {
     gathered.notes.push(format!(
         "{} does not name patients: each film counts as one of its own, and if it is not, splits \
@@ -33,7 +34,7 @@ fn note_patients(gathered: &mut Gathered, source: &Source) {
     ));
 }
 
-/// A patient of whom this is the only film.
+/// Returns the name of a patient of whom this is the only film.
 fn own_patient(source: usize, path: &str) -> String {
     format!("source-{}/{path}", source + 1)
 }
@@ -81,7 +82,7 @@ fn read_folders(
     Ok(())
 }
 
-/// The names of the folders in a source, sorted, without hidden ones.
+/// Returns the names of the folders in a source, sorted, without hidden ones.
 fn classes(source: &Source) -> Result<Vec<String>, ImportError> {
     let unreadable = |error| ImportError::Unreadable {
         path: source.given.clone(),
@@ -99,7 +100,7 @@ fn classes(source: &Source) -> Result<Vec<String>, ImportError> {
     Ok(names)
 }
 
-/// All films of a source, found by name or content; what is none is rejected.
+/// Returns all films of a source, found by name or content, and rejects other files.
 pub(super) fn films(source: &Source, gathered: &mut Gathered) -> Vec<PathBuf> {
     let listing = Listing::of(std::slice::from_ref(&source.root));
     for file in &listing.skipped {

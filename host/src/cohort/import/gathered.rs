@@ -1,4 +1,4 @@
-//! What a format's reader gathers: films, rejects and notes.
+//! Films, rejects and notes that a format's reader has gathered.
 
 use super::error::ImportError;
 use super::rejects::{Origin, Reason, Reject};
@@ -14,7 +14,7 @@ pub(super) struct Found {
     /// Number of its source.
     pub(super) source: usize,
     pub(super) located: Located,
-    /// What it is known by beside its file.
+    /// A name of the film beside its file, such as the SOP Instance UID.
     pub(super) instance: Option<String>,
     pub(super) patient: String,
     pub(super) study: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// A film of which nothing is known but the patient.
+    /// Makes a film of which nothing is known but the patient.
     pub(super) fn new(origin: Origin, source: usize, located: Located, patient: String) -> Self {
         Self {
             origin,
@@ -46,15 +46,15 @@ impl Found {
         }
     }
 
-    /// Whether the splits should share it out as a positive: it has scoliosis or, where that is
-    /// not known, any finding.
+    /// Returns true if the splits should share it out as a positive: if it has scoliosis or, where
+    /// that is not known, any finding.
     pub(super) fn is_positive(&self) -> bool {
         let finds = || (self.findings.as_deref()).is_some_and(|names| names != NO_FINDING);
         self.label.unwrap_or_else(finds)
     }
 }
 
-/// What a reader gathered.
+/// Films, rejects and notes of all sources.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) films: Vec<Found>,
@@ -63,7 +63,7 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Takes a film, which is called `film` at `origin`, or why not.
+    /// Takes a film, which is called `film` at `origin`, or rejects it.
     pub(super) fn add(&mut self, origin: Origin, film: &str, found: Result<Found, Reason>) {
         match found {
             Ok(found) => self.films.push(found),
@@ -71,7 +71,7 @@ impl Gathered {
         }
     }
 
-    /// Takes the films of a table's rows, which are named in column `name` and which `film` understands.
+    /// Takes the films of a table's rows, which are named in column `name` and read by `film`.
     pub(super) fn add_rows(
         &mut self,
         mut table: Table,
@@ -93,6 +93,7 @@ impl Gathered {
         Ok(())
     }
 
+    /// Rejects a film, which is called `film` at `origin`.
     pub(super) fn reject(&mut self, origin: Origin, film: &str, reason: Reason) {
         self.rejects.push(Reject {
             origin,

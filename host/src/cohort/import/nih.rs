@@ -7,10 +7,12 @@
 use std::path::Path;
 
 use super::cells;
+use super::error::ImportError;
+use super::gathered::{Found, Gathered};
+use super::index::Index;
 use super::rejects::{Origin, Reason};
-use super::source::{Index, Source};
+use super::source::Source;
 use super::table::{Column, Row, Table};
-use super::{Found, Gathered, ImportError};
 
 struct Columns {
     image: Option<Column>,

@@ -1,25 +1,28 @@
 //! PadChest (Bustos et al., Medical Image Analysis 66, 2020): one table and PNG files of 16 bits.
 //!
-//! The labels are a Python list as text. The projection is in `Projection`: what the DICOM files
-//! said, `ViewPosition_DICOM`, is often wrong. Patients have up to 39 figures, so they are text.
-//! Whether the PNG files of films that were MONOCHROME1 are inverted, the archive does not say, so
-//! these are pointed out.
+//! The labels are a Python list as text. The projection is in `Projection`; `ViewPosition_DICOM`,
+//! from the DICOM files, is often wrong. Patients have up to 39 figures, so they are text. The
+//! archive does not tell if the PNG files of films that were MONOCHROME1 are inverted, so these are
+//! pointed out.
 
 use std::path::Path;
 
 use super::cells;
+use super::error::ImportError;
+use super::gathered::{Found, Gathered};
+use super::index::Index;
+use super::python_list;
 use super::rejects::{Origin, Reason};
-use super::source::{Index, Source};
+use super::source::Source;
 use super::table::{Column, Row, Table, shortened};
-use super::{Found, Gathered, ImportError, python_list};
 use crate::cohort::manifest::NO_FINDING;
 
 /// The label of positives (UMLS C0036439).
 const SCOLIOSIS: &str = "scoliosis";
 /// The label of films without findings.
 const NORMAL: &str = "normal";
-/// Labels of reports that say how the film is, or that nothing has changed since another one: alone
-/// they leave open what it shows.
+/// Labels of reports on the quality of the film, or of no change since another one: alone they tell
+/// no finding.
 const SILENT: [&str; 3] = ["exclude", "suboptimal study", "unchanged"];
 
 struct Columns {

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The texts of a list such as `['a', " b's", '']`, trimmed, empty ones left out; `None` if it is
+/// Reads the texts of a list such as `['a', " b's", '']`, trimmed, empty ones left out; `None` if it is
 /// no such list.
 pub(super) fn parse(text: &str) -> Option<Vec<String>> {
     let mut rest = text.chars().peekable();
@@ -39,7 +39,7 @@ fn skip_blanks(rest: &mut Peekable<Chars>) {
     while rest.next_if(|c| c.is_whitespace()).is_some() {}
 }
 
-/// The text up to its closing quotation mark. Of escapes, those of quotation marks and of
+/// Reads the text up to its closing quotation mark. Of escapes, those of quotation marks and of
 /// backslashes occur.
 fn quoted(rest: &mut Peekable<Chars>, quote: char) -> Option<String> {
     let mut text = String::new();

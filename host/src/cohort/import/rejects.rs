@@ -1,4 +1,4 @@
-//! Films that a cohort goes without, each with where it was named and why.
+//! Rejected films, each with the place where it was named and the reason.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// Name of the rejects' table in a cohort's folder.
 pub const REJECTS: &str = "rejects.csv";
 
-/// Why a film is not taken. Its text is a sentence without a full stop.
+/// Reasons to reject a film. Its text is a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reason {
     /// A row, report or other file that cannot be used.
@@ -41,7 +41,7 @@ pub(super) enum Reason {
     /// There already, with another label.
     Conflict(String),
     /// Given for another split than other films of the patient.
-    Torn(String),
+    TwoSplits(String),
     /// A file that is longer than any film's.
     TooLong(u64),
     /// The decoder's sentence.
@@ -49,7 +49,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// The kind of reason, for counting.
+    /// Returns the kind of reason, for counting.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Row(_) | Self::Unnamed => "not understood",
@@ -65,7 +65,7 @@ impl Reason {
             Self::Modality(_) => "other modality",
             Self::Duplicate(_) => "duplicate",
             Self::Conflict(_) => "duplicate with another label",
-            Self::Torn(_) => "patient in two splits",
+            Self::TwoSplits(_) => "patient in two splits",
             Self::TooLong(_) | Self::Undecodable(_) => "cannot be read as a film",
         }
     }
@@ -107,7 +107,7 @@ impl fmt::Display for Reason {
             ),
             Self::Duplicate(first) => write!(f, "the same as {first}"),
             Self::Conflict(first) => write!(f, "the same as {first}, but with another label"),
-            Self::Torn(split) => write!(
+            Self::TwoSplits(split) => write!(
                 f,
                 "the patient's films before it are for {split}; keep a patient's films together"
             ),
@@ -121,7 +121,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Where a film was named.
+/// The place where a film was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The table, the report, or the folder that was searched.
@@ -172,7 +172,7 @@ struct Row<'a> {
     reason: String,
 }
 
-/// The table's bytes.
+/// Returns the table's bytes.
 pub(super) fn write(rejects: &[Reject]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)

@@ -1,4 +1,4 @@
-//! What an import did.
+//! The report of an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,26 +8,26 @@ use super::rejects::{REJECTS, Reject};
 use crate::cohort::manifest::Row;
 use plumbline_shared::clinical::Projection;
 
-/// What came of an import; its text is what `cohort import` prints at the end.
+/// The outcome of an import in numbers; its text is printed by `cohort import` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// The cohort's folder.
     pub out: PathBuf,
-    /// Films in the cohort.
+    /// Number of films in the cohort.
     pub films: usize,
     /// Of these, films with scoliosis.
     pub positives: usize,
     /// Of these, films that are not known to have it or not.
     pub unlabelled: usize,
-    /// Patients in the cohort.
+    /// Number of patients in the cohort.
     pub patients: usize,
     /// Films by [`Projection`] as the manifest names it; those of unknown projection under `not
     /// said`.
     pub projections: BTreeMap<&'static str, usize>,
     /// Films that were rejected, by the kind of reason.
     pub rejects: BTreeMap<&'static str, usize>,
-    /// What else is good to know, one sentence each.
+    /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
 }
 

@@ -1,17 +1,13 @@
 //! The folders that films are imported from.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use plumbline_shared::decode::MAX_BYTES;
 
-use super::Gathered;
 use super::error::ImportError;
-use super::rejects::{Origin, Reason};
-use super::table::shortened;
+use super::rejects::Reason;
 use crate::cohort::manifest::within;
 
 /// One SOURCE of the command line.
@@ -36,6 +32,7 @@ pub(super) struct Located {
 }
 
 impl Source {
+    /// Opens a folder, or the folder of a table.
     pub(super) fn open(given: &Path) -> Result<Self, ImportError> {
         let unreadable = |source| ImportError::Unreadable {
             path: given.to_owned(),
@@ -54,7 +51,7 @@ impl Source {
         })
     }
 
-    /// The folder that films are looked for in, as it was given.
+    /// Returns the folder that films are looked for in, as it was given.
     pub(super) fn folder(&self) -> &Path {
         match &self.table {
             Some(table) => match table.parent() {
@@ -65,7 +62,7 @@ impl Source {
         }
     }
 
-    /// The tables that were given or lie in the folder under a name that `matches`, by name.
+    /// Returns the tables that were given or lie in the folder under a name that `matches`, by name.
     pub(super) fn tables(
         &self,
         matches: impl Fn(&str) -> bool,
@@ -88,7 +85,7 @@ impl Source {
         Ok(tables)
     }
 
-    /// The film that `path`, relative to the root, leads to.
+    /// Returns the film that `path`, relative to the root, leads to.
     pub(super) fn locate(&self, path: &str) -> Result<Located, Reason> {
         let plain = within(path).ok_or(Reason::Outside)?;
         if path.ends_with(char::is_whitespace) || path.contains(char::is_control) {
@@ -112,161 +109,16 @@ impl Source {
         Ok(Located { path, file })
     }
 
-    /// The film that a file found by walking through the root is.
+    /// Returns the film of a file that was found by walking through the root.
     pub(super) fn located(&self, file: &Path) -> Result<Located, Reason> {
         let path = file.strip_prefix(&self.root).unwrap_or(file);
         let path = path.to_str().filter(|path| !path.contains('\\'));
         self.locate(path.ok_or(Reason::Name)?)
     }
 
-    /// A path within the root as the rejects name it.
+    /// Returns a path within the root as the rejects name it.
     pub(super) fn shown(&self, file: &Path) -> String {
         let path = file.strip_prefix(&self.root).unwrap_or(file);
         path.to_string_lossy().into_owned()
-    }
-}
-
-/// The files of sources by name.
-pub(super) struct Index<'a> {
-    sources: &'a [Source],
-    /// The source's number and the path in it, sorted.
-    files: HashMap<String, Vec<(usize, String)>>,
-}
-
-impl<'a> Index<'a> {
-    /// Walks through the sources. Hidden files and links to folders are left out; folders that
-    /// cannot be read are rejected.
-    pub(super) fn of(sources: &'a [Source], gathered: &mut Gathered) -> Self {
-        let mut files: HashMap<String, Vec<(usize, String)>> = HashMap::new();
-        for (number, source) in sources.iter().enumerate() {
-            let (found, failures) = walk(&source.root);
-            for (path, error) in failures {
-                let reason = Reason::Row(format!("it cannot be read ({error})"));
-                gathered.reject(Origin::whole(&source.given), &source.shown(&path), reason);
-            }
-            for file in found {
-                let path = file.strip_prefix(&source.root).unwrap_or(&file).to_str();
-                let name = file.file_name().and_then(OsStr::to_str);
-                if let (Some(path), Some(name)) = (path, name) {
-                    let same = files.entry(name.to_owned()).or_default();
-                    same.push((number, path.to_owned()));
-                }
-            }
-        }
-        Self { sources, files }
-    }
-
-    /// The film named `film`: its file name, or its path in source `home`. Of several of one name
-    /// that in a folder called `folder` is meant.
-    pub(super) fn find(
-        &self,
-        film: &str,
-        home: usize,
-        folder: Option<&str>,
-    ) -> Result<(usize, Located), Reason> {
-        within(film).ok_or(Reason::Outside)?;
-        if film.contains('/') {
-            return Ok((home, self.sources[home].locate(film)?));
-        }
-        let same = self.files.get(film).ok_or(Reason::Absent)?;
-        let in_folder = |path: &str| {
-            let parent = Path::new(path).parent().and_then(Path::file_name);
-            folder.is_some() && parent.and_then(OsStr::to_str) == folder
-        };
-        let meant: Vec<_> = same.iter().filter(|(_, path)| in_folder(path)).collect();
-        match (&meant[..], &same[..]) {
-            ([(source, path)], _) | ([], [(source, path)]) => {
-                Ok((*source, self.sources[*source].locate(path)?))
-            }
-            _ => {
-                let paths: Vec<&str> = same.iter().map(|(_, path)| path.as_str()).collect();
-                Err(Reason::Ambiguous(shortened(&paths.join(", "))))
-            }
-        }
-    }
-
-    /// The paths of files whose name ends in `.extension`, sorted.
-    pub(super) fn with_extension(&self, extension: &str) -> Vec<(usize, &str)> {
-        let is_one = |path: &str| {
-            let own = Path::new(path).extension().unwrap_or_default();
-            own.eq_ignore_ascii_case(extension)
-        };
-        let paths = self.files.values().flatten();
-        let mut paths: Vec<(usize, &str)> = paths
-            .filter(|(_, path)| is_one(path))
-            .map(|(source, path)| (*source, path.as_str()))
-            .collect();
-        paths.sort_unstable();
-        paths
-    }
-}
-
-/// All files below a folder, sorted, and what of it cannot be read.
-fn walk(folder: &Path) -> (Vec<PathBuf>, Vec<(PathBuf, io::Error)>) {
-    let (mut files, mut failures) = (Vec::new(), Vec::new());
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let entries = match entries {
-            Ok(entries) => entries,
-            Err(error) => {
-                failures.push((folder, error));
-                continue;
-            }
-        };
-        for entry in entries {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(_) => files.push(entry.path()),
-                Err(error) => failures.push((entry.path(), error)),
-            }
-        }
-    }
-    files.sort_unstable();
-    (files, failures)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn films_are_found_by_name_and_never_outside() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("source");
-        for (path, text) in [
-            ("source/a.png", ""),
-            ("source/0/b.png", ""),
-            ("source/1/b.png", ""),
-            ("source/2/c.png", ""),
-            ("source/.hidden/d.png", ""),
-            ("secret.png", ""),
-        ] {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        #[cfg(unix)]
-        std::os::unix::fs::symlink("../secret.png", root.join("link.png")).unwrap();
-        let sources = [Source::open(&root).unwrap()];
-        let index = Index::of(&sources, &mut Gathered::default());
-        let find = |film: &str, folder: Option<&str>| {
-            index.find(film, 0, folder).map(|(_, located)| located.path)
-        };
-        assert_eq!(find("a.png", Some("7")), Ok("a.png".into()));
-        assert_eq!(find("b.png", Some("1")), Ok("1/b.png".into()));
-        assert_eq!(find("2//c.png", None), Ok("2/c.png".into()));
-        assert!(matches!(find("b.png", None), Err(Reason::Ambiguous(_))));
-        for absent in ["e.png", "d.png", "2"] {
-            assert_eq!(find(absent, None), Err(Reason::Absent), "{absent}");
-        }
-        for outside in ["../secret.png", "/etc/passwd", "0\\b.png", "", "."] {
-            assert_eq!(find(outside, None), Err(Reason::Outside), "{outside}");
-        }
-        #[cfg(unix)]
-        assert_eq!(find("link.png", None), Err(Reason::Outside));
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A cell without blanks around it, if it says something.
+    /// Returns a cell without blanks around it, if it is not empty.
     pub(super) fn get(&self, column: Option<Column>) -> Option<&str> {
         let cell = self.cells.get(column?.0)?;
         let nothing = ["", "nan", "none", "null"];
@@ -37,7 +37,7 @@ impl Row {
     }
 }
 
-/// A row that is none.
+/// A row that cannot be used.
 pub(super) struct Broken {
     /// The line that it starts on, from 1.
     pub(super) line: u64,
@@ -74,7 +74,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The column that has one of `names`, the first that is there; letters and figures count,
+    /// Returns the column that has one of `names`, the first that is there; letters and figures count,
     /// their case does not.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Table {
         Ok(None)
     }
 
-    /// As [`column`](Self::column), of a column that must be there.
+    /// Returns the same as [`column`](Self::column), for a column that must be there.
     pub(super) fn required(&self, names: &[&str]) -> Result<Option<Column>, ImportError> {
         if let Some(column) = self.column(names)? {
             return Ok(Some(column));
@@ -114,7 +114,7 @@ impl Table {
         })
     }
 
-    /// Where a line is.
+    /// Returns the place of a line.
     pub(super) fn origin(&self, line: u64) -> Origin {
         Origin {
             file: self.file.clone(),
@@ -122,7 +122,7 @@ impl Table {
         }
     }
 
-    /// The next row.
+    /// Reads the next row.
     pub(super) fn next(&mut self) -> Result<Option<Result<Row, Broken>>, ImportError> {
         let mut cells = StringRecord::new();
         if !self.read(&mut cells)? {
@@ -155,7 +155,7 @@ impl Table {
     }
 }
 
-/// Opens a file, by its content a gzip one or not.
+/// Opens a file, and inflates it if it is a gzip one by its content.
 fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
     let mut reader = BufReader::with_capacity(BUFFER, File::open(file)?);
     Ok(match reader.fill_buf()? {
@@ -167,7 +167,7 @@ fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
     })
 }
 
-/// What separates the cells: a comma, or what spreadsheets of some countries write for it.
+/// Returns the byte between cells: a comma, or its substitute by spreadsheets of some countries.
 fn delimiter(start: &[u8]) -> u8 {
     let end = start.iter().position(|byte| b"\r\n".contains(byte));
     let header = &start[..end.unwrap_or(start.len())];
@@ -176,13 +176,13 @@ fn delimiter(start: &[u8]) -> u8 {
     found.unwrap_or(b',')
 }
 
-/// A column's name without what is written differently here and there.
+/// Returns a column's name without the characters that differ between tables.
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// A cell to be cited in a sentence: on one line, and not all of a long one.
+/// Shortens a cell to be cited in a sentence: on one line, and not all of a long one.
 pub(super) fn shortened(cell: &str) -> String {
     const MOST: usize = 80;
     let mut text: String = cell
@@ -213,7 +213,7 @@ mod tests {
         Ok((table, folder))
     }
 
-    /// The cells of column `b`, and what is said of other rows.
+    /// Returns the cells of column `b`, and the reasons for which other rows are rejected.
     fn cells(bytes: &[u8]) -> Result<Vec<(u64, String)>, String> {
         let (mut table, _folder) = table(bytes)?;
         let column = table.required(&["b"]).map_err(|error| error.to_string())?;

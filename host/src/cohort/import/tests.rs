@@ -1,4 +1,4 @@
-//! What all importers share: a folder to make sources in, and the pipeline behind the readers.
+//! Tools of all importers' tests: a folder to make sources in, and the pipeline behind the readers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
+use plumbline_shared::clinical::Projection;
+
 use super::*;
-use crate::cohort::{Cohort, Entry};
+use crate::cohort::{Cohort, Entry, MANIFEST, Shares, Split};
 
 /// A fresh folder with sources, and the cohort that is imported from them.
 pub(super) struct Bench {
@@ -104,7 +106,7 @@ impl Bench {
     }
 }
 
-/// What was imported.
+/// An imported cohort.
 pub(super) struct Imported {
     out: PathBuf,
     pub(super) entries: Vec<Entry>,

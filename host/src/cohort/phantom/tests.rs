@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use plumbline_shared::clinical::Refusal;
+
 use super::*;
 use crate::cohort::{Cohort, Split};
 
@@ -69,7 +71,7 @@ fn quotas_are_exact_and_splits_stratified() {
         prevalence: 0.01576,
         ..options(folder.path(), 1, 4)
     };
-    let positives = angles(&many).iter().filter(|&&a| a >= 10.0).count();
+    let positives = plan::angles(&many).iter().filter(|&&a| a >= 10.0).count();
     assert_eq!(positives, 1308);
 
     let some = PhantomOptions {
@@ -121,7 +123,10 @@ fn dicom_holds_the_same_pixels() {
     let bits: u32 = text("BitsStored").parse().unwrap();
     let white = u16::MAX >> (16 - bits);
     let inverted = text("PhotometricInterpretation") == "MONOCHROME1";
-    let shown = |code: u16| if inverted { white - code } else { code } << (16 - bits);
+    let shown = |value: u16| {
+        let upright = if inverted { white - value } else { value };
+        upright << (16 - bits)
+    };
     let shown: Vec<u16> = pixels.into_iter().map(shown).collect();
     assert_eq!(shown, picture.into_raw());
     assert_eq!(text("PatientID"), "phantom-9-000001");
@@ -206,11 +211,15 @@ fn an_interrupted_cohort_is_finished_and_others_are_left_alone() {
     let refused = generate(&wanted, |_| {}).unwrap_err().to_string();
     assert!(refused.contains("not empty"), "{refused}");
 
-    // As an interruption leaves it: the note, some films, no manifest.
+    // As an interruption leaves it: the note, some films, half a film, no manifest.
     fs::remove_file(folder.path().join(MANIFEST)).unwrap();
     fs::remove_file(folder.path().join("films/000002.png")).unwrap();
-    fs::write(folder.path().join("films/000001.png"), "").unwrap();
-    let note = note_of(&wanted).unwrap();
+    let half = folder.path().join("films/.000002.png.1-2-3.unfinished");
+    fs::write(&half, "half").unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let file = fs::File::options().write(true).open(&half).unwrap();
+    file.set_modified(long_ago).unwrap();
+    let note = text_of_note(&wanted).unwrap();
     fs::write(folder.path().join(UNFINISHED), note).unwrap();
     let other = options(folder.path(), 4, 11);
     assert!(matches!(
@@ -219,6 +228,56 @@ fn an_interrupted_cohort_is_finished_and_others_are_left_alone() {
     ));
     generate(&wanted, |_| {}).unwrap();
     assert!(contents(folder.path()) == whole);
+}
+
+#[test]
+fn half_a_note_is_no_cohort() {
+    let folder = tempfile::tempdir().unwrap();
+    let half = folder.path().join(".unfinished.json.1-2-3.unfinished");
+    fs::write(half, "{").unwrap();
+    generate(&options(folder.path(), 1, 10), |_| {}).unwrap();
+    Cohort::open(folder.path()).unwrap();
+}
+
+/// After a power cut at any step the same call gives the same cohort, whether the medium kept the
+/// names of the last files or not.
+#[cfg(unix)]
+#[test]
+fn a_power_cut_leaves_a_cohort_that_the_same_call_finishes() {
+    use crate::cohort::power_cut::PowerCut;
+
+    let wanted = |out: &Path| PhantomOptions {
+        refused: 1,
+        side: 64,
+        ..options(out, 2, 15)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    generate(&wanted(folder.path()), |_| {}).unwrap();
+    let visible = |folder: &Path| {
+        let mut files = contents(folder);
+        // Files that were being written when the power failed are cleared away a minute later.
+        files.retain(|name, _| !name.ends_with(".unfinished"));
+        files
+    };
+    let whole = visible(folder.path());
+    for lose_names in [false, true] {
+        let mut steps = 0;
+        loop {
+            let folder = tempfile::tempdir().unwrap();
+            let out = folder.path().join("cohort");
+            let medium = PowerCut::after(steps);
+            let result = generate_on(&medium, &wanted(&out), |_| {});
+            medium.lose_unsynced(lose_names);
+            if result.is_ok() {
+                assert!(visible(&out) == whole, "done after {steps} steps");
+                break;
+            }
+            generate(&wanted(&out), |_| {}).unwrap();
+            assert!(visible(&out) == whole, "cut after {steps} steps");
+            steps += 1;
+        }
+        assert!(steps > 25, "{steps} steps");
+    }
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Id, PickleError, Value};
-
-/// Values of one pickle at most. A network with its optimiser's state has some tens of thousands.
-pub const MOST_VALUES: usize = 2_000_000;
+use super::value::{Id, MOST_VALUES, PickleError, Value};
 
 /// Bytes of one pickle at most. That of a whole network with its source code has about one million.
 const MOST_BYTES: usize = 32 << 20;

@@ -7,61 +7,10 @@
 //! costs the file at least a byte, and there is a limit to their number.
 
 mod machine;
+mod value;
 
-use machine::{MOST_VALUES, Machine};
-
-/// A value's place among a pickle's.
-pub type Id = u32;
-
-/// A value. Text and bytes stay in the file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
-    /// Nothing that weights are made of: sets, numbers too large, text that is not UTF-8.
-    Opaque,
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(&'a str),
-    /// Bytes; also integers of more than eight, little-endian.
-    Bytes(&'a [u8]),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    /// A class or function, by module and name.
-    Global(&'a str, &'a str),
-    /// What a call would have made.
-    Object {
-        /// What would have been called.
-        callable: Id,
-        /// With which tuple.
-        arguments: Id,
-        /// The state it would have been given.
-        state: Option<Id>,
-        /// Entries that it would have been given as a dictionary.
-        entries: Vec<(Id, Id)>,
-    },
-    /// Something outside the pickle, by what names it.
-    Persistent(Id),
-}
-
-/// Why bytes are no pickle.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PickleError {
-    /// The end came first.
-    #[error("it ends in the middle")]
-    Short,
-    /// An instruction that weights need not.
-    #[error("it holds the pickle instruction {0:#04x}, which no file of weights needs")]
-    Instruction(u8),
-    /// An instruction that finds nothing to work on, or something else than it needs.
-    #[error("its pickle is not well formed")]
-    Malformed,
-    /// More than any file of weights needs.
-    #[error("its pickle holds more than {MOST_VALUES} values")]
-    TooMany,
-}
+use machine::Machine;
+pub use value::{Id, PickleError, Value};
 
 /// One pickle.
 pub struct Pickle<'a> {
@@ -86,22 +35,22 @@ impl<'a> Pickle<'a> {
         })
     }
 
-    /// The value that the pickle is of.
+    /// Returns the place of the whole value.
     pub fn root(&self) -> Id {
         self.root
     }
 
-    /// All values' places.
+    /// Returns all values' places.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
         0..self.values.len() as Id
     }
 
-    /// A value.
+    /// Returns a value.
     pub fn get(&self, id: Id) -> &Value<'a> {
         &self.values[id as usize]
     }
 
-    /// The entries of a dictionary, or of an object that was filled like one, whose keys are text.
+    /// Returns the entries of a dictionary, or of an object that was filled like one, whose keys are text.
     /// An ordered dictionary may also hold its entries as pairs in its only argument.
     pub fn entries(&self, id: Id) -> Vec<(&'a str, Id)> {
         let text = |(key, value): (Id, Id)| match self.get(key) {
@@ -131,7 +80,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The items of a tuple or list; none of anything else.
+    /// Returns the items of a tuple or list; none of anything else.
     pub fn items(&self, id: Id) -> &[Id] {
         match self.get(id) {
             Value::Tuple(items) | Value::List(items) => items,
@@ -139,7 +88,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The integers of a tuple or list, if it holds only those and none is negative.
+    /// Returns the integers of a tuple or list, if it holds only those and none is negative.
     pub fn sizes(&self, id: Id) -> Option<Vec<usize>> {
         let (Value::Tuple(items) | Value::List(items)) = self.get(id) else {
             return None;
@@ -147,7 +96,7 @@ impl<'a> Pickle<'a> {
         items.iter().map(|item| self.size(*item)).collect()
     }
 
-    /// An integer that is not negative.
+    /// Returns an integer that is not negative.
     pub fn size(&self, id: Id) -> Option<usize> {
         match self.get(id) {
             Value::Int(value) => usize::try_from(*value).ok(),
@@ -158,6 +107,7 @@ impl<'a> Pickle<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::value::MOST_VALUES;
     use super::*;
 
     #[test]

@@ -11,9 +11,11 @@ mod tensors;
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use super::pickle::{Pickle, PickleError, Value};
-use super::{Container, ImportError};
 use plumbline_nets::Shapes;
+
+use super::container::Container;
+use super::error::ImportError;
+use super::pickle::{Pickle, Value};
 use tensors::{Storage, Strided, View};
 
 /// The first pickle of a file from before 1.6, little-endian.
@@ -25,20 +27,10 @@ pub struct TorchFile<'a> {
     tensors: BTreeMap<String, Strided<'a>>,
 }
 
-/// Whether a file begins as those from before 1.6 do.
+/// Returns true of a file that begins as those from before 1.6 do.
 pub fn is_legacy(bytes: &[u8]) -> bool {
     Pickle::read(&bytes[..bytes.len().min(64)])
         .is_ok_and(|pickle| pickle.get(pickle.root()) == &Value::Bytes(&MAGIC))
-}
-
-fn damaged(what: impl Into<String>) -> ImportError {
-    ImportError::Damaged(what.into())
-}
-
-impl From<PickleError> for ImportError {
-    fn from(error: PickleError) -> Self {
-        damaged(error.to_string())
-    }
 }
 
 impl<'a> TorchFile<'a> {
@@ -47,7 +39,7 @@ impl<'a> TorchFile<'a> {
     /// # Errors
     /// If it is damaged or not PyTorch's.
     pub fn open_zip(bytes: &'a [u8]) -> Result<Self, ImportError> {
-        let unusable = |error: zip::result::ZipError| damaged(error.to_string());
+        let unusable = |error: zip::result::ZipError| ImportError::damaged(error.to_string());
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(unusable)?;
         let mut entries = BTreeMap::new();
         for index in 0..archive.len() {
@@ -62,7 +54,8 @@ impl<'a> TorchFile<'a> {
                 let end = start.checked_add(usize::try_from(entry.size()).ok()?)?;
                 bytes.get(start..end)
             });
-            let data = range.ok_or_else(|| damaged(format!("its entry {name} is cut off")))?;
+            let data = range
+                .ok_or_else(|| ImportError::damaged(format!("its entry {name} is cut off")))?;
             entries.insert(name, data);
         }
         let pickle = entries.iter().find_map(|(name, data)| {
@@ -101,17 +94,17 @@ impl<'a> TorchFile<'a> {
         let mut data = BTreeMap::new();
         for id in keys.items(keys.root()) {
             let Value::Text(key) = keys.get(*id) else {
-                return Err(damaged("its storages are not named by text"));
+                return Err(ImportError::damaged("its storages are not named by text"));
             };
-            let size = *sizes
-                .get(key)
-                .ok_or_else(|| damaged(format!("nothing says what its storage {key} holds")))?;
+            let size = *sizes.get(key).ok_or_else(|| {
+                ImportError::damaged(format!("nothing says what its storage {key} holds"))
+            })?;
             let range = bytes.get(at..).and_then(|rest| {
                 let (count, rest) = rest.split_first_chunk::<8>()?;
                 let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
                 rest.get(..count.checked_mul(size)?)
             });
-            let range = range.ok_or_else(|| damaged("its storages are cut off"))?;
+            let range = range.ok_or_else(|| ImportError::damaged("its storages are cut off"))?;
             at += 8 + range.len();
             data.insert(*key, range);
         }
@@ -138,8 +131,9 @@ impl<'a> TorchFile<'a> {
             };
             let storage = data(&view.storage)?;
             let tensor = view.resolve(number, storage);
-            let tensor = tensor
-                .ok_or_else(|| damaged(format!("its tensor {name} reaches beyond its storage")))?;
+            let tensor = tensor.ok_or_else(|| {
+                ImportError::damaged(format!("its tensor {name} reaches beyond its storage"))
+            })?;
             file.shapes.insert(name.clone(), tensor.shape.clone());
             file.tensors.insert(name, tensor);
         }
@@ -166,7 +160,7 @@ mod tests {
     const LEGACY: &[u8] = include_bytes!("../../../tests/references/small/legacy.pth.tar");
     const MODULE: &[u8] = include_bytes!("../../../tests/references/small/module.pt");
 
-    /// What references/weights.py wrote: eighths of 0 to 23 in four rows of six, and views of it.
+    /// The file of references/weights.py: eighths of 0 to 23 in four rows of six, and views of it.
     #[test]
     fn pytorch_s_types_and_layouts_are_read() {
         assert!(is_legacy(LEGACY) && !is_legacy(ZIP));

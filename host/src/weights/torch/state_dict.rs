@@ -1,19 +1,21 @@
-//! Which tensors an object holds: a state dict, a checkpoint with one, or a whole module.
+//! The tensors of an object: a state dict, a checkpoint with one, or a whole module.
 
-use super::damaged;
-use crate::weights::ImportError;
+use crate::weights::error::ImportError;
 use crate::weights::pickle::{Id, Pickle, Value};
 
-/// Where checkpoints keep the weights, besides under no key of their own.
+/// Keys under which checkpoints keep the weights; others have them under none.
 const WEIGHTS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 
-/// How deep modules may lie in each other, how many entries of dictionaries are looked at, and how
-/// long a name may be.
+/// Greatest depth of modules in each other.
 const DEPTH: usize = 64;
+
+/// Greatest number of entries of dictionaries that are looked at.
 const MOST_ENTRIES: usize = 100_000;
+
+/// Bytes of a name at most.
 const LONGEST_NAME: usize = 300;
 
-/// Everything in the pickle's weights that may be a tensor, with its name.
+/// Returns everything in the pickle's weights that may be a tensor, with its name.
 ///
 /// # Errors
 /// If there is more of it than weights need.
@@ -27,7 +29,8 @@ pub fn named<'a>(pickle: &Pickle<'a>) -> Result<Vec<(String, Id)>, ImportError> 
     Ok(collector.named)
 }
 
-/// What holds the weights: the object itself, or what a checkpoint keeps under a known key.
+/// Returns the place of the weights: the object itself, or the one that a checkpoint keeps under a
+/// known key.
 fn weights(pickle: &Pickle) -> Id {
     let mut root = pickle.root();
     for _ in 0..4 {
@@ -45,7 +48,7 @@ fn weights(pickle: &Pickle) -> Id {
     root
 }
 
-/// The state of a pickled module: what an object was given that keeps `_modules`.
+/// Returns the state of a pickled module: that of an object, if it has `_modules`.
 fn state_of_module(pickle: &Pickle, id: Id) -> Option<Id> {
     let Value::Object {
         state: Some(state), ..
@@ -74,7 +77,9 @@ impl<'a> Collector<'_, 'a> {
             match part {
                 "_parameters" | "_buffers" => self.add(id, prefix)?,
                 "_modules" if depth == DEPTH => {
-                    return Err(damaged("its modules lie too deep in each other"));
+                    return Err(ImportError::damaged(
+                        "its modules lie too deep in each other",
+                    ));
                 }
                 "_modules" => {
                     for (key, id) in self.entries(id)? {
@@ -98,14 +103,17 @@ impl<'a> Collector<'_, 'a> {
     fn entries(&mut self, id: Id) -> Result<Vec<(&'a str, Id)>, ImportError> {
         let entries = self.pickle.entries(id);
         let left = self.budget.checked_sub(entries.len() + 1);
-        self.budget = left.ok_or_else(|| damaged("it names more than weights need"))?;
+        self.budget =
+            left.ok_or_else(|| ImportError::damaged("it names more than weights need"))?;
         Ok(entries)
     }
 }
 
 fn name(prefix: &str, key: &str) -> Result<String, ImportError> {
     if prefix.len() + key.len() > LONGEST_NAME {
-        return Err(damaged("its names are longer than any tensor's"));
+        return Err(ImportError::damaged(
+            "its names are longer than any tensor's",
+        ));
     }
     Ok(format!("{prefix}{key}"))
 }

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::damaged;
+use crate::weights::error::ImportError;
+use crate::weights::number::Number;
 use crate::weights::pickle::{Id, Pickle, Value};
-use crate::weights::{ImportError, Number};
 
 /// A storage as a pickle names it: `("storage", type, key, place, length[, view])`.
 pub struct Storage<'a> {
+    /// Its name.
     pub key: &'a str,
     /// The type of its numbers, if they are floating-point.
     pub number: Option<Number>,
     /// Bytes of one number.
     size: usize,
-    /// Where a view of another storage begins, in numbers.
+    /// Beginning of a view of another storage, in numbers.
     start: usize,
 }
 
 impl<'a> Storage<'a> {
-    /// Bytes of a number of every storage that the pickle names, by its key.
+    /// Returns the bytes of a number of every storage that the pickle names, by its key.
     pub fn sizes(pickle: &Pickle<'a>) -> BTreeMap<&'a str, usize> {
         let storages = pickle.ids().filter_map(|id| Self::parse(pickle, id));
         storages
@@ -63,9 +64,9 @@ impl<'a> Storage<'a> {
         })
     }
 
-    /// The sentence for a file that lacks it.
+    /// Returns the error of a file that lacks it.
     pub fn lost(&self) -> ImportError {
-        damaged(format!("its storage {} is missing", self.key))
+        ImportError::damaged(format!("its storage {} is missing", self.key))
     }
 }
 
@@ -78,7 +79,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The tensor at `id`, if it is one.
+    /// Returns the tensor at `id`, if it is one.
     pub fn parse(pickle: &Pickle<'a>, mut id: Id) -> Option<Self> {
         // Parameters and subclasses wrap the tensor they are made of.
         for _ in 0..4 {
@@ -116,7 +117,7 @@ impl<'a> View<'a> {
         None
     }
 
-    /// The tensor in its storage's bytes, if it lies within and has no more elements.
+    /// Returns the tensor in its storage's bytes, if it lies within and has no more elements.
     pub fn resolve(self, number: Number, storage: &[u8]) -> Option<Strided<'_>> {
         let length = storage.len() / number.size();
         let offset = self.storage.start.checked_add(self.offset)?;
@@ -150,7 +151,7 @@ pub struct Strided<'a> {
 }
 
 impl Strided<'_> {
-    /// The values, row-major.
+    /// Returns the values, row-major.
     pub fn values(&self) -> Vec<f32> {
         let mut places = vec![self.offset];
         for (size, stride) in self.shape.iter().zip(&self.strides) {

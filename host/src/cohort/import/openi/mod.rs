@@ -5,51 +5,22 @@
 //! less than half of them. The reports do not name patients, so each report is taken as one.
 
 mod reports;
+mod terms;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::cells;
+use super::error::ImportError;
+use super::gathered::{Found, Gathered};
+use super::index::Index;
 use super::rejects::Reason;
-use super::source::{Index, Source};
+use super::source::Source;
 use super::table::{Table, shortened};
-use super::{Found, Gathered, ImportError};
-use crate::cohort::manifest::NO_FINDING;
+use terms::Terms;
 
 const REPORTS: &str = "indiana_reports.csv";
 const PROJECTIONS: &str = "indiana_projections.csv";
-/// How a major term of a positive report begins.
-const SCOLIOSIS: &str = "scoliosis";
-
-/// What a report says of its films.
-#[derive(Debug, Clone, PartialEq)]
-struct Terms {
-    positive: bool,
-    findings: String,
-}
-
-impl Terms {
-    /// Of the major terms, such as `Scoliosis/thoracic vertebrae/mild`; `None` if nobody has coded
-    /// the report.
-    fn of<'a>(majors: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let heads: Vec<&str> = majors
-            .map(|major| major.split('/').next().unwrap_or(major).trim())
-            .filter(|head| !head.is_empty() && !head.eq_ignore_ascii_case("No Indexing"))
-            .collect();
-        let is_finding = |head: &&&str| !head.eq_ignore_ascii_case("normal");
-        let findings = heads.iter().filter(is_finding).copied();
-        let start = |head: &str| head.get(..SCOLIOSIS.len()).map(str::to_ascii_lowercase);
-        (!heads.is_empty()).then(|| Self {
-            positive: heads
-                .iter()
-                .any(|head| start(head).as_deref() == Some(SCOLIOSIS)),
-            findings: match findings.clone().next() {
-                Some(_) => cells::findings(findings),
-                None => NO_FINDING.into(),
-            },
-        })
-    }
-}
 
 pub(super) fn read(sources: &[Source]) -> Result<Gathered, ImportError> {
     let mut gathered = Gathered::default();
@@ -114,7 +85,7 @@ fn read_tables(
     })
 }
 
-/// What the table of reports says, by report: its line and its terms, if it was coded.
+/// Reads the table of reports: by report, its line and its terms, if it was coded.
 fn table_terms(
     reports: &Path,
     gathered: &mut Gathered,
@@ -148,6 +119,7 @@ mod tests {
     use super::super::Format;
     use super::super::tests::Bench;
     use super::*;
+    use crate::cohort::manifest::NO_FINDING;
     use plumbline_shared::clinical::Projection;
 
     const REPORT_HEADER: &str =

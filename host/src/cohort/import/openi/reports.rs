@@ -6,10 +6,11 @@ use std::fs;
 use roxmltree::{Document, Node};
 
 use super::super::gathered::{Found, Gathered};
+use super::super::index::Index;
 use super::super::rejects::{Origin, Reason};
-use super::super::source::{Index, Source};
+use super::super::source::Source;
 use super::super::table::shortened;
-use super::Terms;
+use super::terms::Terms;
 
 /// No report is longer, in bytes.
 const LONGEST_REPORT: u64 = 1 << 20;

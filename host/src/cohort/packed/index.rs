@@ -6,8 +6,8 @@ use std::time::UNIX_EPOCH;
 use plumbline_shared::preprocess::FINGERPRINT;
 use sha2::{Digest, Sha256};
 
-use super::super::duplicates::Hash;
-use super::Unusable;
+use super::error::StaleReason;
+use crate::cohort::duplicates::Hash;
 
 /// The first bytes of every packed file.
 const MAGIC: [u8; 8] = *b"PLUMBPAK";
@@ -26,21 +26,23 @@ pub(super) const GREYS: u64 = 4096;
 /// Bytes of one film's greys.
 pub(super) const FILM: u64 = 256 * 256 * 2;
 
-/// What tells one content of a file from another without reading it.
+/// Size and time of a file, which tell one content from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
+    /// Size in bytes.
     pub(super) bytes: u64,
     /// Last modification, in nanoseconds since 1970.
     pub(super) modified: i64,
 }
 
 impl Stamp {
-    /// That of no file.
+    /// The stamp of no file.
     pub(super) const NONE: Self = Self {
         bytes: u64::MAX,
         modified: i64::MIN,
     };
 
+    /// Reads the stamp of a file.
     pub(super) fn of(file: &Path) -> std::io::Result<Self> {
         let metadata = std::fs::metadata(file)?;
         let nanoseconds = match metadata.modified()?.duration_since(UNIX_EPOCH) {
@@ -62,11 +64,11 @@ pub(super) struct Row {
     pub(super) film: String,
     /// The file when its greys were made.
     pub(super) stamp: Stamp,
-    /// Of the greys; none where the file could not be used and its greys are left out.
+    /// Hash of the greys; none where the file could not be used and its greys are left out.
     pub(super) hash: Option<Hash>,
 }
 
-/// The header and the index of `rows`.
+/// Returns the header and the index of `rows`.
 pub(super) fn encode(rows: &[Row]) -> (Vec<u8>, Vec<u8>) {
     let mut index = Vec::new();
     for row in rows {
@@ -98,23 +100,23 @@ fn checksum(header: &[u8], index: &[u8]) -> [u8; CHECKSUM] {
     hash.finalize().into()
 }
 
-/// The rows of a whole packed file.
+/// Returns the rows of a whole packed file.
 ///
 /// # Errors
 /// If it is no packed file, of another version or preprocessing, or not whole.
-pub(super) fn decode(file: &[u8]) -> Result<Vec<Row>, Unusable> {
+pub(super) fn decode(file: &[u8]) -> Result<Vec<Row>, StaleReason> {
     if !file.starts_with(&MAGIC) {
-        return Err(Unusable::Torn("it does not start as one"));
+        return Err(StaleReason::Damaged("it does not start as one"));
     }
-    let cut = Unusable::Torn("it is cut off");
+    let cut = StaleReason::Damaged("it is cut off");
     let Some((header, _)) = file.split_at_checked(GREYS as usize) else {
         return Err(cut);
     };
     if header[8..12] != VERSION.to_le_bytes() {
-        return Err(Unusable::Version);
+        return Err(StaleReason::Version);
     }
     if header[16..80] != *FINGERPRINT.as_bytes() {
-        return Err(Unusable::Preprocessing);
+        return Err(StaleReason::Preprocessing);
     }
     let [count, length] = [80, 88].map(|at| {
         let number = header[at..].first_chunk().copied();
@@ -123,20 +125,20 @@ pub(super) fn decode(file: &[u8]) -> Result<Vec<Row>, Unusable> {
     let start = count.checked_mul(FILM).and_then(|n| n.checked_add(GREYS));
     let end = start.and_then(|start| start.checked_add(length));
     let (Some(start), Some(end)) = (start, end) else {
-        return Err(Unusable::Torn("its header is damaged"));
+        return Err(StaleReason::Damaged("its header is damaged"));
     };
     if file.len() as u64 != end {
         return Err(cut);
     }
     let index = &file[start as usize..];
     if checksum(&header[..COVERED], index)[..] != header[COVERED..][..CHECKSUM] {
-        return Err(Unusable::Torn("its index is damaged"));
+        return Err(StaleReason::Damaged("its index is damaged"));
     }
     let mut rest = index;
     let rows: Option<Vec<Row>> = (0..count).map(|_| row(&mut rest)).collect();
     match rows {
         Some(rows) if rest.is_empty() => Ok(rows),
-        _ => Err(Unusable::Torn("its index is damaged")),
+        _ => Err(StaleReason::Damaged("its index is damaged")),
     }
 }
 
@@ -158,7 +160,7 @@ fn row(rest: &mut &[u8]) -> Option<Row> {
     })
 }
 
-/// The next `N` bytes.
+/// Takes the next `N` bytes.
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, after) = rest.split_first_chunk()?;
     *rest = after;

@@ -1,8 +1,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::cohort::duplicates::Hash;
+use crate::cohort::films::prepare_file;
 
 /// Writes a PGM-like film as a 16-bit PNG: a gradient with a pattern of its own.
 fn film(folder: &Path, name: &str, seed: u32) {
@@ -25,12 +28,12 @@ fn cohort() -> (tempfile::TempDir, Vec<PathBuf>) {
     )
 }
 
-fn build(folder: &Path, films: &[PathBuf]) -> Built {
-    Cache::build(folder, films, || ()).unwrap()
+fn build(folder: &Path, films: &[PathBuf]) -> Packing {
+    pack(folder, films, || ()).unwrap()
 }
 
 fn reason(folder: &Path, films: &[PathBuf]) -> String {
-    Cache::open(folder, films).unwrap_err().to_string()
+    PackedFilms::open(folder, films).unwrap_err().to_string()
 }
 
 /// Names of all files that are not films.
@@ -46,9 +49,12 @@ fn others(folder: &Path) -> Vec<String> {
 fn packed_films_are_the_prepared_ones() {
     let (folder, films) = cohort();
     let folder = folder.path();
-    assert!(matches!(Cache::open(folder, &films), Err(Unusable::Absent)));
+    assert!(matches!(
+        PackedFilms::open(folder, &films),
+        Err(StaleReason::Absent)
+    ));
     let done = AtomicUsize::new(0);
-    let built = Cache::build(folder, &films, || {
+    let built = pack(folder, &films, || {
         done.fetch_add(1, Ordering::Relaxed);
     });
     let built = built.unwrap();
@@ -60,20 +66,20 @@ fn packed_films_are_the_prepared_ones() {
     };
     let sentence = failure.to_string();
     assert!(sentence.contains("b.png") && sentence.contains("starts like none"));
-    for cache in [built.cache, Cache::open(folder, &films).unwrap()] {
-        assert_eq!(cache.len(), 3);
+    for packed in [built.packed, PackedFilms::open(folder, &films).unwrap()] {
+        assert_eq!(packed.len(), 3);
         for name in ["a.png", "c.png"] {
             let path = folder.join(name);
             let expected = prepare_file(&path).unwrap();
             for film in [Path::new(name), &path] {
-                let place = cache.place(film).unwrap();
-                assert_eq!(cache.grey(place), expected.grey());
-                assert_eq!(cache.hash(film), Some(Hash::of(expected.grey())));
+                let place = packed.place(film).unwrap();
+                assert_eq!(packed.grey(place), expected.grey());
+                assert_eq!(packed.hash(film), Some(Hash::of(expected.grey())));
             }
         }
-        let error = cache.place(Path::new("b.png")).unwrap_err();
+        let error = packed.place(Path::new("b.png")).unwrap_err();
         assert_eq!(error.to_string(), sentence);
-        assert_eq!(cache.hash(Path::new("b.png")), None);
+        assert_eq!(packed.hash(Path::new("b.png")), None);
     }
 }
 
@@ -100,27 +106,27 @@ fn changed_and_added_films_make_packed_ones_stale() {
     films.push("d.png".into());
     assert_eq!(reason(folder, &films), "the film d.png has been added");
     build(folder, &films);
-    let cache = Cache::open(folder, &films).unwrap();
+    let packed = PackedFilms::open(folder, &films).unwrap();
     // Other pixels in a file of another time.
     film(folder, "a.png", 4);
     let a = fs::File::open(folder.join("a.png")).unwrap();
     a.set_modified(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(reason(folder, &films), "the film a.png has changed");
-    let again = build(folder, &films).cache;
+    let again = build(folder, &films).packed;
     let place = again.place(Path::new("a.png")).unwrap();
     let expected = prepare_file(&folder.join("a.png")).unwrap();
     assert_eq!(again.grey(place), expected.grey());
     // Those who hold the old ones still have them.
-    assert_ne!(cache.grey(place), expected.grey());
+    assert_ne!(packed.grey(place), expected.grey());
     fs::remove_file(folder.join("c.png")).unwrap();
     assert_eq!(reason(folder, &films), "the film c.png has changed");
     // Films that nobody asks for do not matter.
     films.remove(2);
-    assert_eq!(Cache::open(folder, &films).unwrap().len(), 4);
+    assert_eq!(PackedFilms::open(folder, &films).unwrap().len(), 4);
 }
 
 #[test]
-fn another_preprocessing_version_or_torn_file_is_packed_anew() {
+fn another_preprocessing_version_or_damaged_file_is_packed_anew() {
     let (folder, films) = cohort();
     let folder = folder.path();
     let packed = folder.join(PACKED);
@@ -138,7 +144,7 @@ fn another_preprocessing_version_or_torn_file_is_packed_anew() {
     assert!(with(whole.len() - 1, 0xaa).contains("index is damaged"));
     for length in [0, 7, 100, 4096, whole.len() / 2, whole.len() - 1] {
         fs::write(&packed, &whole[..length]).unwrap();
-        assert!(Cache::open(folder, &films).is_err(), "{length} bytes");
+        assert!(PackedFilms::open(folder, &films).is_err(), "{length} bytes");
     }
     build(folder, &films);
     assert!(fs::read(&packed).unwrap() == whole);
@@ -151,24 +157,33 @@ fn films_that_cannot_be_read_now_are_tried_again() {
     films.push("late.png".into());
     let failures = build(folder, &films).failures;
     assert_eq!(failures.len(), 2);
-    assert!(failures[1].1.to_string().contains("cannot read the film"));
+    assert!(failures[1].1.to_string().contains("cannot be read"));
     film(folder, "late.png", 5);
     assert_eq!(reason(folder, &films), "the film late.png has changed");
     assert_eq!(build(folder, &films).failures.len(), 1);
-    Cache::open(folder, &films).unwrap();
+    PackedFilms::open(folder, &films).unwrap();
 }
 
 #[test]
 fn what_a_stopped_process_left_is_removed() {
     let (folder, films) = cohort();
     let folder = folder.path();
-    fs::write(folder.join(".films.packed.dead"), b"half").unwrap();
-    let alive = fs::File::create(folder.join(".films.packed.live")).unwrap();
-    alive.lock().unwrap();
+    let left = |name: &str, age: u64| {
+        let file = fs::File::create(folder.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age))
+            .unwrap();
+        file
+    };
+    left(".films.packed.1-2-3.unfinished", 3600);
+    let live = left(".films.packed.1-2-4.unfinished", 3600);
+    live.lock().unwrap();
+    // Another process may have made it a moment ago and not have locked it yet.
+    left(".films.packed.1-2-5.unfinished", 0);
     build(folder, &films);
     let mut left = others(folder);
     left.sort();
-    assert_eq!(left, [".films.packed.live", PACKED]);
+    let young = ".films.packed.1-2-5.unfinished";
+    assert_eq!(left, [".films.packed.1-2-4.unfinished", young, PACKED]);
 }
 
 #[test]
@@ -179,14 +194,14 @@ fn a_folder_that_takes_no_file_still_gives_films() {
     let built = build(folder.path(), &films);
     assert!(built.unkept.is_some());
     let expected = prepare_file(&folder.path().join("a.png")).unwrap();
-    assert_eq!(built.cache.grey(0), expected.grey());
+    assert_eq!(built.packed.grey(0), expected.grey());
     // Nothing can be made here at all, not even by the system's administrator.
     if cfg!(target_os = "linux") {
         let film = folder.path().join("a.png");
         let built = build(Path::new("/proc"), std::slice::from_ref(&film));
         assert!(built.unkept.is_some());
         assert_eq!(
-            built.cache.grey(built.cache.place(&film).unwrap()),
+            built.packed.grey(built.packed.place(&film).unwrap()),
             expected.grey()
         );
     }
