@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::damaged;
-use crate::decode::DecodeError;
+use super::error::damaged;
+use crate::decode::error::DecodeError;
 
-/// What an encoder puts after a 0xff among its data, so that no marker appears there.
+/// The stuffing that an encoder puts after a 0xff in its data, so that no marker appears there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuffing {
     /// A byte of 0 (T.81, F.1.2.3).
@@ -20,7 +20,7 @@ pub(super) struct Bits<'a> {
     stuffing: Stuffing,
     /// The next bits, from the highest on.
     window: u64,
-    /// How many of them are read from the data; beyond these the window is 0.
+    /// Number of them that are read from the data; beyond these the window is 0.
     count: u32,
     after_ff: bool,
 }
