@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// A layer's weight or bias has another length than its inputs and outputs ask for.
+    /// A layer's weight or bias has a length that does not fit its inputs and outputs.
     #[error(
         "a layer of {inputs} inputs and {outputs} outputs cannot hold {weights} weights and {biases} biases: use another copy of the model, or report it to whoever made the model"
     )]

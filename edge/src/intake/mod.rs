@@ -1,4 +1,4 @@
-//! Where films come in: decoded without trust, in a child process.
+//! The intake: films from outside are decoded in a child process, which is not trusted.
 
 mod answer;
 mod error;

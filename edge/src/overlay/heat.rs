@@ -10,49 +10,10 @@ const STRONGEST: f32 = 0.62;
 /// Value below which the map is transparent, so that its edge is not drawn.
 const FAINTEST: f32 = 0.08;
 
-/// Matplotlib's "inferno" (S. van der Walt and N. Smith, 2015, CC0), perceptually uniform, at 33
-/// even steps. Straight lines between them stay within 2/255 of the original.
-const INFERNO: [[u8; 3]; 33] = [
-    [0, 0, 4],
-    [4, 3, 18],
-    [11, 7, 36],
-    [21, 11, 55],
-    [33, 12, 74],
-    [47, 10, 91],
-    [61, 9, 101],
-    [74, 12, 107],
-    [87, 16, 110],
-    [100, 21, 110],
-    [113, 25, 110],
-    [125, 30, 109],
-    [138, 34, 106],
-    [151, 39, 102],
-    [163, 44, 97],
-    [176, 49, 91],
-    [188, 55, 84],
-    [198, 61, 77],
-    [208, 69, 69],
-    [218, 78, 60],
-    [227, 89, 51],
-    [235, 100, 41],
-    [241, 113, 31],
-    [246, 126, 20],
-    [249, 140, 10],
-    [251, 155, 6],
-    [252, 170, 15],
-    [251, 186, 31],
-    [249, 201, 50],
-    [245, 217, 73],
-    [242, 232, 101],
-    [243, 245, 134],
-    [252, 255, 164],
-];
-
-/// Returns the colour of `value`, 0 to 1.
+/// Returns the colour of `value`, 0 to 1: Matplotlib's "inferno", which is perceptually uniform.
 pub(super) fn inferno(value: f32) -> Rgb<u8> {
-    let at = value.clamp(0.0, 1.0) * (INFERNO.len() - 1) as f32;
-    let step = (at as usize).min(INFERNO.len() - 2);
-    blend(Rgb(INFERNO[step]), Rgb(INFERNO[step + 1]), at - step as f32)
+    let colour = colorous::INFERNO.eval_continuous(value.into());
+    Rgb([colour.r, colour.g, colour.b])
 }
 
 /// Returns the opacity of `value`, 0 to 1.

@@ -88,7 +88,7 @@ pub enum DecodeError {
         format: &'static str,
         /// The unsupported property.
         what: String,
-        /// The way out for the user.
+        /// The remedy for the user.
         remedy: &'static str,
     },
     /// The file contradicts its format.

@@ -56,8 +56,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Samples, DecodeError> {
     })
 }
 
-/// The whole number nearest to a sample, halves away from 0; numbers that no sample has are drawn
-/// near. Without the library's call this is done for many at once.
+/// Returns the whole number nearest to a sample, halves away from 0; numbers that no sample can have
+/// are clamped. Unlike a call of the library's rounding, this is vectorised.
 fn nearest(sample: f32) -> i32 {
     let sample = sample.clamp(-131_072.0, 131_072.0);
     let whole = sample as i32;

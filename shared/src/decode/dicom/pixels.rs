@@ -10,12 +10,12 @@
 //! 2. Its precision is Bits Allocated, so its samples are the words of PS3.5, 8.1.1, and High Bit
 //!    says that the stored bits are not the lowest ones: the bits below them are dropped.
 //! 3. Its precision is Bits Allocated, High Bit says that the stored bits are the lowest ones, and
-//!    the bits above them, which PS3.5, 8.1.1 allows, are no part of the picture: an overlay or
-//!    garbage. Where a picture crosses a multiple of 2^Bits Stored, the bits above go one way and
-//!    the stored ones jump the other way (with 12 bits stored, 4095 is 0 and 4095, and 4096 is 1 and 0). Bits that
-//!    have nothing to do with the picture change in either way, whatever the stored ones do. So
-//!    they are part of the picture if more than three quarters of their changes along the lines
-//!    are opposite to those of the stored bits.
+//!    the bits above them, which PS3.5, 8.1.1 allows, are no part of the picture: an overlay, or
+//!    never set. Where a picture crosses a multiple of 2^Bits Stored, the bits above change in one
+//!    direction and the stored ones in the other (with 12 bits stored, 4095 is 0 and 4095, and 4096
+//!    is 1 and 0). Bits that have nothing to do with the picture change in either direction. So they
+//!    are part of the picture if more than three quarters of their changes along the lines are
+//!    opposite to those of the stored bits.
 //!
 //! In every other case Bits Stored is wrong. Reading only the stored bits would then give a film
 //! that looks real and is not, so it is refused.

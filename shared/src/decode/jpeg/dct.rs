@@ -79,7 +79,7 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     Ok(values)
 }
 
-/// C(u) / 2 cos((2 x + 1) u pi / 16) by u and x (T.81, A.3.3).
+/// Returns C(u) / 2 cos((2 x + 1) u pi / 16) by u and x (T.81, A.3.3).
 fn cosines() -> [[i64; 8]; 8] {
     core::array::from_fn(|u| {
         let scale = match u {
@@ -93,7 +93,7 @@ fn cosines() -> [[i64; 8]; 8] {
     })
 }
 
-/// The samples of dequantised coefficients, both row by row (T.81, A.3.3 and A.3.1).
+/// Returns the samples of dequantised coefficients, both row by row (T.81, A.3.3 and A.3.1).
 fn inverse(coefficients: &[i32; 64], cosines: &[[i64; 8]; 8], precision: u8) -> [u16; 64] {
     // Rows first: by v and x. No sum leaves 64 bits: 21 + 17 + 17 + 6.
     let rows: [i64; 64] = core::array::from_fn(|at| {

@@ -32,7 +32,7 @@ struct Context {
 }
 
 impl Context {
-    /// The Golomb code's parameter (T.87, A.5.1) for the sum of sizes `a`.
+    /// Returns the Golomb code's parameter (T.87, A.5.1) for the sum of sizes `a`.
     fn golomb(&self, a: i32) -> u32 {
         (0..16).find(|k| self.n << k >= a).unwrap_or(16)
     }
@@ -159,7 +159,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// A sample in regular mode (T.87, A.4 to A.6).
+    /// Decodes a sample in regular mode (T.87, A.4 to A.6).
     fn regular(
         &mut self,
         gradients: [i32; 3],
@@ -230,7 +230,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The length of a run of at most `rest` samples (T.87, A.7.1).
+    /// Decodes the length of a run of at most `rest` samples (T.87, A.7.1).
     fn run(&mut self, rest: usize) -> Result<usize, DecodeError> {
         let mut run = 0;
         while self.bits.take(1)? == 1 {
@@ -251,7 +251,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The sample that ends a run (T.87, A.7.2).
+    /// Decodes the sample that ends a run (T.87, A.7.2).
     fn interruption(&mut self, ra: i32, rb: i32) -> Result<i32, DecodeError> {
         let alike = (ra - rb).abs() <= self.near;
         let kind = usize::from(alike);
@@ -282,7 +282,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// A mapped error in a Golomb code of limited length (T.87, A.5.3).
+    /// Decodes a mapped error in a Golomb code of limited length (T.87, A.5.3).
     fn golomb(&mut self, k: u32, limit: u32) -> Result<i32, DecodeError> {
         let escape = limit - self.error_bits - 1;
         let high = self.bits.zeros(escape)?;
