@@ -1,4 +1,19 @@
 //! The fingerprint of the preprocessing, from a film's file to the network's greys.
+//!
+//! It must be the same on every processor. Decoders of this crate compute in integers: JPEG within
+//! DICOM (sequential, lossless, JPEG-LS), RLE, and everything after the decoders but the sigmoid,
+//! which uses libm's software floats. These files are decoded by libraries:
+//!
+//! | files | library | arithmetic |
+//! |---|---|---|
+//! | `*.png` | png, by image | integers |
+//! | `*.tiff` | tiff, by image | integers |
+//! | `grey_8.jpg`, `rgb_8.jpg` | zune-jpeg, by image | integers, with SIMD |
+//! | `deflated_12.dcm` | flate2 | integers |
+//! | `jpeg_2000_*.dcm` but the lossy one | hayro-jpeg2000 | floats that hold whole numbers exactly |
+//! | `jpeg_2000_lossy_12.dcm` | hayro-jpeg2000 | floats, fused multiply-add on AVX2 and NEON |
+//!
+//! If this test fails only on a processor without fused multiply-add, look at the last one.
 
 #![cfg(feature = "decode")]
 
