@@ -10,10 +10,10 @@
 //! | `*.tiff` | tiff, by image | integers |
 //! | `grey_8.jpg`, `rgb_8.jpg` | zune-jpeg, by image | integers, with SIMD |
 //! | `deflated_12.dcm` | flate2 | integers |
-//! | `jpeg_2000_*.dcm` but the lossy one | hayro-jpeg2000 | floats that hold whole numbers exactly |
-//! | `jpeg_2000_lossy_12.dcm` | hayro-jpeg2000 | floats, fused multiply-add on AVX2 and NEON |
+//! | `jpeg_2000_*.dcm` | hayro-jpeg2000 | floats that hold whole numbers exactly |
 //!
-//! If this test fails only on a processor without fused multiply-add, look at the last one.
+//! `jpeg_2000_lossy_12.dcm` is left out: of lossy JPEG 2000, hayro-jpeg2000 computes the ends of
+//! lines with fused multiply-add on aarch64 and without on x86-64, so a pixel may be one step off.
 
 #![cfg(feature = "decode")]
 
@@ -28,7 +28,7 @@ use plumbline_shared::preprocess::{FINGERPRINT, is_compatible, prepare};
 /// The files of `films` that the fingerprint covers, in the order in which they are hashed. Files
 /// that are added to the folder later are not added here: that would change the fingerprint of a
 /// preprocessing that has not changed.
-const FILES: [&str; 48] = [
+const FILES: [&str; 47] = [
     "big_endian_14.dcm",
     "deflated_12.dcm",
     "explicit_10.dcm",
@@ -46,7 +46,6 @@ const FILES: [&str; 48] = [
     "jpeg_2000_12.dcm",
     "jpeg_2000_16.dcm",
     "jpeg_2000_8.dcm",
-    "jpeg_2000_lossy_12.dcm",
     "jpeg_2000_signed_16.dcm",
     "jpeg_baseline_8.dcm",
     "jpeg_baseline_8_restarts.dcm",
