@@ -1,5 +1,6 @@
 //! `plumbline-edge`: the station's program.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read films and say which of them a specialist should look at.
+    /// Read films and report which of them a specialist should look at.
     Screen {
         /// The bundle to read with, in place of the shipped CheXNet.
         #[arg(long, value_name = "DIR")]
@@ -59,7 +60,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("plumbline-edge: {error:#}");
+            // Not `eprintln!`, which panics if standard error is closed.
+            writeln!(io::stderr(), "plumbline-edge: {error:#}").ok();
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,5 @@
-//! A film's way through the station: received, decoded, gated, read, drawn. Each step takes the
-//! state before it and gives the next, and nothing here prints or writes.
+//! The steps of screening a film: received, decoded, gated, read, drawn. Each step takes the state
+//! before it and gives the next, and nothing here prints or writes.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use plumbline_shared::decode::Header;
 use plumbline_shared::film::Film;
 use plumbline_shared::preprocess::{Rect, prepare};
 
-use crate::intake::{IntakeError, decode_in_child};
+use crate::intake::{IntakeError, THIS_PROGRAM, WAIT, decode_with};
 use crate::overlay::{Caption, overlay};
 use crate::quality::{self, QualityError};
 
-/// Why a film's way ends early. Each message is a whole sentence and names the file.
+/// An error of one of the steps. Each message is a whole sentence and names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
@@ -26,7 +26,7 @@ pub enum PipelineError {
     Quality {
         /// The film.
         path: PathBuf,
-        /// The rule that it breaks.
+        /// The rule that the film breaks.
         error: QualityError,
     },
     /// The network has no answer.
@@ -34,15 +34,16 @@ pub enum PipelineError {
     Reader {
         /// The film.
         path: PathBuf,
-        /// What the reader says.
+        /// The reader's error.
         error: BundleError,
     },
 }
 
-/// A film's file, not yet looked at.
+/// A film's file, not yet opened.
 #[derive(Debug)]
 pub struct Received<'a> {
     path: &'a Path,
+    decoder: &'a Path,
 }
 
 /// A film whose file was decoded.
@@ -65,11 +66,11 @@ pub struct Read<'a> {
     pub path: &'a Path,
     /// The film.
     pub film: Film,
-    /// What a DICOM file says of the patient, the examination and the view.
+    /// The patient, examination and view, if the file is a DICOM file.
     pub header: Option<Header>,
-    /// What the network says.
+    /// The network's answer.
     pub reading: Reading,
-    /// Where the film lies in the network's 256 x 256 input.
+    /// The part of the network's 256 x 256 input that the film fills.
     pub content: Rect,
     /// The time of each step so far.
     pub times: Times,
@@ -87,9 +88,19 @@ pub struct Times {
 }
 
 impl<'a> Received<'a> {
-    /// A film that has arrived as the file `path`.
+    /// Takes a film that has arrived as the file `path`. The running program decodes it, which
+    /// must be `plumbline-edge`; other programs name their decoder by
+    /// [`decoded_by`](Self::decoded_by).
     pub fn new(path: &'a Path) -> Self {
-        Self { path }
+        Self {
+            path,
+            decoder: Path::new(THIS_PROGRAM),
+        }
+    }
+
+    /// Sets the executable of `plumbline-edge` that decodes the film.
+    pub fn decoded_by(self, decoder: &'a Path) -> Self {
+        Self { decoder, ..self }
     }
 
     /// Decodes the file in a process of its own.
@@ -98,7 +109,7 @@ impl<'a> Received<'a> {
     /// [`PipelineError::Intake`].
     pub fn decode(self) -> Result<Decoded<'a>, PipelineError> {
         let start = Instant::now();
-        let (film, header) = decode_in_child(self.path)?;
+        let (film, header) = decode_with(self.decoder, self.path, WAIT)?;
         Ok(Decoded {
             path: self.path,
             film,
@@ -162,7 +173,7 @@ impl<'a> Gated<'a> {
 }
 
 impl Read<'_> {
-    /// Draws the film with the map of where the network looked and the result in words.
+    /// Draws the film with the heat map of where the network looked, and the result in words.
     pub fn draw(&self, bundle: &Bundle) -> RgbImage {
         let manifest = bundle.manifest();
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());

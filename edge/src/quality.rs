@@ -1,23 +1,23 @@
-//! Which films are good enough to be read.
+//! The quality rules that a film must pass before it is read.
 
 use plumbline_shared::film::Film;
 
-/// The least side of a film in pixels. Anything smaller is an icon or a test pattern.
+/// Least side of a film in pixels. Anything smaller is an icon or a test pattern.
 const LEAST_SIDE: u32 = 64;
 
-/// Why a film should be taken or given again.
+/// Reasons to take or give a film again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QualityError {
-    /// Too few pixels.
+    /// The film has too few pixels.
     #[error(
         "has {width} x {height} pixels, too few for a chest film; give one of at least \
          {LEAST_SIDE} a side"
     )]
     TooSmall {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
     },
 }

@@ -70,7 +70,8 @@ fn a_header_comes_with_the_film_and_with_a_refusal() {
         match of(name) {
             Err(IntakeError::Refused { code, header, .. }) => {
                 assert_eq!(code, expected, "{name}");
-                assert!(header.is_some_and(|h| h.modality.is_some()), "{name}");
+                let patient = header.and_then(|header| header.patient_name);
+                assert_eq!(patient.as_deref(), Some("Phantom^Film"), "{name}");
             }
             other => panic!("{name}: {other:?}"),
         }

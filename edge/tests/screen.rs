@@ -2,8 +2,9 @@
 
 use std::f32::consts::PI;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use image::{ImageBuffer, Luma};
 use serde_json::Value;
@@ -49,6 +50,7 @@ impl Station {
         let mut command = Command::new(PROGRAM);
         command
             .current_dir(self.0.path())
+            .env_remove("PLUMBLINE_MODELS")
             .arg("screen")
             .args(arguments);
         command.output().unwrap()
@@ -310,6 +312,68 @@ fn bad_usage_is_told_apart() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
         text(&output.stderr).contains("nothing holds no film"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn results_that_nobody_reads_any_more_are_no_error() {
+    let station = Station::new();
+    station.film("film.png", 256, 256);
+    for form in ["", "--json"] {
+        let script = format!(
+            "{{ '{PROGRAM}' screen {form} film.png film.png film.png film.png 2>errors; \
+             echo $? >status; }} | head -n 1"
+        );
+        let output = Command::new("sh")
+            .current_dir(station.0.path())
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        assert_eq!(text(&output.stdout).lines().count(), 1, "{output:?}");
+        let written = |name: &str| fs::read_to_string(station.path(name)).unwrap();
+        assert_eq!((&*written("status"), &*written("errors")), ("0\n", ""));
+    }
+}
+
+#[test]
+fn a_closed_standard_error_is_no_crash() {
+    let station = Station::new();
+    station.film("film.png", 256, 256);
+    for arguments in [&["--bundle", "nowhere", "film.png"][..], &["missing.png"]] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let status = Command::new(PROGRAM)
+            .current_dir(station.0.path())
+            .arg("screen")
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
+}
+
+#[test]
+fn bundles_of_the_current_folder_are_not_taken() {
+    let station = Station::new();
+    station.film("film.png", 256, 256);
+    for folder in ["models/chexnet", "share/plumbline/models/chexnet"] {
+        station.file(&format!("{folder}/manifest.json"), b"hostile");
+    }
+    let output = station.screen(&["film.png"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // The variable may name any folder, and is then the only one.
+    let output = Command::new(PROGRAM)
+        .current_dir(station.0.path())
+        .env("PLUMBLINE_MODELS", "models")
+        .args(["screen", "film.png"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("models/chexnet: manifest.json cannot be read"),
         "{output:?}"
     );
 }

@@ -16,7 +16,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The name used in files and on command lines.
+    /// Returns the name used in files and on command lines.
     pub const fn name(self) -> &'static str {
         match self {
             Self::EfficientnetB0 => "efficientnet-b0",
@@ -24,7 +24,7 @@ impl Architecture {
         }
     }
 
-    /// Channels of the last feature map, which is what the head takes.
+    /// Returns the number of channels of the last feature map, the head's input.
     pub const fn features(self) -> usize {
         match self {
             Self::EfficientnetB0 => 1280,
@@ -32,8 +32,8 @@ impl Architecture {
         }
     }
 
-    /// The head's fully connected layers by their names in a state dict, in order. There is a
-    /// ReLU after each but the last.
+    /// Returns the head's fully connected layers by their names in a state dict, in order. There is
+    /// a ReLU after each but the last.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
             Self::EfficientnetB0 => &["classifier.0", "classifier.2", "classifier.4"],
@@ -48,7 +48,7 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// A name that is no architecture.
+/// An error of a name that is no architecture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no architecture: use efficientnet-b0 or densenet121")]
 pub struct UnknownArchitecture(String);

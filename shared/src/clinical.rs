@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The Cobb angle from which a lateral curve is scoliosis, in degrees (Scoliosis Research Society).
 pub const SCOLIOSIS_DEGREES: f64 = 10.0;
 
-/// Kind of coronal curve.
+/// The kind of coronal curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CurveType {
@@ -19,7 +19,7 @@ pub enum CurveType {
     Double,
 }
 
-/// The side a curve bulges to.
+/// The side that a curve is convex to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Convexity {
@@ -43,7 +43,7 @@ pub enum Sex {
 }
 
 impl Sex {
-    /// The letter in the manifest, as in DICOM.
+    /// Returns the letter in the manifest, as in DICOM.
     pub fn name(self) -> &'static str {
         match self {
             Self::Female => "F",
@@ -52,7 +52,7 @@ impl Sex {
     }
 }
 
-/// Direction of the rays through the patient.
+/// The direction of the rays through the patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Projection {
@@ -60,7 +60,7 @@ pub enum Projection {
     Pa,
     /// From front to back.
     Ap,
-    /// One of the two, not said which.
+    /// From front to back or from back to front; the source does not say which.
     Frontal,
     /// From side to side.
     Lateral,
@@ -70,7 +70,7 @@ impl Projection {
     /// All projections.
     pub const ALL: [Self; 4] = [Self::Pa, Self::Ap, Self::Frontal, Self::Lateral];
 
-    /// The name in the manifest.
+    /// Returns the name in the manifest.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pa => "PA",
@@ -81,19 +81,19 @@ impl Projection {
     }
 }
 
-/// Why a reader should refuse a film.
+/// Reasons to refuse a film.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
-    /// Taken from the side.
+    /// The film was taken from the side.
     Lateral,
     /// Light and dark are exchanged.
     Inverted,
-    /// Another part of the body.
+    /// The film shows another part of the body.
     NotAChest,
-    /// Nobody was exposed, or nothing was.
+    /// The film shows nothing.
     Blank,
-    /// So much exposure that tissue is lost.
+    /// The exposure was so high that tissue is lost.
     OverExposed,
 }
 

@@ -1,20 +1,30 @@
 //! From a network's logits to a screening decision.
 
-/// Why logits give no decision.
+/// An error of logits that give no decision.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecisionError {
-    /// Neither one logit nor two.
+    /// The network gave neither one logit nor two.
     #[error(
         "the network gave {0} logits where one or two were expected: install a bundle made for this version"
     )]
     Count(usize),
-    /// Infinite or not a number. It must never pass for a negative.
+    /// The logit is infinite or not a number. It must never count as negative.
     #[error("the network gave a logit that is not a finite number: check the bundle and the film")]
     NotFinite,
 }
 
 /// A film's decision. Positive means that a specialist should look at it.
+///
+/// ```
+/// use plumbline_shared::decision::Decision;
+///
+/// // Two logits: negative first.
+/// let decision = Decision::from_logits(&[-0.5, 1.0], 0.5)?;
+/// assert_eq!(decision.logit, 1.5);
+/// assert!(decision.positive);
+/// # Ok::<(), plumbline_shared::decision::DecisionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
     /// The logit; of two outputs, positive minus negative.
@@ -23,7 +33,7 @@ pub struct Decision {
     pub probability: f64,
     /// The smallest probability that counts as positive.
     pub threshold: f64,
-    /// Whether the probability reaches the threshold.
+    /// True if the probability reaches the threshold.
     pub positive: bool,
 }
 

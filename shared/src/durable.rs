@@ -18,16 +18,17 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// How temporary names end.
+/// The suffix of temporary names.
 const UNFINISHED: &str = ".unfinished";
 
-/// A file that is not locked is some other process's of just now until it is older than this:
-/// a file is locked only after it is made.
+/// The age from which an unlocked temporary file counts as abandoned. A younger one may belong to
+/// another process, which locks it just after making it.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
-/// The steps by which files come to a medium. The real one is [`Disk`]; tests make any step fail.
+/// The operations that write files to a medium. The real one is [`Disk`]; tests make any operation
+/// fail.
 ///
-/// A step that returns an error may have been done or not.
+/// An operation that returns an error may have been done or not.
 pub trait Medium {
     /// Makes a new file; fails if there is something of this name.
     ///
@@ -35,7 +36,7 @@ pub trait Medium {
     /// The system's.
     fn create(&self, path: &Path) -> io::Result<File>;
 
-    /// Puts bytes at the file's end.
+    /// Appends bytes to the file.
     ///
     /// # Errors
     /// The system's.
@@ -47,7 +48,7 @@ pub trait Medium {
     /// The system's.
     fn sync(&self, file: &File) -> io::Result<()>;
 
-    /// Gives what is at `from` the name `to`, at once, in the place of a file there.
+    /// Renames `from` to `to` at once, and replaces a file there.
     ///
     /// # Errors
     /// The system's.
@@ -109,7 +110,7 @@ impl Medium for Disk {
     }
 }
 
-/// Writes `bytes` as the file `path`, in the place of one that may be there.
+/// Writes `bytes` as the file `path`, and replaces one that is there.
 ///
 /// # Errors
 /// The system's.
@@ -117,7 +118,7 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_file_on(&Disk, path, bytes)
 }
 
-/// [`replace_file`] on any medium.
+/// Does as [`replace_file`], on any medium.
 ///
 /// # Errors
 /// The medium's.
@@ -127,16 +128,15 @@ pub fn replace_file_on(medium: &dyn Medium, path: &Path, bytes: &[u8]) -> io::Re
     unfinished.finish(medium)
 }
 
-/// Writes a folder of `files`, names and bytes, in the place of a folder that may be there, which
-/// is removed.
+/// Writes a folder of `files`, names and bytes, and replaces a folder that is there.
 ///
 /// # Errors
-/// The system's. Then the folder that was there still is.
+/// The system's. Then the folder that was there is unchanged.
 pub fn replace_folder(path: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
     replace_folder_on(&Disk, path, files)
 }
 
-/// [`replace_folder`] on any medium.
+/// Does as [`replace_folder`], on any medium.
 ///
 /// # Errors
 /// The medium's.
@@ -209,7 +209,7 @@ impl Unfinished {
         })
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -242,7 +242,7 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Removes from `folder` what processes left that were killed while they wrote there.
+/// Removes from `folder` the temporary files of processes that were killed while they wrote there.
 pub fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -264,7 +264,7 @@ pub fn remove_unfinished(folder: &Path) {
     }
 }
 
-/// The folder that `path` is in.
+/// Returns the folder that `path` is in.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -272,7 +272,7 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// A name beside `path` that nothing else of this computer's processes uses now.
+/// Returns a name beside `path` that no other process of this computer uses now.
 fn temporary_name(path: &Path) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,47 +1,57 @@
-//! What a film is.
+//! Films: grey pictures of 16 bits.
 
 use alloc::vec::Vec;
 
-/// The most pixels that a film may have; the largest real ones (stitched whole spines) have about
+/// Most pixels that a film may have; the largest real ones (stitched whole spines) have about
 /// half of this.
 pub const MAX_PIXELS: u64 = 64_000_000;
 
-/// Why pixels are not a film.
+/// Reasons to refuse pixels as a film.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilmError {
     /// A side is zero.
     #[error("a film of {width} x {height} pixels has nothing to read")]
     Empty {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
     },
-    /// More pixels than [`MAX_PIXELS`].
+    /// There are more pixels than [`MAX_PIXELS`].
     #[error(
         "{width} x {height} pixels are more than the {} million that a film may have; give the \
          film at its own resolution", MAX_PIXELS / 1_000_000
     )]
     TooLarge {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
     },
     /// The number of pixels is not the product of the sides.
-    #[error("a film of {width} x {height} pixels was given {given} of them")]
+    #[error("{given} pixels do not fill a film of {width} x {height} pixels")]
     WrongLength {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
-        /// Pixels given.
+        /// Number of pixels given.
         given: usize,
     },
 }
 
 /// A grey picture of 16 bits, row-major, brighter = denser; 0 to 65535 is the display's range.
+///
+/// ```
+/// use plumbline_shared::film::Film;
+///
+/// let film = Film::new(3, 2, vec![0, 1, 2, 3, 4, 65_535])?;
+/// assert_eq!((film.width(), film.height()), (3, 2));
+/// assert_eq!(film.pixels()[3], 3); // The second row's first.
+/// assert!(Film::new(3, 2, vec![0; 5]).is_err());
+/// # Ok::<(), plumbline_shared::film::FilmError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Film {
     width: u32,
@@ -64,7 +74,7 @@ impl Film {
         Ok(())
     }
 
-    /// A film of `pixels`, `height` rows of `width`.
+    /// Makes a film of `pixels`, `height` rows of `width`.
     ///
     /// # Errors
     /// If the size is refused by [`Film::check_size`] or is not the number of pixels.
@@ -84,17 +94,17 @@ impl Film {
         })
     }
 
-    /// Columns.
+    /// Returns the number of columns.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// The pixels, row-major.
+    /// Returns the pixels, row-major.
     pub fn pixels(&self) -> &[u16] {
         &self.pixels
     }

@@ -7,27 +7,27 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Why a head cannot be built.
+/// An error of building a head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// A layer's weight or bias has another length than its inputs and outputs ask for.
+    /// A layer's weight or bias has a length that does not fit its inputs and outputs.
     #[error(
-        "a layer of {inputs} inputs and {outputs} outputs cannot hold {weights} weights and {biases} biases: export the network again"
+        "a layer of {inputs} inputs and {outputs} outputs cannot hold {weights} weights and {biases} biases: use another copy of the model, or report it to whoever made the model"
     )]
     Layer {
-        /// Inputs of the layer.
+        /// Number of inputs of the layer.
         inputs: usize,
-        /// Outputs of the layer.
+        /// Number of outputs of the layer.
         outputs: usize,
-        /// Weights given.
+        /// Number of weights given.
         weights: usize,
-        /// Biases given.
+        /// Number of biases given.
         biases: usize,
     },
     /// Layers that do not follow one another, or an end that is not one or two logits.
     #[error(
-        "the head's layers do not lead from one to the next and end in one or two logits: export the network again"
+        "the head's layers do not lead from one to the next and end in one or two logits: use another copy of the model, or report it to whoever made the model"
     )]
     Chain,
 }
@@ -42,7 +42,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer of `outputs` x `inputs` weights, row-major, and `outputs` biases.
+    /// Makes a layer of `outputs` x `inputs` weights, row-major, and `outputs` biases.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Linear {
             .collect()
     }
 
-    /// The gradient by the layer's inputs, given the gradient by its outputs.
+    /// Returns the gradient by the layer's inputs, given the gradient by its outputs.
     fn backward(&self, gradient: &[f32]) -> Vec<f32> {
         let mut by_input = vec![0.0; self.inputs];
         for (row, g) in self.weight.chunks_exact(self.inputs).zip(gradient) {
@@ -90,7 +90,7 @@ impl Linear {
     }
 }
 
-/// What follows global average pooling: fully connected layers with ReLU between them, ending in
+/// The layers after global average pooling: fully connected layers with ReLU between them, ending in
 /// one logit, or in two of which index 1 is positive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
@@ -98,7 +98,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head of one layer or more, in the order they are applied.
+    /// Makes a head of one layer or more, in the order they are applied.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Head {
         self.layers[self.layers.len() - 1].outputs
     }
 
-    /// The logits for `pooled` features.
+    /// Returns the logits for `pooled` features.
     pub fn forward(&self, pooled: &[f32]) -> Vec<f32> {
         let (first, rest) = (&self.layers[0], &self.layers[1..]);
         rest.iter().fold(first.forward(pooled), |mut x, layer| {
@@ -133,7 +133,7 @@ impl Head {
         })
     }
 
-    /// The gradient of the logit (of two: positive minus negative) by each of the `pooled`
+    /// Returns the gradient of the logit (of two: positive minus negative) by each of the `pooled`
     /// features. At zero ReLU's derivative is taken as zero, as PyTorch does.
     pub fn gradient(&self, pooled: &[f32]) -> Vec<f32> {
         let last = self.layers.len() - 1;
@@ -162,22 +162,37 @@ impl Head {
     }
 }
 
-/// A class activation map: where the network looked, 0 (nowhere) to 1 (its peak).
+/// A class activation map: the evidence for the positive logit in each cell, 0 (none) to 1 (the
+/// peak).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cam {
-    /// Rows of the map.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns of the map.
+    /// Number of columns.
     pub columns: usize,
     /// `rows` x `columns` values, row-major.
     pub values: Vec<f32>,
 }
 
-/// Grad-CAM of the positive logit over the last feature map.
+/// Computes Grad-CAM of the positive logit over the last feature map.
 ///
 /// `features` is C x `rows` x `columns` after the last activation: for DenseNet121 after `norm5`
 /// and ReLU, for EfficientNet-B0 after the last SiLU. The map is divided by its peak; a map
 /// without any evidence stays all zeros.
+///
+/// ```
+/// use plumbline_shared::gradcam::{Head, Linear, grad_cam};
+///
+/// // One logit: the mean of map 0 minus that of map 1.
+/// let head = Head::new(vec![Linear::new(2, 1, vec![1.0, -1.0], vec![0.0])?])?;
+/// let features = [
+///     0.0, 4.0, 2.0, 0.0, // map 0
+///     0.0, 0.0, 0.0, 3.0, // map 1
+/// ];
+/// let cam = grad_cam(&head, &features, 2, 2);
+/// assert_eq!(cam.values, [0.0, 1.0, 0.5, 0.0]);
+/// # Ok::<(), plumbline_shared::gradcam::HeadError>(())
+/// ```
 ///
 /// # Panics
 ///

@@ -1,7 +1,7 @@
-//! Stored values to a film's grey, in the order of the DICOM pipeline: modality transformation
-//! (PS3.3 C.11.1), VOI transformation (C.11.2), inversion of MONOCHROME1 (C.7.6.3.1.2).
+//! Stored values to a film's grey, in the order of the DICOM pipeline: modality transform (PS3.3
+//! C.11.1), VOI transform (C.11.2), inversion of MONOCHROME1 (C.7.6.3.1.2).
 //!
-//! A stored value has at most 16 bits, so the whole way is one table of 65536 greys, made in
+//! A stored value has at most 16 bits, so the whole transform is one table of 65536 greys, made in
 //! fixed point: every processor gives the same bytes. Only the sigmoid needs floats, in software.
 
 use alloc::vec;
@@ -13,7 +13,7 @@ use crate::film::{Film, FilmError};
 /// The brightest grey.
 const WHITE: i128 = 65535;
 
-/// The pixels left out at each end of the robust stretch, in thousandths of all: 0.5 %.
+/// The pixels that the robust percentiles leave out at each end, in thousandths of all: 0.5 %.
 const TAIL_THOUSANDTHS: u64 = 5;
 
 /// A number in steps of 2^-32, from -2^31 to 2^31.
@@ -29,7 +29,7 @@ impl Fixed {
     /// One.
     pub const ONE: Self = Self(1 << Self::FRACTION);
 
-    /// The nearest step to `value`; none if it is no number or out of range.
+    /// Returns the nearest step to `value`; none if it is no number or out of range.
     pub fn from_f64(value: f64) -> Option<Self> {
         let steps = libm::round(value * (1u64 << Self::FRACTION) as f64);
         let end = (1u64 << 63) as f64;
@@ -37,7 +37,7 @@ impl Fixed {
     }
 }
 
-/// How a stored value lies in its 16 bits.
+/// The format of a stored value in its 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Bits Stored, 1 to 16: the bits above are ignored.
@@ -47,13 +47,13 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The value that `code` stores.
-    fn value(self, code: u16) -> i32 {
+    /// Returns the number that the bits of `word` stand for.
+    pub(crate) fn value(self, word: u16) -> i32 {
         let unused = 16 - u32::from(self.bits.clamp(1, 16));
         if self.signed {
-            i32::from(((code << unused) as i16) >> unused)
+            i32::from(((word << unused) as i16) >> unused)
         } else {
-            i32::from((code << unused) >> unused)
+            i32::from((word << unused) >> unused)
         }
     }
 }
@@ -61,8 +61,8 @@ impl Stored {
 /// A lookup table (PS3.3 C.11.1.1.1 and C.11.2.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lut {
-    /// The value that the first entry is for; those below take the first entry too, and those
-    /// past the end the last.
+    /// The value of the first entry; smaller values take the first entry too, and those past the
+    /// end the last.
     pub first: i32,
     /// Bits of an entry, 1 to 16.
     pub bits: u8,
@@ -78,9 +78,10 @@ impl Lut {
     }
 }
 
-/// Stored values to values with a meaning (PS3.3 C.11.1).
+/// The modality transform: stored values to physical or device-independent values (PS3.3
+/// C.11.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Modality {
+pub enum ModalityTransform {
     /// value = slope * stored + intercept (Rescale Slope, Rescale Intercept).
     Rescale {
         /// Rescale Slope.
@@ -92,14 +93,14 @@ pub enum Modality {
     Lut(Lut),
 }
 
-impl Modality {
+impl ModalityTransform {
     /// No change.
     pub const IDENTITY: Self = Self::Rescale {
         slope: Fixed::ONE,
         intercept: Fixed::ZERO,
     };
 
-    /// The value of a stored value, in steps of [`Fixed`].
+    /// Transforms a stored value; the result is in steps of [`Fixed`].
     fn value(&self, stored: i32) -> i128 {
         match self {
             Self::Rescale { slope, intercept } => {
@@ -112,7 +113,7 @@ impl Modality {
 
 /// VOI LUT Function (PS3.3 C.11.2.1.3), for window centre c and width w, y from 0 to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum VoiLutFunction {
     /// y = 65535 ((x - (c - 0.5)) / (w - 1) + 0.5), clamped (C.11.2.1.2.1).
     Linear,
     /// y = 65535 ((x - c) / w + 0.5), clamped (C.11.2.1.3.2).
@@ -121,18 +122,18 @@ pub enum Shape {
     Sigmoid,
 }
 
-/// What is shown of the values, and how bright (PS3.3 C.11.2).
+/// The VOI transform: the values of interest and their brightness (PS3.3 C.11.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Voi {
+pub enum VoiTransform {
     /// Window Centre and Window Width.
     Window {
         /// Window Centre, c.
         centre: Fixed,
-        /// Window Width, w: at least 1 for [`Shape::Linear`], more than 0 for the others; a
+        /// Window Width, w: at least 1 for [`VoiLutFunction::Linear`], more than 0 for the others; a
         /// narrower one is a step at the centre.
         width: Fixed,
         /// VOI LUT Function.
-        shape: Shape,
+        function: VoiLutFunction,
     },
     /// VOI LUT Sequence: entries of 0 to 2^bits - 1 are spread over 0 to 65535.
     Lut(Lut),
@@ -142,66 +143,83 @@ pub enum Voi {
     Percentiles,
 }
 
-/// The way from stored values to grey.
+/// The transform from stored values to grey.
+///
+/// ```
+/// use plumbline_shared::grey::{Fixed, GreyscaleTransform, VoiLutFunction, VoiTransform};
+///
+/// let transform = GreyscaleTransform {
+///     voi: VoiTransform::Window {
+///         centre: Fixed::from_f64(50.0).unwrap(),
+///         width: Fixed::from_f64(100.0).unwrap(),
+///         function: VoiLutFunction::LinearExact,
+///     },
+///     ..GreyscaleTransform::of_picture(8)
+/// };
+/// let film = transform.film(4, 1, vec![0, 50, 100, 200])?;
+/// assert_eq!(film.pixels(), [0, 32768, 65535, 65535]);
+/// # Ok::<(), plumbline_shared::film::FilmError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grey {
-    /// How values are stored.
+pub struct GreyscaleTransform {
+    /// The format of stored values.
     pub stored: Stored,
-    /// The modality transformation.
-    pub modality: Modality,
-    /// The VOI transformation.
-    pub voi: Voi,
+    /// The modality transform.
+    pub modality: ModalityTransform,
+    /// The VOI transform.
+    pub voi: VoiTransform,
     /// MONOCHROME1: the least value is the brightest.
     pub inverted: bool,
-    /// Stored values that pad the picture (PS3.3 C.7.5.1.1.2): they are air, 0, whatever the rest
-    /// of the way would make of them, and the percentiles do not count them.
+    /// Stored values that pad the picture (PS3.3 C.7.5.1.1.2): they are air and become 0, whatever
+    /// the other steps would give, and the percentiles do not count them.
     pub padding: Option<RangeInclusive<i32>>,
 }
 
-impl Grey {
-    /// The way of pictures with no DICOM attributes: robust percentiles of unsigned values.
+impl GreyscaleTransform {
+    /// Returns the transform of pictures with no DICOM attributes: robust percentiles of unsigned
+    /// values.
     pub fn of_picture(bits: u8) -> Self {
         Self {
             stored: Stored {
                 bits,
                 signed: false,
             },
-            modality: Modality::IDENTITY,
-            voi: Voi::Percentiles,
+            modality: ModalityTransform::IDENTITY,
+            voi: VoiTransform::Percentiles,
             inverted: false,
             padding: None,
         }
     }
 
-    /// The film of `codes`, stored values row-major in the low bits of each `u16`.
+    /// Makes a film of `stored` values, row-major, in the low bits of each `u16`.
     ///
     /// # Errors
-    /// If the size is no film's or is not the number of codes.
-    pub fn film(&self, width: u32, height: u32, mut codes: Vec<u16>) -> Result<Film, FilmError> {
-        let table = self.table(&codes);
-        for code in &mut codes {
-            *code = table[usize::from(*code)];
+    /// If the size is refused by [`Film::check_size`] or is not the number of values.
+    pub fn film(&self, width: u32, height: u32, mut stored: Vec<u16>) -> Result<Film, FilmError> {
+        let table = self.table(&stored);
+        for value in &mut stored {
+            *value = table[usize::from(*value)];
         }
-        Film::new(width, height, codes)
+        Film::new(width, height, stored)
     }
 
-    /// The grey of every code.
-    fn table(&self, codes: &[u16]) -> Vec<u16> {
+    /// Returns the grey of every possible word; percentiles are those of the `stored` values.
+    fn table(&self, stored: &[u16]) -> Vec<u16> {
         let values: Vec<Option<i128>> = (0..=u16::MAX)
-            .map(|code| {
-                let stored = self.stored.value(code);
-                let pads = self.padding.as_ref().is_some_and(|p| p.contains(&stored));
-                (!pads).then(|| self.modality.value(stored))
+            .map(|word| {
+                let value = self.stored.value(word);
+                let pads = self.padding.as_ref().is_some_and(|p| p.contains(&value));
+                (!pads).then(|| self.modality.value(value))
             })
             .collect();
         let curve = match &self.voi {
-            Voi::Window {
+            VoiTransform::Window {
                 centre,
                 width,
-                shape,
-            } => Curve::window(*centre, *width, *shape),
-            Voi::Lut(lut) => Curve::Lut(lut),
-            Voi::Percentiles => Curve::percentiles(&values, codes),
+                function,
+            } => Curve::window(*centre, *width, *function),
+            VoiTransform::Lut(lut) => Curve::Lut(lut),
+            VoiTransform::Percentiles => Curve::percentiles(&values, stored),
         };
         let grey = |value: Option<i128>| match (value.map(|value| curve.at(value)), self.inverted) {
             (None, _) => 0,
@@ -212,7 +230,7 @@ impl Grey {
     }
 }
 
-/// Values, in steps of [`Fixed`], to grey.
+/// A function of values, in steps of [`Fixed`], to grey.
 enum Curve<'a> {
     /// 0 up to `low`, 65535 from `high` on, and a straight line between.
     Line {
@@ -228,7 +246,7 @@ enum Curve<'a> {
 }
 
 impl<'a> Curve<'a> {
-    fn window(centre: Fixed, width: Fixed, shape: Shape) -> Self {
+    fn window(centre: Fixed, width: Fixed, function: VoiLutFunction) -> Self {
         let (centre, width) = (i128::from(centre.0), i128::from(width.0));
         // Ends are a half step apart from the mean of an odd sum at most.
         let line = |centre: i128, width: i128| {
@@ -240,18 +258,18 @@ impl<'a> Curve<'a> {
             }
         };
         let one = i128::from(Fixed::ONE.0);
-        match shape {
-            Shape::Linear => line(centre - one / 2, width - one),
-            Shape::LinearExact => line(centre, width),
-            Shape::Sigmoid => Curve::Sigmoid {
+        match function {
+            VoiLutFunction::Linear => line(centre - one / 2, width - one),
+            VoiLutFunction::LinearExact => line(centre, width),
+            VoiLutFunction::Sigmoid => Curve::Sigmoid {
                 centre,
                 width: width.max(1),
             },
         }
     }
 
-    fn percentiles(values: &[Option<i128>], codes: &[u16]) -> Self {
-        let mut seen: Vec<(i128, u64)> = (values.iter().zip(counts(codes)))
+    fn percentiles(values: &[Option<i128>], stored: &[u16]) -> Self {
+        let mut seen: Vec<(i128, u64)> = (values.iter().zip(counts(stored)))
             .filter(|(_, count)| *count > 0)
             .filter_map(|(value, count)| Some(((*value)?, count)))
             .collect();
@@ -295,23 +313,23 @@ impl<'a> Curve<'a> {
     }
 }
 
-/// How often each code is there.
-fn counts(codes: &[u16]) -> Vec<u64> {
-    // Neighbours have like codes, and adding twice to one count waits for the first addition: so
-    // every other code is counted elsewhere.
+/// Counts the pixels of each word.
+fn counts(stored: &[u16]) -> Vec<u64> {
+    // Neighbours are often equal, and adding twice to one count waits for the first addition: so
+    // every other pixel is counted elsewhere.
     let mut counts = vec![[0u64; 2]; 1 << 16];
-    let (pairs, last) = codes.as_chunks::<2>();
+    let (pairs, last) = stored.as_chunks::<2>();
     for [even, odd] in pairs {
         counts[usize::from(*even)][0] += 1;
         counts[usize::from(*odd)][1] += 1;
     }
-    for code in last {
-        counts[usize::from(*code)][0] += 1;
+    for word in last {
+        counts[usize::from(*word)][0] += 1;
     }
     counts.into_iter().map(|[even, odd]| even + odd).collect()
 }
 
-/// The value of the pixel that has `rank` pixels before it.
+/// Returns the value of the pixel that has `rank` pixels before it.
 fn at_rank<'a>(seen: impl Iterator<Item = &'a (i128, u64)>, rank: u64) -> Option<i128> {
     let mut before = 0;
     for (value, count) in seen {
@@ -323,7 +341,7 @@ fn at_rank<'a>(seen: impl Iterator<Item = &'a (i128, u64)>, rank: u64) -> Option
     None
 }
 
-/// The whole number nearest to `dividend / divisor`, halves up.
+/// Returns the whole number nearest to `dividend / divisor`, halves up.
 fn nearest(dividend: i128, divisor: i128) -> i128 {
     (2 * dividend + divisor).div_euclid(2 * divisor)
 }
@@ -336,19 +354,19 @@ mod tests {
         Fixed::from_f64(value).unwrap()
     }
 
-    fn greys(grey: &Grey, codes: &[u16]) -> Vec<u16> {
-        let film = grey.film(codes.len() as u32, 1, codes.to_vec()).unwrap();
+    fn greys(grey: &GreyscaleTransform, values: &[u16]) -> Vec<u16> {
+        let film = grey.film(values.len() as u32, 1, values.to_vec()).unwrap();
         film.pixels().to_vec()
     }
 
-    fn window(centre: f64, width: f64, shape: Shape) -> Grey {
-        Grey {
-            voi: Voi::Window {
+    fn window(centre: f64, width: f64, function: VoiLutFunction) -> GreyscaleTransform {
+        GreyscaleTransform {
+            voi: VoiTransform::Window {
                 centre: fixed(centre),
                 width: fixed(width),
-                shape,
+                function,
             },
-            ..Grey::of_picture(16)
+            ..GreyscaleTransform::of_picture(16)
         }
     }
 
@@ -356,28 +374,34 @@ mod tests {
     fn windows_follow_their_formulas() {
         // PS3.3 C.11.2.1.2.1's own example: centre 2048, width 4096 shows 0 to 4095.
         let linear = greys(
-            &window(2048.0, 4096.0, Shape::Linear),
+            &window(2048.0, 4096.0, VoiLutFunction::Linear),
             &[0, 1, 2048, 4095, 5000],
         );
         assert_eq!(linear, [0, 16, 32776, 65535, 65535]);
         let exact = greys(
-            &window(2048.0, 4096.0, Shape::LinearExact),
+            &window(2048.0, 4096.0, VoiLutFunction::LinearExact),
             &[0, 1, 2048, 4095, 4096],
         );
         assert_eq!(exact, [0, 16, 32768, 65519, 65535]);
         // 65535 / (1 + e^4), / 2, / (1 + e^-2).
-        let sigmoid = greys(&window(100.0, 100.0, Shape::Sigmoid), &[0, 100, 150]);
+        let sigmoid = greys(
+            &window(100.0, 100.0, VoiLutFunction::Sigmoid),
+            &[0, 100, 150],
+        );
         assert_eq!(sigmoid, [1179, 32768, 57723]);
         // Width 1: a threshold, the centre itself white (x > c - 0.5).
-        assert_eq!(greys(&window(7.0, 1.0, Shape::Linear), &[6, 7]), [0, 65535]);
+        assert_eq!(
+            greys(&window(7.0, 1.0, VoiLutFunction::Linear), &[6, 7]),
+            [0, 65535]
+        );
     }
 
     #[test]
     fn percentiles_leave_half_a_percent_at_each_end() {
-        let mut codes: Vec<u16> = (1000..2000).collect();
-        codes[0] = 0;
-        codes[999] = 60000;
-        let greys = greys(&Grey::of_picture(16), &codes);
+        let mut values: Vec<u16> = (1000..2000).collect();
+        values[0] = 0;
+        values[999] = 60000;
+        let greys = greys(&GreyscaleTransform::of_picture(16), &values);
         // Ranks 5 and 994 of 1000.
         assert_eq!((greys[4], greys[5], greys[6]), (0, 0, 66));
         assert_eq!((greys[993], greys[994], greys[999]), (65469, 65535, 65535));
@@ -385,30 +409,30 @@ mod tests {
 
     #[test]
     fn flat_pictures_are_black_and_a_spot_on_one_is_seen() {
-        assert_eq!(greys(&Grey::of_picture(8), &[9; 50]), [0; 50]);
-        let mut codes = [9; 500];
-        codes[3] = 11;
-        assert_eq!(greys(&Grey::of_picture(8), &codes)[3], 65535);
-        let mut grey = Grey::of_picture(8);
+        assert_eq!(greys(&GreyscaleTransform::of_picture(8), &[9; 50]), [0; 50]);
+        let mut values = [9; 500];
+        values[3] = 11;
+        assert_eq!(greys(&GreyscaleTransform::of_picture(8), &values)[3], 65535);
+        let mut grey = GreyscaleTransform::of_picture(8);
         grey.padding = Some(9..=9);
         assert_eq!(greys(&grey, &[9; 50]), [0; 50]);
     }
 
     #[test]
     fn inversion_mirrors_every_grey_but_padding() {
-        let mut grey = Grey::of_picture(8);
+        let mut grey = GreyscaleTransform::of_picture(8);
         grey.padding = Some(255..=255);
-        let codes = [1, 2, 3, 4, 255];
-        let plain = greys(&grey, &codes);
+        let values = [1, 2, 3, 4, 255];
+        let plain = greys(&grey, &values);
         assert_eq!(plain, [0, 21845, 43690, 65535, 0]);
         grey.inverted = true;
-        assert_eq!(greys(&grey, &codes), [65535, 43690, 21845, 0, 0]);
+        assert_eq!(greys(&grey, &values), [65535, 43690, 21845, 0, 0]);
     }
 
     #[test]
     fn a_negative_slope_turns_the_picture() {
-        let mut grey = Grey::of_picture(8);
-        grey.modality = Modality::Rescale {
+        let mut grey = GreyscaleTransform::of_picture(8);
+        grey.modality = ModalityTransform::Rescale {
             slope: fixed(-0.25),
             intercept: fixed(1000.0),
         };
@@ -433,15 +457,15 @@ mod tests {
 
     #[test]
     fn tables_end_in_their_first_and_last_entries() {
-        let mut grey = Grey::of_picture(16);
-        grey.voi = Voi::Lut(Lut {
+        let mut grey = GreyscaleTransform::of_picture(16);
+        grey.voi = VoiTransform::Lut(Lut {
             first: 10,
             bits: 12,
             entries: vec![0, 1000, 4095],
         });
         let expected = [0, 0, 16004, 65535, 65535];
         assert_eq!(greys(&grey, &[0, 10, 11, 12, 60000]), expected);
-        grey.modality = Modality::Lut(Lut {
+        grey.modality = ModalityTransform::Lut(Lut {
             first: 100,
             bits: 16,
             entries: vec![12, 11, 10],
@@ -463,9 +487,13 @@ mod tests {
     #[test]
     fn extremes_do_not_overflow() {
         let most = fixed(-2147483648.0);
-        for shape in [Shape::Linear, Shape::LinearExact, Shape::Sigmoid] {
-            let mut grey = window(-2147483648.0, -2147483648.0, shape);
-            grey.modality = Modality::Rescale {
+        for function in [
+            VoiLutFunction::Linear,
+            VoiLutFunction::LinearExact,
+            VoiLutFunction::Sigmoid,
+        ] {
+            let mut grey = window(-2147483648.0, -2147483648.0, function);
+            grey.modality = ModalityTransform::Rescale {
                 slope: most,
                 intercept: most,
             };

@@ -23,7 +23,7 @@ pub struct ReadingLine<'a> {
     pub probability: f64,
     /// The smallest probability that counts as positive.
     pub threshold: f64,
-    /// Whether the probability reaches the threshold.
+    /// True if the probability reaches the threshold.
     pub positive: bool,
     /// [`ACCEPTED`], or the reasons to take the film again.
     pub quality: &'a str,
@@ -56,7 +56,7 @@ pub struct Milliseconds {
 }
 
 impl<'a> ReadingLine<'a> {
-    /// The line of an accepted film.
+    /// Makes the line of an accepted film.
     pub fn new(
         film: &'a str,
         (model, model_version): (&'a str, &'a str),
@@ -78,10 +78,10 @@ impl<'a> ReadingLine<'a> {
         }
     }
 
-    /// The line, without a line break.
+    /// Writes the line, without a line break.
     ///
     /// # Errors
-    /// serde's.
+    /// If a number or a text cannot be written as JSON.
     pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }

@@ -1,5 +1,5 @@
-//! What the host and the station must do alike: films, preprocessing, Grad-CAM, decisions, and the
-//! manifests of model bundles.
+//! The parts that the host and the station share: films, preprocessing, Grad-CAM, decisions, and
+//! the manifests of model bundles.
 //!
 //! The crate needs no operating system (`no_std` and an allocator) unless one of its features is
 //! on: `std` writes files that survive a power cut, `decode` reads film files, `text` writes on

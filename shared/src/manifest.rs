@@ -1,7 +1,7 @@
-//! A bundle's manifest, `manifest.json`: what the model is, what it takes, and what its files
-//! must hash to.
+//! A bundle's manifest, `manifest.json`: the model, its input, and the hashes of its files.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 
 use serde::{Deserialize, Serialize};
@@ -13,53 +13,53 @@ use crate::preprocess;
 /// The format this version writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// Why a manifest, or a file it lists, is refused.
+/// Reasons to refuse a manifest, or a file it lists.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Not JSON, or not a manifest.
+    /// The file is not JSON, or not a manifest.
     #[error("manifest.json cannot be read ({0}): install the bundle again")]
     Json(String),
-    /// Written by another version.
+    /// The manifest was written by another version.
     #[error(
         "manifest.json has format {0}, this program reads format {FORMAT}: install a bundle and a program of the same version"
     )]
     Format(u32),
-    /// A file name that is not plain.
+    /// A file name is not plain.
     #[error(
         "manifest.json lists {0:?}, which is not a plain file name: do not trust this bundle, install one from a known source"
     )]
     FileName(String),
-    /// A value outside its range.
+    /// A value is outside its range.
     #[error("manifest.json gives {0}: install the bundle again")]
     Value(&'static str),
-    /// A file the manifest does not list.
+    /// The manifest does not list the file.
     #[error("manifest.json does not list {0}: install the bundle again")]
     Unlisted(String),
-    /// A file that is not what was exported.
+    /// The file is not the one that was exported.
     #[error(
         "{0} is damaged or was changed (its SHA-256 is not the manifest's): install the bundle again"
     )]
     Hash(String),
 }
 
-/// The tensor a model takes.
+/// The input tensor of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Input {
-    /// Channels, all equal.
+    /// Number of channels, all equal.
     pub channels: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
-    /// What each channel, 0 to 1, has had taken off.
+    /// The mean that is subtracted from each channel, on a scale of 0 to 1.
     pub mean: [f32; 3],
-    /// What it was then divided by.
+    /// The standard deviation that each channel is then divided by.
     pub deviation: [f32; 3],
 }
 
 impl Input {
-    /// What this program's preprocessing makes, and every model it runs must take.
+    /// Returns the tensor that [`preprocess`] makes; every model must take it.
     pub const fn expected() -> Self {
         Self {
             channels: 3,
@@ -72,6 +72,29 @@ impl Input {
 }
 
 /// A bundle's manifest.
+///
+/// ```
+/// use plumbline_shared::architecture::Architecture;
+/// use plumbline_shared::manifest::{FORMAT, Input, Manifest, sha256};
+/// use plumbline_shared::preprocess::FINGERPRINT;
+///
+/// let manifest = Manifest {
+///     format: FORMAT,
+///     model: "chexnet".into(),
+///     model_version: "1.0.0".into(),
+///     architecture: Architecture::Densenet121,
+///     input: Input::expected(),
+///     preprocessing: FINGERPRINT.into(),
+///     threshold: 0.5,
+///     files: [("model.onnx".into(), sha256(b"the network"))].into(),
+/// };
+/// let json = manifest.to_json()?;
+/// let read = Manifest::parse(json.as_bytes())?;
+/// assert_eq!(read, manifest);
+/// assert!(read.verify("model.onnx", b"the network").is_ok());
+/// assert!(read.verify("model.onnx", b"another network").is_err());
+/// # Ok::<(), plumbline_shared::manifest::ManifestError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The manifest's own format, [`FORMAT`].
@@ -82,9 +105,10 @@ pub struct Manifest {
     pub model_version: String,
     /// The network.
     pub architecture: Architecture,
-    /// The tensor it takes.
+    /// The network's input tensor.
     pub input: Input,
-    /// Fingerprint of the preprocessing the model was trained with.
+    /// The [fingerprint](preprocess::FINGERPRINT) of the preprocessing that the model was trained
+    /// with.
     pub preprocessing: String,
     /// The smallest probability that counts as positive, above 0 and below 1.
     pub threshold: f64,
@@ -114,7 +138,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The manifest as JSON, one value a line.
+    /// Writes the manifest as JSON, one value a line.
     ///
     /// # Errors
     ///
@@ -156,19 +180,14 @@ impl Manifest {
     }
 }
 
-/// The SHA-256 of `bytes` in lower-case hexadecimal digits.
+/// Returns the SHA-256 of `bytes` in lower-case hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    let digits =
-        |byte: u8| [byte >> 4, byte & 15].map(|d| char::from(b"0123456789abcdef"[d as usize]));
-    Sha256::digest(bytes)
-        .iter()
-        .copied()
-        .flat_map(digits)
-        .collect()
+    let digits = Sha256::digest(bytes);
+    digits.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether a file name is letters, digits, `.`, `_` and `-`, does not start with a dot, and so
-/// stays inside its folder on every system.
+/// Returns true if a file name is letters, digits, `.`, `_` and `-`, does not start with a dot, and
+/// so stays inside its folder on every system.
 fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)

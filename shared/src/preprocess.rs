@@ -1,5 +1,5 @@
-//! A film as the networks see it: letterboxed to a square and averaged down to 256 x 256, in
-//! integer arithmetic, so that every processor gives the same bytes.
+//! Preprocessing, from a film to the networks' input: letterboxed to a square and averaged down to
+//! 256 x 256, in integer arithmetic, so that every processor gives the same bytes.
 //!
 //! The picture is never squashed, as angles are the signal: the longer side becomes 256, the
 //! shorter one its nearest whole number, and the rest of the square is 0 (air). Each output pixel
@@ -21,20 +21,42 @@ pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's standard deviation of each channel, on the same scale.
 pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// Names this preprocessing: the SHA-256 of its outputs for the films of this module's tests. A
-/// bundle carries the fingerprint it was trained with, and a reader with another refuses it.
-pub const FINGERPRINT: &str = "c464a74d8f93e459935240e4903fab3e0a878429b611c77848e047bbbb23bf71";
+/// The fingerprint of everything between a film's file and the network's input: the SHA-256 of the
+/// greys of fixed golden files, decoded and prepared (`tests/fingerprint.rs`). A bundle carries the
+/// fingerprint it was trained with, and a reader refuses it unless it [`is_compatible`].
+pub const FINGERPRINT: &str = "b9477af35ad82fe418ab0246c4280253fbb4f29a73998ccec3a0d73b95651247";
+
+/// Earlier fingerprints whose preprocessing gives the same greys as today's for every film that
+/// both read.
+///
+/// - `c464a74d`: the SHA-256 of [`prepare`]'s outputs alone, for the synthetic films of this
+///   module's tests, which still prove it. When it was replaced, decoding was as today, but for
+///   films that are now refused.
+const EARLIER: [&str; 1] = ["c464a74d8f93e459935240e4903fab3e0a878429b611c77848e047bbbb23bf71"];
+
+/// Returns true if a network that was trained with the preprocessing of this fingerprint can read
+/// films that were prepared by today's.
+///
+/// ```
+/// use plumbline_shared::preprocess::{FINGERPRINT, is_compatible};
+///
+/// assert!(is_compatible(FINGERPRINT));
+/// assert!(!is_compatible("of another preprocessing"));
+/// ```
+pub fn is_compatible(fingerprint: &str) -> bool {
+    fingerprint == FINGERPRINT || EARLIER.contains(&fingerprint)
+}
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rect {
-    /// Columns left of it.
+    /// Number of columns left of it.
     pub left: u32,
-    /// Rows above it.
+    /// Number of rows above it.
     pub top: u32,
-    /// Its columns.
+    /// Number of its columns.
     pub width: u32,
-    /// Its rows.
+    /// Number of its rows.
     pub height: u32,
 }
 
@@ -46,24 +68,24 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// 256 x 256 greys, row-major.
+    /// Returns the 256 x 256 greys, row-major.
     pub fn grey(&self) -> &[u16] {
         &self.grey
     }
 
-    /// Where the film lies in the square.
+    /// Returns the part of the square that the film fills.
     pub fn content(&self) -> Rect {
         self.content
     }
 
-    /// The networks' input: 3 x 256 x 256, three equal channels from 0 to 1, normalised by
+    /// Returns the networks' input: 3 x 256 x 256, three equal channels from 0 to 1, normalised by
     /// [`MEAN`] and [`DEVIATION`].
     pub fn tensor(&self) -> Vec<f32> {
         tensor(&self.grey)
     }
 }
 
-/// The networks' input for 256 x 256 greys, as [`Prepared::tensor`] gives it.
+/// Returns the networks' input for 256 x 256 greys, as [`Prepared::tensor`] does.
 pub fn tensor(grey: &[u16]) -> Vec<f32> {
     let mut tensor = Vec::with_capacity(3 * grey.len());
     for (mean, deviation) in MEAN.into_iter().zip(DEVIATION) {
@@ -74,6 +96,19 @@ pub fn tensor(grey: &[u16]) -> Vec<f32> {
 }
 
 /// Letterboxes `film` to a square and averages it down (or spreads it up) to 256 x 256.
+///
+/// ```
+/// use plumbline_shared::film::Film;
+/// use plumbline_shared::preprocess::prepare;
+///
+/// let film = Film::new(2, 4, vec![65_535; 8])?;
+/// let prepared = prepare(&film);
+/// assert_eq!((prepared.content().left, prepared.content().width), (64, 128));
+/// assert_eq!(prepared.grey()[128], 65_535);
+/// assert_eq!(prepared.grey()[0], 0);
+/// assert_eq!(prepared.tensor().len(), 3 * 256 * 256);
+/// # Ok::<(), plumbline_shared::film::FilmError>(())
+/// ```
 pub fn prepare(film: &Film) -> Prepared {
     let content = letterbox(film.width(), film.height());
     let columns = shares(film.width(), content.width);
@@ -94,7 +129,7 @@ pub fn prepare(film: &Film) -> Prepared {
     Prepared { grey, content }
 }
 
-/// Where a film of this size lies in the square.
+/// Returns the part of the square that a film of this size fills.
 fn letterbox(width: u32, height: u32) -> Rect {
     let longer = u64::from(width.max(height));
     let side = SIDE as u64;
@@ -121,8 +156,8 @@ struct Share {
     last_weight: u32,
 }
 
-/// How a line of `film` pixels falls under `output` ones. Lengths are in steps of which a film
-/// pixel has `output` and an output pixel `film`.
+/// Divides a line of `film` pixels among `output` ones. Lengths are in steps of which a film pixel
+/// has `output` and an output pixel `film`.
 fn shares(film: u32, output: u32) -> Vec<Share> {
     let (film, step) = (u64::from(film), u64::from(output));
     (0..step)
@@ -146,7 +181,7 @@ fn shares(film: u32, output: u32) -> Vec<Share> {
 }
 
 impl Share {
-    /// The weighted sum of values along a line.
+    /// Returns the weighted sum of values along a line.
     fn sum(&self, line: &[u64]) -> u64 {
         let between = line.get(self.first + 1..self.last).unwrap_or_default();
         line[self.first] * u64::from(self.first_weight)
@@ -212,7 +247,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_fingerprint_is_that_of_the_outputs() {
+    fn the_first_fingerprint_is_that_of_the_outputs() {
         let mut hash = Sha256::new();
         for (width, height) in SIZES {
             let prepared = prepare(&film(width, height));
@@ -221,7 +256,8 @@ mod tests {
             }
         }
         let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(digest, FINGERPRINT);
+        assert_eq!(digest, EARLIER[0]);
+        assert!(is_compatible(&digest));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-/// `text` on one line and without the control characters by which a file's name could steer a
+/// Returns `text` on one line and without the control characters by which a file's name could steer a
 /// terminal.
 ///
 /// ```

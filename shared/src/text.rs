@@ -21,7 +21,7 @@ impl Default for Pen {
 }
 
 impl Pen {
-    /// A pen with the built-in font.
+    /// Makes a pen with the built-in font.
     pub fn new() -> Self {
         match FontRef::try_from_slice(FONT) {
             Ok(font) => Self { font },
@@ -29,7 +29,7 @@ impl Pen {
         }
     }
 
-    /// The width of `text` in pixels at `size`.
+    /// Returns the width of `text` in pixels at `size`.
     pub fn width(&self, text: &str, size: f32) -> f32 {
         self.glyphs(text, size).map(|(_, _, advance)| advance).sum()
     }
@@ -63,7 +63,7 @@ impl Pen {
         }
     }
 
-    /// `text` if it is at most `width` pixels wide, else its ends with an ellipsis between.
+    /// Returns `text` if it is at most `width` pixels wide, else its ends with an ellipsis between.
     pub fn fit(&self, text: &str, size: f32, width: f32) -> String {
         // Each character is at least a pixel wide, so longer names need not be measured whole.
         let characters: Vec<char> = text.chars().map(visible).collect();
@@ -87,7 +87,7 @@ impl Pen {
         fitting.unwrap_or_default()
     }
 
-    /// Glyph, kerning before it, and the way to the next one.
+    /// Returns each glyph, the kerning before it, and its advance to the next one.
     fn glyphs(&self, text: &str, size: f32) -> impl Iterator<Item = (GlyphId, f32, f32)> {
         let font = self.font.as_scaled(PxScale::from(size));
         let mut before = None;
@@ -100,7 +100,7 @@ impl Pen {
     }
 }
 
-/// `over` upon `under`, by `alpha` from 0 to 1.
+/// Blends `over` upon `under`, by `alpha` from 0 to 1.
 pub fn blend(under: Rgb<u8>, over: Rgb<u8>, alpha: f32) -> Rgb<u8> {
     let mix = |i: usize| {
         let (under, over) = (f32::from(under.0[i]), f32::from(over.0[i]));
@@ -109,7 +109,7 @@ pub fn blend(under: Rgb<u8>, over: Rgb<u8>, alpha: f32) -> Rgb<u8> {
     Rgb([mix(0), mix(1), mix(2)])
 }
 
-/// Control characters have no glyph of their own.
+/// Replaces control characters, which have no glyph of their own.
 fn visible(c: char) -> char {
     if c.is_control() { '\u{fffd}' } else { c }
 }

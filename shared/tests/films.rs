@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plumbline_shared::decode::{decode, header};
+use plumbline_shared::decode::{ErrorKind, decode, header};
 use plumbline_shared::film::Film;
 
 /// What `films.json` says of a film.
@@ -113,6 +113,104 @@ fn an_inverse_presentation_inverts_monochrome2_and_not_monochrome1_again() {
 /// `bytes` before and from the element with this tag.
 fn at_element<'a>(bytes: &'a [u8], tag: &[u8; 4]) -> (&'a [u8], &'a [u8]) {
     bytes.split_at(bytes.windows(4).position(|found| found == tag).unwrap())
+}
+
+/// The file `name` with `element`, in explicit VR little endian, in place of its own.
+fn with_element(name: &str, element: &[u8]) -> Vec<u8> {
+    let bytes = fs::read(folder().join(name)).unwrap();
+    // Of two elements with one tag the later one counts.
+    let (before, pixel_data) = at_element(&bytes, &[0xe0, 0x7f, 0x10, 0x00]);
+    [before, element, pixel_data].concat()
+}
+
+#[test]
+fn pictures_wider_than_bits_stored_are_refused() {
+    let bits_12 = b"\x28\x00\x01\x01US\x02\x00\x0c\x00\x28\x00\x02\x01US\x02\x00\x0b\x00";
+    for name in ["jpeg_lossless_16.dcm", "jpeg_2000_16.dcm", "jpeg_ls_16.dcm"] {
+        let error = match decode(&with_element(name, bits_12)) {
+            Err(error) => error,
+            Ok(_) => panic!("{name} was read"),
+        };
+        let message = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+        assert!(
+            message.contains("have 16 bits, and its Bits Stored is 12"),
+            "{name}: {message}"
+        );
+    }
+}
+
+#[test]
+fn numbers_that_cannot_be_read_are_refused_and_not_taken_as_missing() {
+    let cases: [(&[u8], &str); 7] = [
+        (
+            b"\x28\x00\x53\x10DS\x04\x001,5 ",
+            "RescaleSlope (0028,1053) is \"1,5\"",
+        ),
+        (
+            b"\x28\x00\x52\x10DS\x04\x00NaN ",
+            "RescaleIntercept (0028,1052) is \"NaN\"",
+        ),
+        (
+            b"\x28\x00\x50\x10DS\x06\x0020 HU ",
+            "WindowCenter (0028,1050) is \"20 HU\"",
+        ),
+        (
+            b"\x28\x00\x51\x10DS\x06\x001e40\\9",
+            "WindowWidth (0028,1051) is 1",
+        ),
+        (
+            b"\x28\x00\x30\x00DS\x08\x00x.2\\0.14",
+            "PixelSpacing (0028,0030) is \"x.2\"",
+        ),
+        (
+            b"\x18\x00\x64\x11DS\x08\x000.2\\0,14",
+            "ImagerPixelSpacing (0018,1164) is \"0,14\"",
+        ),
+        (
+            b"\x28\x00\x08\x00IS\x04\x00two ",
+            "NumberOfFrames (0028,0008) is \"two\"",
+        ),
+    ];
+    for (element, part) in cases {
+        let error = decode(&with_element("explicit_16.dcm", element)).unwrap_err();
+        let message = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{message}");
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn empty_numbers_are_missing() {
+    let film = decode(&fs::read(folder().join("percentiles.dcm")).unwrap()).unwrap();
+    for element in [
+        b"\x28\x00\x53\x10DS\x02\x00  ",
+        b"\x28\x00\x50\x10DS\x02\x00\\ ",
+        b"\x28\x00\x30\x00DS\x02\x00\0\0",
+        b"\x28\x00\x08\x00IS\x02\x00  ",
+    ] {
+        assert_eq!(
+            decode(&with_element("percentiles.dcm", element)).unwrap(),
+            film
+        );
+    }
+}
+
+/// JPEG baseline writes no difference of more than 11 bits, and nothing of more than 15 (T.81,
+/// F.1.2.1): a table with such a category is damaged.
+#[test]
+fn impossible_categories_of_dc_coefficients_are_refused() {
+    let mut bytes = fs::read(folder().join("jpeg_baseline_8.dcm")).unwrap();
+    // The table of class 0: marker, length, class, 16 counts, symbols.
+    let at = bytes.windows(2).position(|w| w == b"\xff\xc4").unwrap();
+    assert_eq!(bytes[at + 4], 0);
+    let count: usize = bytes[at + 5..at + 21].iter().map(|n| usize::from(*n)).sum();
+    for symbol in &mut bytes[at + 21..at + 21 + count] {
+        *symbol += 16;
+    }
+    let error = decode(&bytes).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("more than 15"), "{error}");
 }
 
 #[test]

@@ -27,52 +27,53 @@ pub const LOGITS: &str = "logits";
 /// Name of the ONNX output that holds the last feature map, 1 x C x 8 x 8.
 pub const FEATURES: &str = "features";
 
+/// Side of the last feature map.
 const CAM_SIDE: usize = preprocess::SIDE / 32;
 
-/// Why a bundle cannot be opened or read a film.
+/// An error of opening a bundle, or of reading a film with one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// A file that is missing or cannot be read.
+    /// A file is missing or cannot be read.
     #[error("{} cannot be read ({error}): give the folder of a whole bundle, or install it again", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The manifest, or a file against it.
+    /// The manifest is refused, or a file does not match it.
     #[error("bundle {}: {error}", bundle.display())]
     Manifest {
         /// The bundle's folder.
         bundle: PathBuf,
-        /// What is wrong.
+        /// The manifest's error.
         error: ManifestError,
     },
-    /// Made for films prepared in another way.
-    #[error("bundle {} was made for films prepared in another way than this program does: install a bundle exported by the same version", bundle.display())]
+    /// The network was trained with another preprocessing.
+    #[error("bundle {} was trained with another preprocessing of films than this program's: install a bundle exported by the same version", bundle.display())]
     Preprocessing {
         /// The bundle's folder.
         bundle: PathBuf,
     },
-    /// A network tract cannot run, or of the wrong shape.
-    #[error("{MODEL} of bundle {} cannot be used ({why}): export the bundle again", bundle.display())]
+    /// tract cannot run the network, or it has a wrong shape.
+    #[error("{MODEL} of bundle {} cannot be used ({why}): install the bundle again, or one exported by the same version", bundle.display())]
     Model {
         /// The bundle's folder.
         bundle: PathBuf,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
-    /// A tensor of another size than the network takes.
+    /// The tensor has another size than the network takes.
     #[error("the network takes {expected} values and was given {given}: prepare the film first")]
     Tensor {
-        /// Values given.
+        /// Number of values given.
         given: usize,
-        /// Values the network takes.
+        /// Number of values that the network takes.
         expected: usize,
     },
     /// The network could not be run.
-    #[error("the network cannot be run on this film: {0}")]
+    #[error("the network cannot be run on this film ({0}): install the bundle again")]
     Run(String),
     /// The network's answer is no decision.
     #[error(transparent)]
@@ -80,6 +81,20 @@ pub enum BundleError {
 }
 
 /// A bundle, ready to read films. Threads may share it.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use plumbline_reader::Bundle;
+/// use plumbline_shared::film::Film;
+/// use plumbline_shared::preprocess::prepare;
+///
+/// let bundle = Bundle::open(Path::new("models/chexnet"))?;
+/// let film = Film::new(256, 256, vec![0; 256 * 256])?;
+/// let reading = bundle.read(&prepare(&film).tensor())?;
+/// println!("probability {}", reading.decision.probability);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Bundle {
     manifest: Manifest,
@@ -87,14 +102,14 @@ pub struct Bundle {
     plan: Arc<TypedRunnableModel>,
 }
 
-/// What a network says of one film.
+/// The network's answer for one film.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// The logits as the network gives them: one, or two of which index 1 is positive.
     pub logits: Vec<f32>,
     /// The decision at the bundle's threshold.
     pub decision: Decision,
-    /// Where the network looked, 8 x 8.
+    /// The Grad-CAM map, 8 x 8.
     pub cam: Cam,
 }
 
@@ -116,7 +131,8 @@ impl Bundle {
             error,
         };
         let manifest = Manifest::parse(&read(MANIFEST)?).map_err(bad)?;
-        if manifest.preprocessing != preprocess::FINGERPRINT || manifest.input != Input::expected()
+        if !preprocess::is_compatible(&manifest.preprocessing)
+            || manifest.input != Input::expected()
         {
             let bundle = bundle.to_path_buf();
             return Err(BundleError::Preprocessing { bundle });
@@ -137,7 +153,7 @@ impl Bundle {
         })
     }
 
-    /// What the bundle says of itself.
+    /// Returns the bundle's manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -176,7 +192,7 @@ impl Bundle {
     }
 }
 
-/// The network of `bytes`, its head's weights, and a plan whose outputs are the logits and the
+/// Loads the network of `bytes`: its head's weights, and a plan whose outputs are the logits and the
 /// features, in this order.
 fn load(manifest: &Manifest, bytes: &[u8]) -> TractResult<(Head, Arc<TypedRunnableModel>)> {
     let onnx = tract_onnx::onnx();
@@ -224,7 +240,7 @@ fn input_shape(input: &Input) -> [usize; 4] {
     [1, input.channels, input.height, input.width]
 }
 
-/// The fixed dimensions of a graph's input, if it has them.
+/// Returns the fixed dimensions of a graph's input, if it has them.
 fn dimensions(value: &ValueInfoProto) -> Option<Vec<usize>> {
     let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
     let dims = &tensor.shape.as_ref()?.dim;
@@ -236,7 +252,7 @@ fn dimensions(value: &ValueInfoProto) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// tract's errors can run over many lines; the first says what is wrong.
+/// Returns the first line of an error: tract's can have many, and the first names the cause.
 fn first_line(error: &TractError) -> String {
     let text = format!("{error:#}");
     text.lines().next().unwrap_or_default().to_string()

@@ -37,7 +37,7 @@ pub(super) fn dequantise(graph: &mut GraphProto) -> TractResult<()> {
     Ok(())
 }
 
-/// The f32 weights behind `node`, if it is a `DequantizeLinear` of int8 weights.
+/// Returns the f32 weights behind `node`, if it is a `DequantizeLinear` of int8 weights.
 fn weights(
     node: &NodeProto,
     stored: &HashMap<String, TensorProto>,
@@ -84,7 +84,7 @@ fn weights(
     }))
 }
 
-/// The head's fully connected layers, by their names in torchvision's state dict.
+/// Returns the head's fully connected layers, by their names in torchvision's state dict.
 pub(super) fn head(graph: &GraphProto, architecture: Architecture) -> TractResult<Head> {
     let find = |name: String| {
         let tensor = graph.initializer.iter().find(|tensor| tensor.name == name);

@@ -6,23 +6,25 @@ use plumbline_shared::decode::Header;
 use plumbline_shared::film::Film;
 use plumbline_wire::decoder::{self, MOST, Outcome, RefusalCode, cut};
 
-/// What a decoder says of a file.
+/// A decoder's answer for one file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Answer {
-    /// What a DICOM file says beside its pixels.
+    /// The patient, examination and view of a DICOM file.
     pub header: Option<Header>,
-    /// The film, or why there is none.
+    /// The film, or the reason to refuse the file.
     pub film: Result<Film, Refusal>,
 }
 
-/// Why there is no film.
+/// The reason to refuse a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
+    /// The reason, for programs.
     pub code: RefusalCode,
+    /// The reason and the remedy, for people.
     pub sentence: String,
 }
 
-/// Reads one answer and believes none of its numbers.
+/// Reads one answer and checks all of its numbers.
 pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
     let mut length = [0; 4];
     input.read_exact(&mut length)?;

@@ -1,6 +1,6 @@
-//! Decoding in a child process. Films come from outside and their decoders are many and old: a
-//! film that brings its decoder down, or makes it ask for all memory or all time, costs that film
-//! and nothing else.
+//! Decoding in a child process. Films come from outside and their decoders are complex: a film that
+//! crashes its decoder, or makes it ask for all memory or all time, costs that film and nothing
+//! else.
 //!
 //! The child is this program again, with the hidden command `decode`. It limits itself before it
 //! opens the film, and answers on its standard output as [`plumbline_wire::decoder`] says.
@@ -23,36 +23,29 @@ use rustix::process::{
     Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
 };
 
-use super::IntakeError;
 use super::answer::{self, Answer, Refusal};
+use super::error::IntakeError;
 
-/// The child's address space, the program's own included.
+/// Limit of the child's address space, the program's own included.
 const MEMORY_MIB: u64 = 2048;
 
-/// The child's processor time.
+/// Limit of the child's processor time.
 const PROCESSOR_SECONDS: u64 = 20;
 
-/// How long an answer is waited for.
+/// Longest wait for an answer.
 pub const WAIT: Duration = Duration::from_secs(30);
 
 /// The running program, even if an update has replaced its file since it was started.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// A film, and what its file says beside its pixels if it is a DICOM file.
+/// A film, and the patient, examination and view if its file is a DICOM file.
 pub type FilmAndHeader = (Film, Option<Header>);
 
-/// Decodes the film at `path` in a child process of this program.
+/// Decodes the film at `path` in a child process, within `wait`. `program` is an executable of
+/// `plumbline-edge`, such as [`THIS_PROGRAM`] within `plumbline-edge` itself.
 ///
 /// # Errors
-/// If the film is refused, takes too much memory or time, or brings its decoder down.
-pub fn decode_in_child(path: &Path) -> Result<FilmAndHeader, IntakeError> {
-    decode_with(Path::new(THIS_PROGRAM), path, WAIT)
-}
-
-/// Decodes the film at `path` with `program`, an executable of this program, within `wait`.
-///
-/// # Errors
-/// Like [`decode_in_child`]'s.
+/// If the film is refused, takes too much memory or time, or crashes its decoder.
 pub fn decode_with(
     program: &Path,
     path: &Path,
@@ -71,7 +64,7 @@ pub fn decode_with(
         error,
     })?;
     let answer = answer_of(&mut child, deadline);
-    // It has answered, or never will.
+    // The child has answered, or never will.
     let ended = child.kill().and_then(|()| child.wait());
     match answer {
         Ok(Answer {
@@ -94,7 +87,7 @@ pub fn decode_with(
     }
 }
 
-/// The child's answer; an error if it breaks off or does not come in time.
+/// Reads the child's answer; an error if it breaks off or does not come in time.
 fn answer_of(child: &mut Child, deadline: Instant) -> io::Result<Answer> {
     let pipe = (child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
     answer::read(Timed { pipe, deadline })
@@ -124,7 +117,7 @@ impl Read for Timed {
     }
 }
 
-/// Why a child gave no answer; `late` is the time that it was waited for in vain.
+/// Returns the error of a child that gave no answer; `late` is the wait, if it was too long.
 fn failure(path: &Path, late: Option<Duration>, ended: io::Result<ExitStatus>) -> IntakeError {
     let path = path.to_path_buf();
     let signal = ended.as_ref().ok().and_then(ExitStatusExt::signal);
@@ -144,7 +137,7 @@ fn failure(path: &Path, late: Option<Duration>, ended: io::Result<ExitStatus>) -
     }
 }
 
-/// The hidden command `decode`: limits this process, decodes the film at `path`, and answers on
+/// Runs the hidden command `decode`: limits this process, decodes the film at `path`, and answers on
 /// the standard output.
 pub fn child_main(path: &Path) -> ExitCode {
     let answer = match limit_self() {
@@ -163,7 +156,7 @@ pub fn child_main(path: &Path) -> ExitCode {
     }
 }
 
-/// Takes from this process what a film has no right to.
+/// Limits the memory, the time and the files of this process.
 fn limit_self() -> rustix::io::Result<()> {
     // A station that is killed takes its decoders with it, also one that is killed just now.
     let parent = getppid();
@@ -188,14 +181,14 @@ fn limit_self() -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// The film at `path`, or why there is none, and what the file says beside its pixels.
+/// Decodes the film at `path`, and its header.
 fn decode_file(path: &Path) -> Answer {
     let bytes = match decode::read_file(path) {
         Ok(bytes) => bytes,
         Err(error) => return Answer::refused(&error),
     };
     Answer {
-        // What is no DICOM file, or damaged before its pixels, says nothing.
+        // A file that is not DICOM, or is damaged before its pixels, has no header.
         header: decode::header(&bytes).ok(),
         film: decode::decode(&bytes).map_err(|error| Refusal::of(&error)),
     }

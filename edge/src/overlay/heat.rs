@@ -1,61 +1,22 @@
-//! The heat map: a class activation map, smooth, over the film.
+//! The heat map: a class activation map, smoothed, over the film.
 
 use image::{Rgb, RgbImage};
 use plumbline_shared::gradcam::Cam;
 use plumbline_shared::preprocess::{Rect, SIDE};
 use plumbline_shared::text::blend;
 
-/// How much of the film the map's peak covers.
+/// Opacity of the map at its peak.
 const STRONGEST: f32 = 0.62;
-/// Below this nothing is laid over the film, so that the edge of the map is not drawn.
+/// Value below which the map is transparent, so that its edge is not drawn.
 const FAINTEST: f32 = 0.08;
 
-/// Matplotlib's "inferno" (S. van der Walt and N. Smith, 2015, CC0), perceptually uniform, at 33
-/// even steps. Straight lines between them stay within 2/255 of the original.
-const INFERNO: [[u8; 3]; 33] = [
-    [0, 0, 4],
-    [4, 3, 18],
-    [11, 7, 36],
-    [21, 11, 55],
-    [33, 12, 74],
-    [47, 10, 91],
-    [61, 9, 101],
-    [74, 12, 107],
-    [87, 16, 110],
-    [100, 21, 110],
-    [113, 25, 110],
-    [125, 30, 109],
-    [138, 34, 106],
-    [151, 39, 102],
-    [163, 44, 97],
-    [176, 49, 91],
-    [188, 55, 84],
-    [198, 61, 77],
-    [208, 69, 69],
-    [218, 78, 60],
-    [227, 89, 51],
-    [235, 100, 41],
-    [241, 113, 31],
-    [246, 126, 20],
-    [249, 140, 10],
-    [251, 155, 6],
-    [252, 170, 15],
-    [251, 186, 31],
-    [249, 201, 50],
-    [245, 217, 73],
-    [242, 232, 101],
-    [243, 245, 134],
-    [252, 255, 164],
-];
-
-/// The colour of `value`, 0 to 1.
+/// Returns the colour of `value`, 0 to 1: Matplotlib's "inferno", which is perceptually uniform.
 pub(super) fn inferno(value: f32) -> Rgb<u8> {
-    let at = value.clamp(0.0, 1.0) * (INFERNO.len() - 1) as f32;
-    let step = (at as usize).min(INFERNO.len() - 2);
-    blend(Rgb(INFERNO[step]), Rgb(INFERNO[step + 1]), at - step as f32)
+    let colour = colorous::INFERNO.eval_continuous(value.into());
+    Rgb([colour.r, colour.g, colour.b])
 }
 
-/// How strongly `value`, 0 to 1, covers what is under it.
+/// Returns the opacity of `value`, 0 to 1.
 pub(super) fn strength(value: f32) -> f32 {
     let visible = ((value - FAINTEST) / (1.0 - FAINTEST)).clamp(0.0, 1.0);
     STRONGEST * visible.sqrt()
@@ -93,14 +54,16 @@ pub(super) fn lay_over(picture: &mut RgbImage, cam: &Cam, content: Rect) {
     }
 }
 
-/// Four neighbouring cells and their shares in a value between them.
+/// Four neighbouring cells and their weights in a value between them. (`image`'s resampling takes
+/// whole pixels of its input, and a film's edges lie anywhere within the map's cells.)
 struct Weights {
     cells: [usize; 4],
     shares: [f32; 4],
 }
 
 impl Weights {
-    /// Cubic convolution with a = -1/2 (Keys, 1981); cells beyond the edge repeat it.
+    /// Returns the weights of cubic convolution with a = -1/2 (Keys, 1981); cells beyond the edge
+    /// repeat it.
     fn at(position: f32, cells: usize) -> Self {
         let floor = position.floor();
         let t = position - floor;

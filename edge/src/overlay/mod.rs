@@ -1,33 +1,22 @@
-//! The picture a person looks at: the film, where the network looked, and what it says.
+//! The picture for people: the film, the heat map of where the network looked, and its result.
 
+mod caption;
 mod heat;
 mod panel;
 
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, Rgb, RgbImage};
-use plumbline_shared::decision::Decision;
 use plumbline_shared::film::Film;
 use plumbline_shared::gradcam::Cam;
 use plumbline_shared::preprocess::Rect;
 
-/// The film's longer side in the picture.
+pub use caption::Caption;
+
+/// Length of the film's longer side in the picture.
 const LONGER_SIDE: u32 = 1024;
 /// Pixels around the film and the panel.
 const MARGIN: u32 = 28;
 const BACKGROUND: Rgb<u8> = Rgb([16, 19, 24]);
-
-/// What the panel beside the film says.
-#[derive(Debug, Clone, Copy)]
-pub struct Caption<'a> {
-    /// The film's file name.
-    pub film: &'a str,
-    /// The model's name.
-    pub model: &'a str,
-    /// The model's version.
-    pub model_version: &'a str,
-    /// What the network decided.
-    pub decision: &'a Decision,
-}
 
 /// Draws `film`, which covers `content` of the network's input, under the heat map `cam`, and beside
 /// it the panel of `caption`.
@@ -47,7 +36,7 @@ pub fn overlay(film: &Film, cam: &Cam, content: Rect, caption: &Caption) -> RgbI
     canvas
 }
 
-/// The film in grey at a size to look at.
+/// Returns the film in grey, at the picture's size.
 fn readable(film: &Film) -> RgbImage {
     let (width, height) = (film.width(), film.height());
     let longer = u64::from(width.max(height));
@@ -70,6 +59,8 @@ fn readable(film: &Film) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use plumbline_shared::decision::Decision;
+
     use super::*;
 
     fn caption(decision: &Decision) -> Caption<'_> {

@@ -1,14 +1,16 @@
-//! The panel beside the film: the result in words, what it rests on, and the map's legend.
+//! The panel beside the film: the result in words, its probability and threshold, and the map's
+//! legend.
 
 use image::{Rgb, RgbImage};
 use plumbline_shared::decision::Decision;
 use plumbline_shared::text::{Pen, blend};
 
-use super::{Caption, heat};
+use super::caption::Caption;
+use super::heat;
 
-/// The panel's width.
+/// Width of the panel.
 pub(super) const WIDTH: u32 = 380;
-/// The least height that holds the panel.
+/// Least height that holds the panel.
 pub(super) const HEIGHT: u32 = 600;
 
 const BRIGHT: Rgb<u8> = Rgb([240, 242, 245]);
@@ -62,7 +64,7 @@ impl Panel<'_> {
         self.y += 106.0;
     }
 
-    /// The probability on a scale of 0 to 1, with a mark at the threshold.
+    /// Draws the probability on a scale of 0 to 1, with a mark at the threshold.
     fn gauge(&mut self, decision: &Decision) {
         let colour = if decision.positive { REFER } else { NO_SIGN };
         let (probability, threshold) = (decision.probability as f32, decision.threshold as f32);
@@ -86,7 +88,7 @@ impl Panel<'_> {
         self.y += 112.0;
     }
 
-    /// A name and a value of one line.
+    /// Draws a name and a value in one line.
     fn field(&mut self, name: &str, value: &str) {
         const INDENT: f32 = 90.0;
         let value = self.pen.fit(value, TEXT, WIDTH as f32 - INDENT);
@@ -106,7 +108,7 @@ impl Panel<'_> {
         self.write(text, (x, y), size, colour);
     }
 
-    /// A rectangle whose colour depends on the way along it, 0 to 1.
+    /// Draws a rectangle whose colour depends on the position along it, 0 to 1.
     fn bar(&mut self, x: f32, y: f32, width: f32, height: f32, colour: impl Fn(f32) -> Rgb<u8>) {
         let (x, y) = ((self.left + x) as u32, (self.y + y) as u32);
         for column in 0..width as u32 {
@@ -120,7 +122,7 @@ impl Panel<'_> {
     }
 }
 
-/// A share of 1 in per cent. What is not quite 0 or 1 is never shown as if it were.
+/// Returns a share of 1 in per cent. A share close to 0 or 1 is never shown as 0 or 100 %.
 fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.0005 {
         "< 0.1 %".to_string()

@@ -2,11 +2,12 @@
 
 mod pictures;
 mod report;
+mod screened;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use plumbline_reader::Bundle;
@@ -14,33 +15,27 @@ use plumbline_shared::decode::Listing;
 use plumbline_shared::printable::printable;
 
 use crate::models;
-use crate::pipeline::{Read, Received};
+use crate::pipeline::Received;
 use pictures::Pictures;
 use report::Report;
+use screened::Screened;
 
-/// What to screen, and how to tell.
+/// The films to screen, the bundle, and the form of the results.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The bundle's folder; the shipped CheXNet if not given.
     pub bundle: Option<PathBuf>,
-    /// Films, and folders of them.
+    /// The films, and folders of them.
     pub films: Vec<PathBuf>,
-    /// Folder for the pictures, if they are wanted.
+    /// The folder for the pictures; none are drawn without it.
     pub out: Option<PathBuf>,
-    /// JSON lines in place of a table.
+    /// True for JSON lines, false for a table.
     pub json: bool,
 }
 
-/// A film that was screened.
-struct Screened<'a> {
-    read: Read<'a>,
-    overlay: Duration,
-    total: Duration,
-}
-
-/// Screens every film of `request` and prints as it goes, a film that cannot be read in one
-/// sentence on standard error. Returns whether all could be read. Ends early, and well, where
-/// nobody reads the results any more.
+/// Screens every film of `request` and prints each result at once, the reason why a film cannot be
+/// read as one sentence on standard error. Returns true if all could be read. Ends early, without
+/// an error, if nobody reads the results any more.
 ///
 /// # Errors
 ///
@@ -77,13 +72,13 @@ pub fn screen(request: &Request) -> Result<bool> {
     if !listing.skipped.is_empty() {
         let count = listing.skipped.len();
         complain(format_args!(
-            "passed over in folders, as they are no films: {count}"
+            "files in folders that are not films and were skipped: {count}"
         ));
     }
     Ok(failures == 0)
 }
 
-/// Says a sentence on standard error, if anybody listens there.
+/// Prints a sentence on standard error; not an error if that is closed.
 fn complain(sentence: impl Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&sentence.to_string()));
 }

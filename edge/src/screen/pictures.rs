@@ -1,4 +1,4 @@
-//! Where the pictures go.
+//! The folder of the pictures.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -17,6 +17,8 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
+    /// Makes the folder, if it is not there.
+    ///
     /// # Errors
     ///
     /// If the folder cannot be made.
@@ -34,7 +36,7 @@ impl Pictures {
     ///
     /// # Errors
     ///
-    /// If the disk refuses.
+    /// If the picture cannot be written.
     pub fn write(&mut self, film: &Path, picture: &RgbImage) -> Result<()> {
         let name = self.name(film.file_stem().unwrap_or(OsStr::new("film")));
         let path = self.folder.join(&name);

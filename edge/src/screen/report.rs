@@ -1,4 +1,4 @@
-//! What is printed: a table for people or JSON lines for programs.
+//! The printed results: a table for people or JSON lines for programs.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use plumbline_shared::json::{Milliseconds, ReadingLine};
 use plumbline_shared::manifest::Manifest;
 use plumbline_shared::printable::printable;
 
-use super::Screened;
+use super::screened::Screened;
 use crate::pipeline::Read;
 
-/// The widest the table's first column gets, in characters.
+/// Greatest width of the table's first column, in characters.
 const WIDEST: usize = 60;
 
 /// Prints results one by one.
@@ -23,7 +23,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// A report on `films`, read with the model of `manifest`.
+    /// Makes a report on `films`, read with the model of `manifest`.
     pub fn new(json: bool, manifest: &'a Manifest, films: &[PathBuf]) -> Self {
         let widths = films
             .iter()
@@ -94,7 +94,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// To a microsecond.
+/// Returns a time in milliseconds, to a microsecond.
 fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
 }

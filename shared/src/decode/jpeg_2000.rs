@@ -4,7 +4,8 @@ use alloc::string::ToString;
 
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
-use super::{DecodeError, Samples};
+use super::error::DecodeError;
+use super::samples::Samples;
 use crate::film::Film;
 
 /// The SOC and SIZ markers that start every codestream (T.800, A.4.1 and A.5.1).
@@ -46,16 +47,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Samples, DecodeError> {
         ),
         false => (0, (1 << size.bits) - 1, 0),
     };
-    let code = |sample: &f32| (nearest(*sample) - shift).clamp(low, high) as u16;
+    let value = |sample: &f32| (nearest(*sample) - shift).clamp(low, high) as u16;
     Ok(Samples {
         width: image.width(),
         height: image.height(),
-        codes: component.samples().iter().map(code).collect(),
+        bits: size.bits,
+        values: component.samples().iter().map(value).collect(),
     })
 }
 
-/// The whole number nearest to a sample, halves away from 0; numbers that no sample has are drawn
-/// near. Without the library's call this is done for many at once.
+/// Returns the whole number nearest to a sample, halves away from 0; numbers that no sample can have
+/// are clamped. Unlike a call of the library's rounding, this is vectorised.
 fn nearest(sample: f32) -> i32 {
     let sample = sample.clamp(-131_072.0, 131_072.0);
     let whole = sample as i32;

@@ -1,23 +1,26 @@
-//! Which files are meant where films are asked for.
+//! The films that command-line arguments name: files, and folders of them.
 
 use alloc::vec::Vec;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Why an argument gives no films. Each message is a whole sentence and names the file.
+use super::file::is_known;
+
+/// An error of an argument that gives no films. Each message is a whole sentence and names the
+/// file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListingError {
-    /// The system does not give the file or the folder.
+    /// The system cannot open the file or the folder.
     #[error("{path} cannot be read ({source}); check its name and its permissions", path = path.display())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A folder without films.
+    /// The folder holds no films.
     #[error("{path} holds no film; give a DICOM, PNG, JPEG or TIFF file or a folder of them", path = path.display())]
     NoFilms {
         /// The folder.
@@ -30,7 +33,7 @@ pub enum ListingError {
 pub struct Listing {
     /// Films to read, in the arguments' order, those of a folder sorted by path.
     pub films: Vec<PathBuf>,
-    /// Files in folders that are no films.
+    /// Files in folders that are not films.
     pub skipped: Vec<PathBuf>,
     /// Arguments, or folders in them, that give no films.
     pub failures: Vec<ListingError>,
@@ -91,9 +94,9 @@ impl Listing {
     }
 }
 
-/// Whether a file in a folder is meant as a film: by its name, so that a damaged film is told, or
-/// by its content, as DICOM files often have no telling name. An index of a medium (PS3.10, 8.6)
-/// is not.
+/// Returns true if a file in a folder is meant as a film: by its name, so that a damaged film is
+/// reported, or by its content, as DICOM files often have names without an extension. An index of a
+/// medium (PS3.10, 8.6) is not.
 fn is_film(path: &Path) -> io::Result<bool> {
     const EXTENSIONS: [&str; 8] = ["dcm", "dicom", "dic", "png", "jpg", "jpeg", "tif", "tiff"];
     let extension = path.extension().unwrap_or_default();
@@ -111,7 +114,7 @@ fn is_film(path: &Path) -> io::Result<bool> {
     }
     let mut start = Vec::new();
     File::open(path)?.take(132).read_to_end(&mut start)?;
-    Ok(super::is_known(&start))
+    Ok(is_known(&start))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use super::*;
 
-/// A disk whose step number `fails` is not done, or done and told as failed; later ones fail too,
+/// A disk whose step number `fails` is not done, or done and reported as failed; later ones fail too,
 /// as if the power were gone.
 struct Faulty {
     step: Cell<usize>,

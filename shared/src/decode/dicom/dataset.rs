@@ -1,6 +1,6 @@
-//! What a DICOM file holds (PS3.10, section 7; PS3.5, section 7), as slices of the file: nothing is
-//! copied or decoded before it is asked for, and no claimed length is believed before it is seen to
-//! lie within the file.
+//! The elements of a DICOM file (PS3.10, section 7; PS3.5, section 7), as slices of the file:
+//! nothing is copied or decoded before it is asked for, and every length is checked against the
+//! file before it is used.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -8,8 +8,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::io::{Cursor, Read};
 
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use dicom_parser::StatefulDecode;
 use dicom_parser::dataset::LazyDataToken;
 use dicom_parser::dataset::lazy_read::LazyDataSetReader;
@@ -17,17 +18,21 @@ use dicom_transfer_syntax_registry::entries::{
     EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN,
 };
 
-use super::{MAX_BYTES, damaged};
-use crate::decode::DecodeError;
+use super::error::damaged;
+use crate::decode::error::DecodeError;
+use crate::decode::limit::MAX_BYTES;
 
 /// The file meta information's group.
 const META: u16 = 0x0002;
 
-/// Explicit VR Big Endian, retired but still about.
+/// Most characters of a value that an error quotes.
+const MOST_QUOTED: usize = 24;
+
+/// Explicit VR Big Endian, retired but still in use.
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
-/// Whether `bytes` start like a DICOM file: with a preamble, or without one with the first element
-/// of its meta information or of its data set.
+/// Returns true if `bytes` start like a DICOM file: with a preamble, or without one with the first
+/// element of its meta information or of its data set.
 pub(in crate::decode) fn is_dicom(bytes: &[u8]) -> bool {
     bytes.get(128..132) == Some(b"DICM")
         || (matches!(bytes, [2 | 8, 0, _, 0, _, _, _, _, ..]) && bytes[2] <= 0x18)
@@ -59,7 +64,7 @@ pub(super) struct Dataset<'a> {
     pixels: Option<Pixels<'a>>,
 }
 
-/// A file's transfer syntax and its data set's bytes, inflated if they were deflated.
+/// Returns a file's transfer syntax and its data set's bytes, inflated if they were deflated.
 pub(super) fn open(bytes: &[u8]) -> Result<(String, Cow<'_, [u8]>), DecodeError> {
     let mut rest = match bytes.get(128..132) {
         Some(b"DICM") => &bytes[132..],
@@ -95,12 +100,12 @@ pub(super) fn open(bytes: &[u8]) -> Result<(String, Cow<'_, [u8]>), DecodeError>
 struct MetaElement<'a> {
     tag: Tag,
     value: &'a [u8],
-    /// What follows it.
+    /// The bytes after it.
     rest: &'a [u8],
 }
 
 impl<'a> MetaElement<'a> {
-    /// The first element of `bytes`, if it is one of the meta information.
+    /// Reads the first element of `bytes`, if it is one of the meta information.
     fn first(bytes: &'a [u8]) -> Result<Option<Self>, DecodeError> {
         let Some(&[group0, group1, element0, element1, vr0, vr1, short0, short1]) = bytes.get(..8)
         else {
@@ -127,7 +132,7 @@ impl<'a> MetaElement<'a> {
 }
 
 impl<'a> Dataset<'a> {
-    /// Walks through a data set up to the end of its pixel data.
+    /// Reads a data set up to the end of its pixel data.
     ///
     /// # Errors
     /// If the elements do not follow one another as they say, or reach past the end.
@@ -200,7 +205,7 @@ impl<'a> Dataset<'a> {
         Ok(dataset)
     }
 
-    /// The pixel data.
+    /// Returns the pixel data.
     ///
     /// # Errors
     /// If there are none.
@@ -211,27 +216,43 @@ impl<'a> Dataset<'a> {
         }
     }
 
-    /// An element kept as text, trimmed.
+    /// Returns an element kept as text, trimmed.
     pub(super) fn text(&self, tag: Tag) -> Option<String> {
         let value = self.values.get(&(None, tag))?;
         Some(text(value.bytes))
     }
 
-    /// The numbers of an element kept as text, those that are none left out.
-    pub(super) fn decimals(&self, tag: Tag) -> Vec<f64> {
+    /// Returns the number at `index` among an element's values that are not empty, for elements
+    /// kept as text (DS, IS); none if there are fewer values.
+    ///
+    /// # Errors
+    /// If there is a value that is no number. It must not count as missing: the film would be read
+    /// with a wrong scale.
+    pub(super) fn decimal(&self, tag: Tag, index: usize) -> Result<Option<f64>, DecodeError> {
         let text = self.text(tag).unwrap_or_default();
-        text.split('\\')
-            .filter_map(|number| number.trim().parse().ok())
-            .collect()
+        let values = text.split('\\').map(trimmed);
+        let Some(value) = values.filter(|value| !value.is_empty()).nth(index) else {
+            return Ok(None);
+        };
+        match value.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Some(number)),
+            _ => {
+                let start: String = value.chars().take(MOST_QUOTED).collect();
+                Err(damaged(alloc::format!(
+                    "its {} {tag} is {start:?}, which is no number",
+                    name(tag)
+                )))
+            }
+        }
     }
 
-    /// An element's words of 16 bits.
+    /// Returns an element's words of 16 bits.
     pub(super) fn words(&self, sequence: Option<Tag>, tag: Tag) -> Vec<u16> {
         let bytes = self.bytes(sequence, tag);
         self.to_words(bytes)
     }
 
-    /// An element's first word.
+    /// Returns an element's first word.
     ///
     /// # Errors
     /// If it is missing.
@@ -240,13 +261,13 @@ impl<'a> Dataset<'a> {
         first.ok_or_else(|| damaged(alloc::format!("it has no {name}")))
     }
 
-    /// An element's bytes; none if it is missing.
+    /// Returns an element's bytes; none if it is missing.
     pub(super) fn bytes(&self, sequence: Option<Tag>, tag: Tag) -> &'a [u8] {
         (self.values.get(&(sequence, tag))).map_or(&[], |value| value.bytes)
     }
 
-    /// Whether the words of an element that may be US or SS are signed: as its VR says, else as the
-    /// pixels are.
+    /// Returns true if the words of an element that may be US or SS are signed: as its VR says, else
+    /// as the pixels are.
     pub(super) fn signed(&self, sequence: Option<Tag>, tag: Tag, pixels: bool) -> bool {
         match self.values.get(&(sequence, tag)).and_then(|value| value.vr) {
             Some(VR::SS) => true,
@@ -255,10 +276,10 @@ impl<'a> Dataset<'a> {
         }
     }
 
-    /// Bytes as words of 16 bits.
+    /// Returns bytes as words of 16 bits.
     pub(super) fn to_words(&self, bytes: &[u8]) -> Vec<u16> {
         let (pairs, _) = bytes.as_chunks();
-        // Each order in a loop of its own, which the compiler makes a copy.
+        // A loop for each byte order: the compiler turns the one of this machine's into a copy.
         match self.big_endian {
             true => pairs.iter().map(|p| u16::from_be_bytes(*p)).collect(),
             false => pairs.iter().map(|p| u16::from_le_bytes(*p)).collect(),
@@ -266,9 +287,17 @@ impl<'a> Dataset<'a> {
     }
 }
 
-/// Text without its padding.
+/// Returns an element's name in the data dictionary.
+pub(super) fn name(tag: Tag) -> &'static str {
+    let entry = StandardDataDictionary.by_tag(tag);
+    entry.map_or("element", |entry| entry.alias())
+}
+
+/// Returns text without its padding.
 fn text(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+    trimmed(&String::from_utf8_lossy(bytes)).to_string()
+}
+
+fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c == '\0' || c.is_whitespace())
-        .to_string()
 }

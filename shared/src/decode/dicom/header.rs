@@ -1,4 +1,4 @@
-//! What a DICOM file says of the patient, the examination and the view.
+//! The patient, the examination and the view of a DICOM file.
 
 use alloc::string::{String, ToString};
 
@@ -6,11 +6,11 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::dataset::{self, Dataset, is_dicom};
-use crate::decode::DecodeError;
+use crate::decode::error::DecodeError;
 
-/// What a DICOM file says beside its pixels: each element's text without padding, `None` where it
-/// is missing or empty. Text is as the file has it: UIDs and codes are not checked, several values
-/// are separated by a backslash.
+/// The patient, the examination and the view of a DICOM file: each element's text without padding,
+/// `None` where it is missing or empty. Text is as the file has it: UIDs and codes are not checked,
+/// several values are separated by a backslash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -46,7 +46,7 @@ pub struct Header {
     pub view_position: Option<String>,
 }
 
-/// Reads what the DICOM file in `bytes`, the whole file, says beside its pixels.
+/// Reads the header of the DICOM file in `bytes`, the whole file.
 pub(in crate::decode) fn header(bytes: &[u8]) -> Result<Header, DecodeError> {
     if !is_dicom(bytes) {
         return Err(DecodeError::NotDicom);
@@ -75,7 +75,7 @@ pub(in crate::decode) fn header(bytes: &[u8]) -> Result<Header, DecodeError> {
     })
 }
 
-/// Text in UTF-8 (`ISO_IR 192`, and the default repertoire in it), else in Latin-1 where the file
+/// Decodes text in UTF-8 (`ISO_IR 192`, and the default repertoire in it), else in Latin-1 where the file
 /// says so (PS3.3, C.12.1.1.2), else with replacement characters; without control characters.
 fn text(bytes: &[u8], latin_1: bool) -> Option<String> {
     let text = match core::str::from_utf8(bytes) {

@@ -3,10 +3,10 @@
 
 use alloc::vec::Vec;
 
-use super::damaged;
-use crate::decode::DecodeError;
+use super::error::damaged;
+use crate::decode::error::DecodeError;
 
-/// The segments' header: their number and 15 offsets.
+/// Length of the segments' header: their number and 15 offsets.
 const HEADER: usize = 64;
 
 /// Unpacks `pixels` samples of `width` bytes, 1 or 2.
@@ -44,7 +44,7 @@ pub(super) fn decode(bytes: &[u8], pixels: usize, width: usize) -> Result<Vec<u1
     })
 }
 
-/// The first `length` bytes of one segment, or all if it has fewer.
+/// Unpacks the first `length` bytes of one segment, or all if it has fewer.
 fn unpack(mut packed: &[u8], length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 128);
     while bytes.len() < length {

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::damaged;
-use crate::decode::DecodeError;
+use super::error::damaged;
+use crate::decode::error::DecodeError;
 
-/// What an encoder puts after a 0xff among its data, so that no marker appears there.
+/// The stuffing that an encoder puts after a 0xff in its data, so that no marker appears there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuffing {
     /// A byte of 0 (T.81, F.1.2.3).
@@ -20,7 +20,7 @@ pub(super) struct Bits<'a> {
     stuffing: Stuffing,
     /// The next bits, from the highest on.
     window: u64,
-    /// How many of them are read from the data; beyond these the window is 0.
+    /// Number of them that are read from the data; beyond these the window is 0.
     count: u32,
     after_ff: bool,
 }
@@ -56,7 +56,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next 16 bits, zeros past the end.
+    /// Returns the next 16 bits, zeros past the end.
     fn peek(&mut self) -> u16 {
         if self.count < 16 {
             self.fill();
@@ -73,14 +73,14 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// The next `bits` bits, at most 16.
+    /// Reads the next `bits` bits, at most 16.
     pub(super) fn take(&mut self, bits: u32) -> Result<u32, DecodeError> {
         let next = u32::from(self.peek()) >> (16 - bits);
         self.skip(bits)?;
         Ok(next)
     }
 
-    /// The number of zeros before the next one, which is read too; at most `most`.
+    /// Reads zeros and the one after them, and returns the number of zeros, at most `most`.
     pub(super) fn zeros(&mut self, most: u32) -> Result<u32, DecodeError> {
         let mut zeros = 0;
         loop {
@@ -109,7 +109,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// The next symbol in the code `table`.
+    /// Reads the next symbol in the code `table`.
     pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, DecodeError> {
         let (length, symbol) = table.codes[usize::from(self.peek())];
         if length == 0 {
@@ -119,7 +119,8 @@ impl<'a> Bits<'a> {
         Ok(symbol)
     }
 
-    /// A number of `bits` bits, at most 15, in T.81's own signed form (F.2.2.1: RECEIVE, EXTEND).
+    /// Reads a number of `bits` bits, at most 15, in T.81's own signed form (F.2.2.1: RECEIVE,
+    /// EXTEND).
     pub(super) fn signed(&mut self, bits: u8) -> Result<i32, DecodeError> {
         if bits == 0 {
             return Ok(0);
@@ -140,7 +141,7 @@ pub(super) struct Huffman {
 }
 
 impl Huffman {
-    /// The code with `counts[n - 1]` symbols of `n` bits; none if they are too many.
+    /// Makes the code with `counts[n - 1]` symbols of `n` bits; none if they are too many.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut codes = Vec::with_capacity(1 << 16);
         let mut symbols = symbols.iter();

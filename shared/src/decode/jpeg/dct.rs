@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use super::bits::{Bits, Stuffing};
-use super::{Frame, Header, Scan, blank, damaged, table, unsupported};
-use crate::decode::DecodeError;
+use super::error::{damaged, unsupported};
+use super::header::{Frame, Header, Scan, blank, table};
+use crate::decode::error::DecodeError;
 
 /// The place, row by row, of each coefficient in its order of coding (T.81, figure A.6).
 const ZIGZAG: [u8; 64] = [
@@ -31,7 +32,7 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     let cosines = cosines();
     let (width, height) = (usize::from(frame.width), usize::from(frame.height));
     let mut bits = Bits::new(scan.data, Stuffing::Byte);
-    let mut codes = blank(frame);
+    let mut values = blank(frame);
     let mut average = 0i32;
     let across = width.div_ceil(8);
     for block in 0..across * height.div_ceil(8) {
@@ -41,7 +42,13 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
             average = 0;
         }
         let mut coefficients = [0i32; 64];
-        let size = bits.symbol(dc)?.min(15);
+        // F.1.2.1.2: categories 0 to 11 with 8 bits, to 15 with 12.
+        let size = bits.symbol(dc)?;
+        if size > 15 {
+            return Err(damaged(alloc::format!(
+                "its scan has a DC coefficient of category {size}, more than 15"
+            )));
+        }
         average = average.wrapping_add(bits.signed(size)?);
         coefficients[0] = average.wrapping_mul(steps[0].into());
         let mut at = 1;
@@ -64,15 +71,15 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
         let samples = inverse(&coefficients, &cosines, frame.precision);
         for (line, samples) in samples.as_chunks::<8>().0.iter().enumerate() {
             if top + line < height {
-                let there = &mut codes[(top + line) * width..][left..width.min(left + 8)];
+                let there = &mut values[(top + line) * width..][left..width.min(left + 8)];
                 there.copy_from_slice(&samples[..there.len()]);
             }
         }
     }
-    Ok(codes)
+    Ok(values)
 }
 
-/// C(u) / 2 cos((2 x + 1) u pi / 16) by u and x (T.81, A.3.3).
+/// Returns C(u) / 2 cos((2 x + 1) u pi / 16) by u and x (T.81, A.3.3).
 fn cosines() -> [[i64; 8]; 8] {
     core::array::from_fn(|u| {
         let scale = match u {
@@ -86,7 +93,7 @@ fn cosines() -> [[i64; 8]; 8] {
     })
 }
 
-/// The samples of dequantised coefficients, both row by row (T.81, A.3.3 and A.3.1).
+/// Returns the samples of dequantised coefficients, both row by row (T.81, A.3.3 and A.3.1).
 fn inverse(coefficients: &[i32; 64], cosines: &[[i64; 8]; 8], precision: u8) -> [u16; 64] {
     // Rows first: by v and x. No sum leaves 64 bits: 21 + 17 + 17 + 6.
     let rows: [i64; 64] = core::array::from_fn(|at| {

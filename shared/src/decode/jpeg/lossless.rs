@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use super::bits::{Bits, Stuffing};
-use super::{Frame, Header, Scan, blank, damaged, table, unsupported};
-use crate::decode::DecodeError;
+use super::error::{damaged, unsupported};
+use super::header::{Frame, Header, Scan, blank, table};
+use crate::decode::error::DecodeError;
 
 /// Decodes the scan's samples.
 pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<u16>, DecodeError> {
@@ -21,13 +22,13 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     }
     let start = 1u16 << (frame.precision - scan.point_transform - 1);
     let mut bits = Bits::new(scan.data, Stuffing::Byte);
-    let mut codes = blank(frame);
+    let mut samples = blank(frame);
     for line in 0..usize::from(frame.height) {
         let restarts = restart_lines > 0 && line > 0 && line.is_multiple_of(restart_lines);
         if restarts {
             bits.restart()?;
         }
-        let (above, current) = codes.split_at_mut(line * width);
+        let (above, current) = samples.split_at_mut(line * width);
         let above = match above.len().checked_sub(width) {
             Some(start) if !restarts => Some(&above[start..]),
             _ => None,
@@ -51,14 +52,15 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
         }
     }
     if scan.point_transform > 0 {
-        codes
+        samples
             .iter_mut()
-            .for_each(|code| *code <<= scan.point_transform);
+            .for_each(|sample| *sample <<= scan.point_transform);
     }
-    Ok(codes)
+    Ok(samples)
 }
 
-/// T.81, table H.1, of the samples to the left, above, and above to the left.
+/// Returns the prediction (T.81, table H.1) from the samples to the left, above, and above to the
+/// left.
 fn predict(predictor: u8, left: u16, above: u16, corner: u16) -> u16 {
     let (a, b, c) = (i32::from(left), i32::from(above), i32::from(corner));
     let prediction = match predictor {

@@ -4,8 +4,10 @@
 use alloc::vec::Vec;
 
 use super::bits::{Bits, Stuffing};
-use super::{Frame, Header, Scan, blank, damaged, unsupported};
-use crate::decode::DecodeError;
+use super::error::{damaged, unsupported};
+use super::header::{Frame, Header, Scan, blank};
+use super::ls_parameters::LsParameters;
+use crate::decode::error::DecodeError;
 
 /// The orders of the codes of run lengths (T.87, A.2.1).
 const J: [u32; 32] = [
@@ -16,34 +18,7 @@ const J: [u32; 32] = [
 /// Contexts of the regular mode; two of interrupted runs follow them.
 const REGULAR: usize = 365;
 
-/// The preset coding parameters (T.87, C.2.4.1.1); 0 means the default.
-#[derive(Clone, Copy)]
-pub(super) struct Parameters {
-    max_value: u16,
-    thresholds: [u16; 3],
-    reset: u16,
-}
-
-impl Parameters {
-    /// Reads an LSE segment: none if it is cut off, `Some(None)` if it is a table of another kind.
-    pub(super) fn read(segment: &[u8]) -> Option<Option<Self>> {
-        let [kind, words @ ..] = segment else {
-            return None;
-        };
-        if *kind != 1 {
-            return Some(None);
-        }
-        let words = words.as_chunks().0.first_chunk::<5>()?;
-        let [max_value, t1, t2, t3, reset] = words.map(u16::from_be_bytes);
-        Some(Some(Self {
-            max_value,
-            thresholds: [t1, t2, t3],
-            reset,
-        }))
-    }
-}
-
-/// What a context has seen (T.87, A.2.1).
+/// A context's statistics (T.87, A.2.1).
 #[derive(Clone, Copy)]
 struct Context {
     /// The sum of the errors' sizes.
@@ -52,12 +27,12 @@ struct Context {
     b: i32,
     /// The correction of the prediction.
     c: i32,
-    /// How often it occurred.
+    /// Number of its occurrences.
     n: i32,
 }
 
 impl Context {
-    /// The Golomb code's parameter (T.87, A.5.1) for the sum of sizes `a`.
+    /// Returns the Golomb code's parameter (T.87, A.5.1) for the sum of sizes `a`.
     fn golomb(&self, a: i32) -> u32 {
         (0..16).find(|k| self.n << k >= a).unwrap_or(16)
     }
@@ -75,21 +50,21 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     }
     let mut decoder = Decoder::new(header.ls, frame.precision, scan)?;
     let width = usize::from(frame.width);
-    let mut codes = blank(frame);
+    let mut samples = blank(frame);
     // Each line has one sample more at either end.
     let mut above = alloc::vec![0i32; width + 2];
     let mut line = above.clone();
-    for codes in codes.chunks_exact_mut(width) {
+    for samples in samples.chunks_exact_mut(width) {
         // A.2.1: at the left edge Ra is Rb, at the right one Rd is Rb.
         line[0] = above[1];
         above[width + 1] = above[width];
         decoder.line(&above, &mut line)?;
-        for (code, sample) in codes.iter_mut().zip(&line[1..]) {
-            *code = *sample as u16;
+        for (sample, value) in samples.iter_mut().zip(&line[1..]) {
+            *sample = *value as u16;
         }
         core::mem::swap(&mut above, &mut line);
     }
-    Ok(codes)
+    Ok(samples)
 }
 
 struct Decoder<'a> {
@@ -109,14 +84,14 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(preset: Option<Parameters>, bits: u8, scan: &Scan<'a>) -> Result<Self, DecodeError> {
+    fn new(preset: Option<LsParameters>, bits: u8, scan: &Scan<'a>) -> Result<Self, DecodeError> {
         let near = i32::from(scan.start);
         let greatest = (1 << bits) - 1;
         let given = |value: u16, default: i32| match value {
             0 => default,
             value => i32::from(value),
         };
-        let preset = preset.unwrap_or(Parameters {
+        let preset = preset.unwrap_or(LsParameters {
             max_value: 0,
             thresholds: [0; 3],
             reset: 0,
@@ -184,7 +159,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// A sample in regular mode (T.87, A.4 to A.6).
+    /// Decodes a sample in regular mode (T.87, A.4 to A.6).
     fn regular(
         &mut self,
         gradients: [i32; 3],
@@ -222,7 +197,7 @@ impl<'a> Decoder<'a> {
         Ok(self.reconstructed(prediction, sign * error))
     }
 
-    /// T.87, A.3.3.
+    /// Returns the region of a gradient, -4 to 4 (T.87, A.3.3).
     fn quantised(&self, gradient: i32) -> i32 {
         let [t1, t2, t3] = self.thresholds;
         let level = match gradient.abs() {
@@ -235,7 +210,7 @@ impl<'a> Decoder<'a> {
         level * gradient.signum()
     }
 
-    /// T.87, A.6: what a context learns from an error.
+    /// Updates a context's statistics by an error (T.87, A.6).
     fn update(&mut self, index: usize, error: i32) {
         let context = &mut self.contexts[index];
         context.b += error * (2 * self.near + 1);
@@ -255,7 +230,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The length of a run of at most `rest` samples (T.87, A.7.1).
+    /// Decodes the length of a run of at most `rest` samples (T.87, A.7.1).
     fn run(&mut self, rest: usize) -> Result<usize, DecodeError> {
         let mut run = 0;
         while self.bits.take(1)? == 1 {
@@ -276,7 +251,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The sample that ends a run (T.87, A.7.2).
+    /// Decodes the sample that ends a run (T.87, A.7.2).
     fn interruption(&mut self, ra: i32, rb: i32) -> Result<i32, DecodeError> {
         let alike = (ra - rb).abs() <= self.near;
         let kind = usize::from(alike);
@@ -307,7 +282,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// A mapped error in a Golomb code of limited length (T.87, A.5.3).
+    /// Decodes a mapped error in a Golomb code of limited length (T.87, A.5.3).
     fn golomb(&mut self, k: u32, limit: u32) -> Result<i32, DecodeError> {
         let escape = limit - self.error_bits - 1;
         let high = self.bits.zeros(escape)?;
@@ -321,7 +296,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// T.87, A.4.5 and A.8.1: prediction and error, modulo the range.
+    /// Returns prediction plus error, modulo the range (T.87, A.4.5 and A.8.1).
     fn reconstructed(&self, prediction: i32, error: i32) -> i32 {
         let step = 2 * self.near + 1;
         let mut sample = prediction + error * step;
@@ -334,7 +309,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// T.87, C.2.4.1.1.1.
+/// Returns the thresholds that hold where none are preset (T.87, C.2.4.1.1.1).
 fn default_thresholds(max_value: i32, near: i32) -> [i32; 3] {
     let clamped = |value: i32, least: i32| match value > max_value || value < least {
         true => least,

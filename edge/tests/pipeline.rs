@@ -1,0 +1,87 @@
+//! The steps of screening as another program takes them: the library, with the station's program as
+//! its decoder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use plumbline_edge::intake::IntakeError;
+use plumbline_edge::pipeline::{PipelineError, Received};
+use plumbline_edge::quality::QualityError;
+use plumbline_reader::Bundle;
+use plumbline_shared::decode::decode;
+use plumbline_shared::preprocess::prepare;
+use plumbline_wire::decoder::RefusalCode;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn received(path: &Path) -> Received<'_> {
+    Received::new(path).decoded_by(Path::new(env!("CARGO_BIN_EXE_plumbline-edge")))
+}
+
+#[test]
+fn a_film_goes_through_all_steps() {
+    let bundle = Bundle::open(&root().join("models/chexnet")).unwrap();
+    let path = root().join("tests/films/phantom-4.dcm");
+    let read = received(&path).decode().unwrap().gate().unwrap();
+    let read = read.read(&bundle).unwrap();
+
+    // Each step's result is that of the functions that it stands for.
+    let bytes = fs::read(&path).unwrap();
+    let film = decode(&bytes).unwrap();
+    assert_eq!(read.path, path);
+    assert_eq!(read.film, film);
+    let header = plumbline_shared::decode::header(&bytes).unwrap();
+    assert!(header.sop_instance_uid.is_some());
+    assert_eq!(read.header, Some(header));
+    let prepared = prepare(&film);
+    assert_eq!(read.content, prepared.content());
+    assert_eq!(read.reading, bundle.read(&prepared.tensor()).unwrap());
+    let times = read.times;
+    for time in [times.decode, times.prepare, times.read] {
+        assert!(time > Duration::ZERO, "{times:?}");
+    }
+
+    let picture = read.draw(&bundle);
+    assert!(picture.width() > picture.height() && picture.height() > 1024);
+    let coloured = |pixel: &&image::Rgb<u8>| pixel.0[0] > pixel.0[2].saturating_add(40);
+    assert!(picture.pixels().filter(coloured).count() > 1000);
+}
+
+#[test]
+fn each_step_refuses_for_its_own_reason_and_names_the_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |error: PipelineError, path: &Path| {
+        let message = error.to_string();
+        assert!(message.starts_with(path.to_str().unwrap()), "{message}");
+        message
+    };
+
+    let path = folder.path().join("text.png");
+    fs::write(&path, b"no picture").unwrap();
+    let error = received(&path).decode().unwrap_err();
+    assert!(matches!(
+        &error,
+        PipelineError::Intake(IntakeError::Refused { code, .. }) if *code == RefusalCode::Format
+    ));
+    message(error, &path);
+
+    let path = folder.path().join("icon.png");
+    image::GrayImage::new(32, 500).save(&path).unwrap();
+    let error = received(&path).decode().unwrap().gate().unwrap_err();
+    let too_small = QualityError::TooSmall {
+        width: 32,
+        height: 500,
+    };
+    assert!(matches!(&error, PipelineError::Quality { error, .. } if *error == too_small));
+    assert!(message(error, &path).contains("32 x 500"));
+
+    let received = Received::new(&path).decoded_by(Path::new("/nowhere/decoder"));
+    let error = received.decode().unwrap_err();
+    assert!(matches!(
+        error,
+        PipelineError::Intake(IntakeError::NoProcess { .. })
+    ));
+}
