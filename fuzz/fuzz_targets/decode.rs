@@ -22,5 +22,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn check(error: &DecodeError) {
     let sentence = error.to_string();
-    assert!(!sentence.is_empty() && !sentence.contains('\n'), "{sentence:?}");
+    assert!(
+        !sentence.is_empty() && !sentence.contains('\n'),
+        "{sentence:?}"
+    );
 }

@@ -15,6 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!name.is_empty() && !name.starts_with('.'), "{name:?}");
         assert!(!name.contains(['/', '\\', '\0']), "{name:?}");
     }
-    let json = manifest.to_json().expect("an accepted manifest can be written");
+    let json = manifest
+        .to_json()
+        .expect("an accepted manifest can be written");
     assert_eq!(Manifest::parse(json.as_bytes()), Ok(manifest));
 });
