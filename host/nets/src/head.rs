@@ -1,15 +1,15 @@
-//! What follows the last map of features.
+//! The layers after the last feature maps.
 
 use candle_core::Result;
 use plumbline_shared::architecture::Architecture;
 
-use super::layers::{Linear, dropout};
-use super::ops::{global_average_pool, relu};
-use super::parameters::Parameters;
 use crate::autodiff::Traced;
+use crate::layers::{Linear, dropout};
 use crate::mode::Mode;
+use crate::ops::{global_average_pool, relu};
+use crate::parameters::Parameters;
 
-/// Which fully connected layers follow global average pooling.
+/// The fully connected layers that follow global average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
     /// The study's: 1024-1 (CheXNet's shape) or 1280-512-128-2.
@@ -17,14 +17,14 @@ pub enum Head {
     Study,
     /// One layer, `classifier`, for several independent classes.
     Linear {
-        /// Classes.
+        /// Number of classes.
         outputs: usize,
     },
 }
 
 impl Head {
-    /// Name, inputs and outputs of the layers in their order. There is a ReLU after each but the
-    /// last.
+    /// The layers in their order: name, inputs and outputs of each. There is a ReLU after each but
+    /// the last.
     pub fn layers(self, architecture: Architecture) -> Vec<(&'static str, usize, usize)> {
         let features = architecture.features();
         let widths: &[usize] = match (self, architecture) {
@@ -41,8 +41,8 @@ impl Head {
     }
 }
 
-/// Whether a tensor of this name belongs to a head.
-pub fn is_of_head(name: &str) -> bool {
+/// Returns true if a tensor of this name belongs to a head.
+pub(super) fn is_of_head(name: &str) -> bool {
     name.starts_with("classifier.")
 }
 
