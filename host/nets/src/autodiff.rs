@@ -106,8 +106,9 @@ impl Traced {
         }
     }
 
-    /// A value by which gradients are wanted, although it is no Candle variable, such as a network's
-    /// input or the maps of an inner layer. [`Gradients::get`] finds its gradient by `tensor`.
+    /// A value by which gradients are wanted, although it is no Candle variable, such as a
+    /// network's input or the maps of an inner layer. [`Gradients::get`] finds its gradient by
+    /// `tensor`.
     pub fn leaf(tensor: &Tensor) -> Self {
         Self {
             value: tensor.detach(),

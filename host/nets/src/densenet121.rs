@@ -114,6 +114,19 @@ impl DenseNet121 {
         })
     }
 
+    /// All layers in their order.
+    pub(super) fn layers(&self) -> Vec<Layer> {
+        let mut layers = vec![Layer::Stem, Layer::Pool];
+        for (number, block) in (1..).zip(&self.blocks) {
+            layers.push(Layer::DenseBlock(number));
+            if block.transition.is_some() {
+                layers.push(Layer::Transition(number));
+            }
+        }
+        layers.push(Layer::Last);
+        layers
+    }
+
     /// Computes the narrow maps of the layers again in the backward pass: less memory, more time.
     pub(super) fn recompute(&mut self) {
         self.recompute = true;

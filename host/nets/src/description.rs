@@ -32,8 +32,8 @@ pub struct Description {
     pub variant: Variant,
     /// The layers after the features.
     pub head: Head,
-    /// Names of the classes that the outputs answer for; empty where they are unknown. The study's head answers for one
-    /// class, [`SCOLIOSIS`], by one output or two.
+    /// Names of the classes that the outputs answer for; empty where they are unknown. The study's
+    /// head answers for one class, [`SCOLIOSIS`], by one output or two.
     pub classes: Vec<String>,
 }
 
@@ -103,8 +103,8 @@ impl Description {
             .collect()
     }
 
-    /// The description that metadata give; `outputs` is the number of the classifier's, where it has
-    /// one layer.
+    /// The description that metadata give; `outputs` is the number of the classifier's, where it
+    /// has one layer.
     ///
     /// # Errors
     /// The first key whose value is not understood, and the value.

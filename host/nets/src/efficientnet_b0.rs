@@ -1,5 +1,5 @@
-//! EfficientNet-B0's features (Tan and Le, "EfficientNet", ICML 2019, table 1) as torchvision builds
-//! them.
+//! EfficientNet-B0's features (Tan and Le, "EfficientNet", ICML 2019, table 1) as torchvision
+//! builds them.
 
 use candle_core::Result;
 
@@ -139,6 +139,13 @@ impl EfficientNetB0 {
             stages,
             last: ConvNorm::pointwise(parameters, "features.8", last, variant, Activation::Silu)?,
         })
+    }
+
+    /// All layers in their order.
+    pub(super) fn layers(&self) -> Vec<Layer> {
+        let stages = (1..=self.stages.len()).map(Layer::Stage);
+        let first = std::iter::once(Layer::Stem);
+        first.chain(stages).chain([Layer::Last]).collect()
     }
 
     pub(super) fn set_precision(&mut self, precision: Precision) {

@@ -1,7 +1,8 @@
 //! The layers after the last feature maps.
 
-use candle_core::Result;
+use candle_core::{Error, Result, bail};
 use plumbline_shared::architecture::Architecture;
+use plumbline_shared::gradcam;
 
 use crate::autodiff::Traced;
 use crate::layers::{Linear, dropout};
@@ -38,6 +39,31 @@ impl Head {
             .zip(inputs.zip(widths))
             .map(|(name, (inputs, outputs))| (*name, *inputs, *outputs))
             .collect()
+    }
+
+    /// The head with its weights, as Grad-CAM in closed form takes it.
+    ///
+    /// # Errors
+    /// If a layer's weights are missing, or the head does not end in one output or two.
+    pub fn grad_cam(
+        self,
+        architecture: Architecture,
+        parameters: &Parameters,
+    ) -> Result<gradcam::Head> {
+        let tensors = parameters.tensors();
+        let tensor = |name: String| match tensors.get(&name) {
+            Some(tensor) => Ok(tensor),
+            None => bail!("the network has no {name}, which Grad-CAM needs"),
+        };
+        let layers = self.layers(architecture).into_iter();
+        let layers = layers.map(|(name, ..)| {
+            let weight = tensor(format!("{name}.weight"))?;
+            let bias = tensor(format!("{name}.bias"))?.to_vec1()?;
+            let (outputs, inputs) = weight.dims2()?;
+            let weight = weight.flatten_all()?.to_vec1()?;
+            gradcam::Linear::new(inputs, outputs, weight, bias).map_err(Error::wrap)
+        });
+        gradcam::Head::new(layers.collect::<Result<_>>()?).map_err(Error::wrap)
     }
 }
 

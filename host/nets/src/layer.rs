@@ -3,11 +3,6 @@
 
 use std::fmt;
 
-use plumbline_shared::architecture::Architecture;
-
-use crate::densenet121::BLOCKS;
-use crate::efficientnet_b0::STAGES;
-
 /// A part of a network's features, from maps to maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,23 +20,6 @@ pub enum Layer {
     /// DenseNet's last batch norm, with its ReLU where the variant has one; EfficientNet's last
     /// convolution with its batch norm and SiLU.
     Last,
-}
-
-impl Layer {
-    /// All layers of an architecture, in their order.
-    pub fn all(architecture: Architecture) -> Vec<Self> {
-        let inner: Vec<_> = match architecture {
-            Architecture::EfficientnetB0 => (1..=STAGES.len()).map(Self::Stage).collect(),
-            Architecture::Densenet121 => {
-                let blocks = (1..=BLOCKS.len())
-                    .flat_map(|number| [Self::DenseBlock(number), Self::Transition(number)])
-                    // No transition follows the last block.
-                    .take(2 * BLOCKS.len() - 1);
-                std::iter::once(Self::Pool).chain(blocks).collect()
-            }
-        };
-        [&[Self::Stem], inner.as_slice(), &[Self::Last]].concat()
-    }
 }
 
 impl fmt::Display for Layer {

@@ -27,7 +27,8 @@ pub enum Fan {
 }
 
 impl Convolution {
-    /// A convolution of `inputs` to `outputs` channels with a `kernel x kernel` window, padded on every side.
+    /// A convolution of `inputs` to `outputs` channels with a `kernel x kernel` window, padded on
+    /// every side.
     ///
     /// # Errors
     /// Candle's, if the weight is there with another shape.

@@ -114,11 +114,15 @@ impl Network {
             }
             Architecture::Densenet121 => Body::DenseNet121(DenseNet121::new(variant, parameters)?),
         };
+        let layers = match &body {
+            Body::EfficientNetB0(net) => net.layers(),
+            Body::DenseNet121(net) => net.layers(),
+        };
         let dense = head.layers(architecture);
         Ok(Self {
             input: variant.input,
             body,
-            layers: Layer::all(architecture),
+            layers,
             classifier: Classifier::new(architecture, head, parameters)?,
             last_layer: dense.last().map_or("", |(name, ..)| *name),
             precision: Precision::F32,
@@ -140,7 +144,8 @@ impl Network {
     }
 
     /// Has the backward pass compute the narrow maps of DenseNet's layers again, instead of keeping
-    /// them from the forward pass. Takes less memory and more time; results are the same to the bit.
+    /// them from the forward pass. Takes less memory and more time; results are the same to the
+    /// bit.
     pub fn recompute(&mut self) {
         match &mut self.body {
             Body::EfficientNetB0(_) => {}
@@ -165,6 +170,11 @@ impl Network {
     /// Candle's, if `x` is not `N x 3 x S x S`.
     pub fn features(&self, x: impl Into<Traced>, mode: &mut Mode) -> Result<Traced> {
         self.run(&self.layers, self.input.adapt(&x.into())?, mode)
+    }
+
+    /// The layers of the features, in their order.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
     }
 
     /// The maps after `layer` for prepared films, `f32`.

@@ -52,8 +52,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// An empty set. A network's parameters are then drawn from `seed` and their names, so that they
-    /// do not depend on the order in which they are created.
+    /// An empty set. A network's parameters are then drawn from `seed` and their names, so that
+    /// they do not depend on the order in which they are created.
     pub fn new(device: &Device, seed: u64) -> Self {
         Self {
             trainable: BTreeMap::new(),

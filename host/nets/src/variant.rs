@@ -17,8 +17,8 @@ use crate::ops::Padding;
 pub struct Variant {
     /// The constant under the root of batch norms.
     pub epsilon: f32,
-    /// The place of the zeros around the maps of strided convolutions (EfficientNet's; DenseNet's only
-    /// one has them on every side in all sources).
+    /// The place of the zeros around the maps of strided convolutions (EfficientNet's; DenseNet's
+    /// only one has them on every side in all sources).
     pub padding: Padding,
     /// True if a ReLU follows the last batch norm (DenseNet's; EfficientNet has its SiLU there in
     /// all sources).
@@ -64,12 +64,13 @@ impl Display for Variant {
     }
 }
 
-/// The values that a network's first convolution takes. Every network gets films as they are prepared
-/// and converts them itself, so that zero padding means the same as to the source.
+/// The values that a network's first convolution takes. Every network gets films as they are
+/// prepared and converts them itself, so that zero padding means the same as to the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Input {
-    /// Three channels from 0 to 1, normalised by ImageNet's mean and deviation: as films are prepared.
+    /// Three channels from 0 to 1, normalised by ImageNet's mean and deviation: as films are
+    /// prepared.
     #[default]
     Imagenet,
     /// Three channels from -1 to 1.
@@ -88,8 +89,8 @@ impl Input {
         }
     }
 
-    /// Factors and summands, one a channel, that convert the first channels of a prepared film to this
-    /// input; none if it needs no conversion.
+    /// Factors and summands, one a channel, that convert the first channels of a prepared film to
+    /// this input; none if it needs no conversion.
     pub fn from_prepared(self) -> Option<(Vec<f32>, Vec<f32>)> {
         let half_range = match self {
             Self::Imagenet => return None,

@@ -156,10 +156,10 @@ impl WeightsFile {
         })
     }
 
-    /// Refuses a file that says it is of another architecture.
+    /// Refuses a file whose metadata name another architecture.
     ///
     /// # Errors
-    /// If it is.
+    /// If they do.
     pub fn expect(&self, expected: Architecture) -> Result<(), WeightsError> {
         match self.description.architecture {
             Some(found) if found != expected => Err(WeightsError::Architecture {
@@ -171,7 +171,7 @@ impl WeightsFile {
         }
     }
 
-    /// Whether its head is of the wanted shape, for the wanted classes.
+    /// Returns true if its head is of the wanted shape, for the wanted classes.
     pub fn has_head(&self, wanted: &Description, architecture: Architecture) -> bool {
         let layers = wanted.head.layers(architecture);
         let fits = |name: String, shape: &[usize]| {

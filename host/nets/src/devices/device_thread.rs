@@ -5,10 +5,10 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// The thread that runs a device's work.
 ///
-/// A GPU's libraries keep handles, plans, kernels and memory for each thread that calls them. So a GPU
-/// gets a thread of its own, which lives as long as this value: work that always runs through it finds
-/// them again. The CPU keeps nothing, and its work runs on the calling thread, whose parallel loops
-/// use all cores.
+/// A GPU's libraries keep handles, plans, kernels and memory for each thread that calls them. So a
+/// GPU gets a thread of its own, which lives as long as this value: work that always runs through
+/// it finds them again. The CPU keeps nothing, and its work runs on the calling thread, whose
+/// parallel loops use all cores.
 ///
 /// ```
 /// use candle_core::Device;
@@ -47,8 +47,8 @@ impl DeviceThread {
         })
     }
 
-    /// Runs `work` to its end and returns its result. Work of several callers runs one after another;
-    /// a panic of `work` goes on in the caller.
+    /// Runs `work` to its end and returns its result. Work of several callers runs one after
+    /// another; a panic of `work` goes on in the caller.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.own {
             Some(thread) => thread.install(work),

@@ -2,13 +2,12 @@
 //!
 //! Candle has its program linked to them, which then would not even start where they are missing.
 //! So the functions it calls are defined here, each as a jump to an address that [`load`] looks up;
-//! the linker, finding them, leaves the libraries out. A function that a new version of Candle calls
-//! beyond these brings its library back among those needed at the start: the test `libraries` finds
-//! it, and its name is to be added.
+//! the linker, finding them, leaves the libraries out. A function that a new version of Candle
+//! calls beyond these brings its library back among those needed at the start: the test `libraries`
+//! finds it, and its name is to be added.
 
 use std::error::Error;
 use std::ffi::{CStr, c_void};
-use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL};
@@ -34,12 +33,15 @@ macro_rules! on_demand {
 
         #[expect(non_upper_case_globals, reason = "named as the functions are")]
         mod addresses {
-            use super::*;
+            use std::ffi::c_void;
+            use std::ptr::null_mut;
+            use std::sync::atomic::AtomicPtr;
+
             $($(pub static $function: AtomicPtr<c_void> = AtomicPtr::new(null_mut());)+)+
         }
 
         mod jumps {
-            use super::addresses;
+            use crate::devices::libraries::addresses;
             $($(
                 /// Jumps to the library's function; arguments and result pass through.
                 ///
@@ -79,8 +81,8 @@ const OF_SEVERAL: &str = "libnccl.so.2";
 /// calls.
 ///
 /// Before the program begins, static initialisers register those kernels, and at its end they are
-/// taken back: these functions have no error to return, and their handle is only passed on. All others
-/// return an error, as they leave their out-parameters unwritten and set nothing.
+/// taken back: these functions have no error to return, and their handle is only passed on. All
+/// others return an error, as they leave their out-parameters unwritten and set nothing.
 mod runtime {
     /// `cudaErrorNotSupported`.
     const NOT_SUPPORTED: i32 = 801;

@@ -57,8 +57,8 @@ impl DeviceName {
         }
     }
 
-    /// The largest number of bytes of a GPU's memory that tensors of this process used at once; none
-    /// for the processor, or if CUDA does not tell.
+    /// The largest number of bytes of a GPU's memory that tensors of this process used at once;
+    /// none for the processor, or if CUDA does not tell.
     pub fn peak_memory(self) -> Option<u64> {
         match self {
             Self::Cpu => None,

@@ -121,8 +121,8 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: nothing uses the slice after this; its memory did not come from the pool, to which
-        // its own drop would give it back. CUDA waits for what still uses it.
+        // SAFETY: nothing uses the slice after this; its memory did not come from the pool, to
+        // which its own drop would give it back. CUDA waits for what still uses it.
         unsafe {
             let slice = ManuallyDrop::take(&mut self.0);
             // A failure here only wastes memory of this process.

@@ -24,8 +24,8 @@ enum Group {
 }
 
 impl Rank {
-    /// A rank for each device. GPUs communicate by NCCL where the program was built with it, all others
-    /// through the host's memory.
+    /// A rank for each device. GPUs communicate by NCCL where the program was built with it, all
+    /// others through the host's memory.
     ///
     /// # Errors
     /// NCCL's.

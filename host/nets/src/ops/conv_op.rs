@@ -1,9 +1,9 @@
-//! The part that dense and depthwise convolution share: they take maps and a kernel, and the gradient
-//! of each is an operation of its own.
+//! The part that dense and depthwise convolution share: they take maps and a kernel, and the
+//! gradient of each is an operation of its own.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, bail};
 
 use super::storage::elements;
 use crate::autodiff::Traced;
@@ -106,6 +106,18 @@ impl<C: Convolving> CustomOp2 for Forward<C> {
     }
 }
 
+/// Refuses a gradient that has not the outputs' shape.
+fn check_gradient<C: Convolving>(gradient: &Layout, sizes: &C::Sizes) -> Result<()> {
+    let outputs = C::outputs(sizes);
+    if gradient.dims() != outputs {
+        bail!(
+            "the gradient of outputs of {outputs:?} has shape {:?}",
+            gradient.dims()
+        );
+    }
+    Ok(())
+}
+
 /// The gradient of the maps, of `shape`, from the outputs' gradient and the kernel.
 struct DataGradient<C> {
     op: C,
@@ -125,6 +137,7 @@ impl<C: Convolving> CustomOp2 for DataGradient<C> {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = self.op.sizes(&self.shape, weight_layout.dims())?;
+        check_gradient::<C>(y_layout, &sizes)?;
         let y_gradient = elements(y_gradient, y_layout)?;
         let weight = elements(weight, weight_layout)?;
         let x_gradient = C::data_gradient(y_gradient, weight, &sizes);
@@ -140,6 +153,7 @@ impl<C: Convolving> CustomOp2 for DataGradient<C> {
         weight_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let sizes = self.op.sizes(&self.shape, weight_layout.dims())?;
+        check_gradient::<C>(y_layout, &sizes)?;
         C::ON_CUDA[1](
             self.op,
             (y_gradient, y_layout),
@@ -168,6 +182,7 @@ impl<C: Convolving> CustomOp2 for WeightGradient<C> {
         y_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = self.op.sizes(x_layout.dims(), &self.shape)?;
+        check_gradient::<C>(y_layout, &sizes)?;
         let (x, y_gradient) = (elements(x, x_layout)?, elements(y_gradient, y_layout)?);
         let gradient = C::weight_gradient(x, y_gradient, &sizes);
         Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
@@ -182,6 +197,7 @@ impl<C: Convolving> CustomOp2 for WeightGradient<C> {
         y_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let sizes = self.op.sizes(x_layout.dims(), &self.shape)?;
+        check_gradient::<C>(y_layout, &sizes)?;
         C::ON_CUDA[2](self.op, (x, x_layout), (y_gradient, y_layout), &sizes)
     }
 }

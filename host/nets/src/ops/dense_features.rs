@@ -2,8 +2,8 @@
 //!
 //! All channels have their memory from the beginning. Layers read those that are there and write
 //! their own behind them, so that none is copied again or kept twice (a GPU's batch norm reads them
-//! where they lie, a CPU's makes a contiguous copy first). The batch's statistics of each channel are
-//! measured once, for all layers that normalise it.
+//! where they lie, a CPU's makes a contiguous copy first). The batch's statistics of each channel
+//! are measured once, for all layers that normalise it.
 
 use candle_core::{DType, Result, Tensor};
 

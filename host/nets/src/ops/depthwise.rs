@@ -18,8 +18,8 @@ use super::depthwise_sizes::DepthwiseSizes;
 use super::padding::Padding;
 use crate::autodiff::Traced;
 
-/// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight`
-/// (`C x 1 x k x k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
+/// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight` (`C x 1 x k x
+/// k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
 ///
 /// # Errors
 /// If the shapes or the stride are others, or the batch is empty.
@@ -146,8 +146,8 @@ impl Convolving for Depthwise {
 /// Number of planes that a thread takes at once: the smallest maps are too little work for a task.
 const PLANES_AT_ONCE: usize = 8;
 
-/// Copies `map` into the middle of the zeroed `frame`. The same places are written at every call, so
-/// the frame's zeros last.
+/// Copies `map` into the middle of the zeroed `frame`. The same places are written at every call,
+/// so the frame's zeros last.
 fn enframe(map: &[f32], sizes: DepthwiseSizes, frame: &mut [f32]) {
     let border = sizes.kernel / 2;
     for (row, line) in map.chunks_exact(sizes.width).enumerate() {
@@ -156,7 +156,8 @@ fn enframe(map: &[f32], sizes: DepthwiseSizes, frame: &mut [f32]) {
     }
 }
 
-/// Copies an output's gradient into the zeroed `frame`, each value to the place that was kept for it.
+/// Copies an output's gradient into the zeroed `frame`, each value to the place that was kept for
+/// it.
 fn spread_out(y_gradient: &[f32], sizes: DepthwiseSizes, frame: &mut [f32]) {
     let border = sizes.kernel / 2;
     for (row, line) in y_gradient.chunks_exact(sizes.out_width()).enumerate() {

@@ -2,8 +2,8 @@
 //!
 //! The maps of some films are laid side by side, each inside its zero border, as one long row per
 //! channel. A `k x k` convolution is then `k * k` matrix products of whole rows shifted by the
-//! kernel's offset; the data gradient is the same convolution with each kernel flipped and inputs and
-//! outputs transposed, the weight gradient a dot product of shifted rows.
+//! kernel's offset; the data gradient is the same convolution with each kernel flipped and inputs
+//! and outputs transposed, the weight gradient a dot product of shifted rows.
 
 use super::gemm::{Matrix, Rows, add_dot_products, matmul};
 
@@ -149,8 +149,8 @@ impl Frame {
     }
 }
 
-/// The kernel that convolves the outputs' gradient to the inputs': from `outputs x inputs x taps` to
-/// `inputs x outputs x taps`, each window rotated by half a turn.
+/// The kernel that convolves the outputs' gradient to the inputs': from `outputs x inputs x taps`
+/// to `inputs x outputs x taps`, each window rotated by half a turn.
 pub fn flip_transpose(weight: &[f32], (inputs, outputs): (usize, usize)) -> Vec<f32> {
     let taps = weight.len() / (inputs * outputs);
     let mut flipped = vec![0.0; weight.len()];

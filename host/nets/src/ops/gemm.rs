@@ -65,8 +65,8 @@ pub fn matmul(
     }
 }
 
-/// Panics if a matrix, of at least one row and column, reaches past the end of its slice of `length`
-/// elements, or a stride does not fit `isize`.
+/// Panics if a matrix, of at least one row and column, reaches past the end of its slice of
+/// `length` elements, or a stride does not fit `isize`.
 fn assert_inside(
     name: &str,
     (rows, columns): (usize, usize),
@@ -143,7 +143,8 @@ pub fn add_dot_products(out: &mut [f32], out_step: usize, a: Rows, b: Rows, leng
 const BLOCK: usize = 16;
 
 vectorised! {
-    /// Transposes `rows x columns` elements, whose rows start `stride` apart, into `columns x rows`.
+    /// Transposes `rows x columns` elements, whose rows start `stride` apart, into `columns x
+    /// rows`.
     pub fn transpose(
         x: &[f32],
         rows: usize,

@@ -45,15 +45,15 @@ impl Loss {
         }
     }
 
-    /// Returns true if a mean loss is no longer a number, or so large (a thousand; guessing gives 0.7)
-    /// that the training has diverged.
+    /// Returns true if a mean loss is no longer a number, or so large (a thousand; guessing gives
+    /// 0.7) that the training has diverged.
     pub fn exploded(&self, loss: f32) -> bool {
         let most = 1e3 * self.positive_weight.max(1.0);
         loss.is_nan() || f64::from(loss) > most
     }
 
-    /// The mean loss of `logit` against `label` (of one shape; 0 or 1, or not-a-number where it
-    /// is unknown, which does not count), computed on the logit's device without overflow; a scalar.
+    /// The mean loss of `logit` against `label` (of one shape; 0 or 1, or not-a-number where it is
+    /// unknown, which does not count), computed on the logit's device without overflow; a scalar.
     ///
     /// For the two-output head the logit is the positive output minus the negative one, and this
     /// is exactly the cross entropy of the two outputs' softmax.

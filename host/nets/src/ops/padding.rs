@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The place of the zeros around a map that is convolved at a stride. At stride 1, and for odd sizes
-/// at stride 2, both are the same.
+/// The place of the zeros around a map that is convolved at a stride. At stride 1, and for odd
+/// sizes at stride 2, both are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Padding {

@@ -41,8 +41,8 @@ fn pooled(
 
 struct MaxPool;
 
-/// The index in `map` of the first maximum of the window of output (`row`, `column`), or of the last
-/// not-a-number.
+/// The index in `map` of the first maximum of the window of output (`row`, `column`), or of the
+/// last not-a-number.
 fn window_maximum(map: &[f32], height: usize, width: usize, row: usize, column: usize) -> usize {
     let mut best = (2 * row) * width + 2 * column;
     let mut first = true;
@@ -218,7 +218,8 @@ impl CustomOp1 for GlobalAverage {
     }
 }
 
-/// The gradient of a mean over each map of the first tensor: each value of the second divided evenly.
+/// The gradient of a mean over each map of the first tensor: each value of the second divided
+/// evenly.
 struct Fill;
 
 impl CustomOp2 for Fill {

@@ -201,8 +201,9 @@ fn parameter_gradients(
                 map,
                 step,
             };
-            // SAFETY: `pair` gave `x`, the step, and a `dy` of as many elements, the grid has a block
-            // for each element of the buffers, and `with_values` gives a value for each channel.
+            // SAFETY: `pair` gave `x`, the step, and a `dy` of as many elements, the grid has a
+            // block for each element of the buffers, and `with_values` gives a value for each
+            // channel.
             unsafe { kernel.launch(device, grid) }?;
         });
         let kernel = JoinedGradients {
@@ -221,8 +222,8 @@ fn parameter_gradients(
     Ok((storage(both, device), shape))
 }
 
-/// The gradient of the input; `parameters` are the gradients of gamma and beta over the whole batch, of
-/// which each element has the `share` (0 where the statistics are constants).
+/// The gradient of the input; `parameters` are the gradients of gamma and beta over the whole
+/// batch, of which each element has the `share` (0 where the statistics are constants).
 fn input_gradient(
     x: Stored,
     y_gradient: Stored,

@@ -26,7 +26,8 @@ pub fn contiguous(maps: &Tensor) -> Result<Tensor> {
                 step,
                 count,
             };
-            // SAFETY: `films` gave `x` and the step, and `y` was made for the elements of the shape.
+            // SAFETY: `films` gave `x` and the step, and `y` was made for the elements of the
+            // shape.
             unsafe { kernel.launch(device, grid) }?;
             storage(y, device)
         });

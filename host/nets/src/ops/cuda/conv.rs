@@ -1,8 +1,8 @@
 //! Dense convolution by cuDNN.
 //!
 //! cuDNN is asked once for the algorithm that it recommends for a shape. If that needs a larger
-//! workspace than it may have, or adds in no fixed order, the first algorithm of a list that cuDNN has
-//! for the shape is taken instead.
+//! workspace than it may have, or adds in no fixed order, the first algorithm of a list that cuDNN
+//! has for the shape is taken instead.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -43,8 +43,8 @@ struct Plan<T> {
 /// The largest workspace of an algorithm, in bytes.
 const WORKSPACE: usize = 1 << 30;
 
-/// The algorithms to try after the one that cuDNN recommends; the first of the backward ones replaces
-/// those that add in no fixed order (`ALGO_0` of both and `ALGO_3` of the filter's).
+/// The algorithms to try after the one that cuDNN recommends; the first of the backward ones
+/// replaces those that add in no fixed order (`ALGO_0` of both and `ALGO_3` of the filter's).
 const FORWARD: [ForwardAlgorithm; 2] = [
     ForwardAlgorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
     ForwardAlgorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
@@ -62,8 +62,8 @@ const FILTER: [FilterAlgorithm; 4] = [
     FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT,
 ];
 
-/// The first algorithm that cuDNN has for a shape and that needs at most [`WORKSPACE`], and the bytes
-/// it needs; cuDNN's refusal of the last one if there is none.
+/// The first algorithm that cuDNN has for a shape and that needs at most [`WORKSPACE`], and the
+/// bytes it needs; cuDNN's refusal of the last one if there is none.
 fn first_fitting<A: Copy>(
     picked: A,
     others: &[A],
@@ -80,11 +80,12 @@ fn first_fitting<A: Copy>(
     fitting
 }
 
-/// Device; films, inputs, outputs, height, width, kernel, stride, padding; and true if TF32 is allowed.
+/// Device; films, inputs, outputs, height, width, kernel, stride, padding; and true if TF32 is
+/// allowed.
 type Key = (DeviceId, [i32; 8], bool);
 
-/// A thread's handles, plans and workspace of cuDNN; the stream's order lets all convolutions share the
-/// workspace.
+/// A thread's handles, plans and workspace of cuDNN; the stream's order lets all convolutions share
+/// the workspace.
 #[derive(Default)]
 struct Library {
     handles: HashMap<DeviceId, Arc<Cudnn>>,

@@ -101,8 +101,8 @@ pub fn grid(blocks: Blocks) -> Result<LaunchConfig> {
     })
 }
 
-/// Number of parts into which the sum over `count` elements of each of `channels` is divided, so that
-/// the GPU is busy.
+/// Number of parts into which the sum over `count` elements of each of `channels` is divided, so
+/// that the GPU is busy.
 pub fn spans(channels: usize, count: usize) -> usize {
     count
         .div_ceil(8192)

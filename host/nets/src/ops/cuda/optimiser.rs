@@ -108,8 +108,8 @@ fn address(tensor: &Tensor) -> Result<i64> {
     })
 }
 
-/// The address of a contiguous `f32` tensor in the GPU's memory, to be written. Takes the lock of its
-/// storage for writing, so that no other thread is just reading it.
+/// The address of a contiguous `f32` tensor in the GPU's memory, to be written. Takes the lock of
+/// its storage for writing, so that no other thread is just reading it.
 fn address_mut(tensor: &Tensor) -> Result<i64> {
     let address = AddressMut(Cell::new(0));
     tensor.inplace_op1(&address)?;

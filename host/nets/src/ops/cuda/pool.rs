@@ -63,8 +63,8 @@ pub fn max_gradient(
             width,
             count: small(x.len())?,
         };
-        // SAFETY: the gradient has the outputs' shape, as just checked, and `dx` was made for as many
-        // elements as `x` has.
+        // SAFETY: the gradient has the outputs' shape, as just checked, and `dx` was made for as
+        // many elements as `x` has.
         unsafe { kernel.launch(device, Blocks::Elements(x.len())) }?;
         storage(dx, device)
     });
@@ -91,7 +91,8 @@ pub fn average(x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)>
             width,
             count: small(total)?,
         };
-        // SAFETY: `x` is all of the maps, and `y` was made for the outputs' shape, which is not empty.
+        // SAFETY: `x` is all of the maps, and `y` was made for the outputs' shape, which is not
+        // empty.
         unsafe { kernel.launch(device, Blocks::Elements(total)) }?;
         storage(y, device)
     });

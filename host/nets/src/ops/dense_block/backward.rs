@@ -1,10 +1,10 @@
-//! The backward pass of a dense block: from the gradient of all channels to that of the incoming ones
-//! and of the parameters.
+//! The backward pass of a dense block: from the gradient of all channels to that of the incoming
+//! ones and of the parameters.
 //!
 //! The gradient of a channel is a sum over all layers that read it. The part that flows through the
 //! channel's mean and variance is, for each layer, a multiple of one plus a multiple of the channel
-//! itself. The two factors are summed over the layers and subtracted once, when the channel's gradient
-//! is needed.
+//! itself. The two factors are summed over the layers and subtracted once, when the channel's
+//! gradient is needed.
 
 use candle_core::Result;
 use rayon::prelude::*;
@@ -34,8 +34,8 @@ impl StatisticsCorrection {
         }
     }
 
-    /// Adds the correction of one more batch norm over `count` elements a channel, whose gradient is
-    /// multiplied by `scale`.
+    /// Adds the correction of one more batch norm over `count` elements a channel, whose gradient
+    /// is multiplied by `scale`.
     fn add(&mut self, norm: &NormAndWeight, inverse: &[f32], scale: &[f32], count: usize) {
         for (channel, (gamma, beta)) in norm.gamma.iter().zip(&norm.beta).enumerate() {
             let share = f64::from(scale[channel]) / count as f64;
@@ -349,9 +349,9 @@ impl BlockSizes {
         (STRIP / self.width).max(1)
     }
 
-    /// The backward pass of the second batch norm, the first convolution and the ReLU before it: adds
-    /// to the gradient of the channels that the layer read, without the part that flows through their
-    /// statistics. `bottleneck_correction` is that part of the bottleneck maps.
+    /// The backward pass of the second batch norm, the first convolution and the ReLU before it:
+    /// adds to the gradient of the channels that the layer read, without the part that flows
+    /// through their statistics. `bottleneck_correction` is that part of the bottleneck maps.
     fn backward_to_channels(
         &self,
         layer: &Layer,
@@ -528,8 +528,8 @@ impl Framed {
 }
 
 vectorised! {
-    /// Zeroes the gradient where `x scale + shift` is not above zero; returns the sum of the rest, and
-    /// of its products with `x - mean`.
+    /// Zeroes the gradient where `x scale + shift` is not above zero; returns the sum of the rest,
+    /// and of its products with `x - mean`.
     fn through_relu(
         x: &[f32],
         scale: f32,

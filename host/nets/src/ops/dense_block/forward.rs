@@ -84,8 +84,8 @@ impl BlockSizes {
         self.together().min(self.films - start)
     }
 
-    /// The first convolution of a layer. The bottleneck maps lie by groups of films, each group as one
-    /// row a channel.
+    /// The first convolution of a layer. The bottleneck maps lie by groups of films, each group as
+    /// one row a channel.
     pub(super) fn fill_bottlenecks(
         &self,
         features: &[f32],

@@ -12,8 +12,8 @@ use crate::autodiff::Traced;
 /// The channels of `x` (`N x C x H x W`) and, after them, those that each layer adds to them.
 ///
 /// With `running` statistics, one a layer, these are used and held constant (evaluation); without,
-/// the batch's own (training). Returns the statistics used. With `recompute` the bottleneck maps are computed again
-/// in the backward pass instead of being kept, as they are in evaluation.
+/// the batch's own (training). Returns the statistics used. With `recompute` the bottleneck maps
+/// are computed again in the backward pass instead of being kept, as they are in evaluation.
 ///
 /// # Errors
 /// If the shapes do not fit.

@@ -84,8 +84,8 @@ impl BlockSizes {
         self.height * self.width
     }
 
-    /// Number of films handled together: small maps are joined so that the matrix products stay wide.
-    /// Depends on shapes alone, never on the number of threads.
+    /// Number of films handled together: small maps are joined so that the matrix products stay
+    /// wide. Depends on shapes alone, never on the number of threads.
     pub fn together(&self) -> usize {
         (512 / self.map()).clamp(1, self.films.div_ceil(4))
     }
@@ -126,7 +126,8 @@ impl BlockSizes {
     }
 }
 
-/// Number of columns that are normalised and multiplied at once, so that they stay in the second-level cache.
+/// Number of columns that are normalised and multiplied at once, so that they stay in the
+/// second-level cache.
 pub const STRIP: usize = 256;
 
 /// Calls `f` with each piece of `columns` of a group's joined maps that lies in one film: the film,
