@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use plumbline_reader::{Bundle, BundleError, Reading};
 use plumbline_shared::architecture::Architecture;
 use plumbline_shared::decision::{Decision, DecisionError};
-use plumbline_shared::gradcam::{Head, HeadError, Linear, grad_cam};
+use plumbline_shared::gradcam::{Head, grad_cam};
 use plumbline_shared::preprocess::SIDE;
 
 use crate::train::{Run, RunError};
@@ -31,9 +31,6 @@ pub enum ModelError {
     /// The weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The head.
-    #[error(transparent)]
-    Head(#[from] HeadError),
     /// The outputs.
     #[error(transparent)]
     Decision(#[from] DecisionError),
@@ -129,7 +126,7 @@ impl Model {
         description: Description,
     ) -> Result<Self, ModelError> {
         let engine = if description.reads_scoliosis() {
-            let head = head_of(architecture, description.head, parameters)?;
+            let head = description.head.grad_cam(architecture, parameters)?;
             Engine::Candle(Box::new((network, head)))
         } else {
             Engine::Classes(Box::new(network), description.classes)
@@ -150,7 +147,7 @@ impl Model {
         let Engine::Classes(network, names) = &self.engine else {
             return self.read(tensor).map(Answer::Reading);
         };
-        let logits = run_network(network, tensor)?.logits.flatten_all()?;
+        let logits = run_network(network, tensor)?.logits.value().flatten_all()?;
         let logits: Vec<f32> = logits.to_vec1()?;
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(DecisionError::NotFinite.into());
@@ -174,9 +171,9 @@ impl Model {
             Engine::Candle(candle) => {
                 let (network, head) = &**candle;
                 let output = run_network(network, tensor)?;
-                let logits: Vec<f32> = output.logits.flatten_all()?.to_vec1()?;
+                let logits: Vec<f32> = output.logits.value().flatten_all()?.to_vec1()?;
                 let (_, _, rows, columns) = output.features.dims4()?;
-                let features: Vec<f32> = output.features.flatten_all()?.to_vec1()?;
+                let features: Vec<f32> = output.features.value().flatten_all()?.to_vec1()?;
                 Ok(Reading {
                     decision: Decision::from_logits(&logits, self.threshold)?,
                     cam: grad_cam(head, &features, rows, columns),
@@ -191,32 +188,4 @@ impl Model {
 fn run_network(network: &Network, tensor: &[f32]) -> candle_core::Result<nets::Output> {
     let x = Tensor::from_slice(tensor, (1, 3, SIDE, SIDE), &Device::Cpu)?;
     network.forward(&x, &mut Mode::Evaluation)
-}
-
-/// The head's layers as Grad-CAM needs them.
-///
-/// # Errors
-/// If the head does not read scoliosis.
-pub fn head_of(
-    architecture: Architecture,
-    head: nets::Head,
-    parameters: &Parameters,
-) -> Result<Head, ModelError> {
-    let tensors = parameters.tensors();
-    let layers = head
-        .layers(architecture)
-        .into_iter()
-        .map(|(name, ..)| {
-            let weight = &tensors[&format!("{name}.weight")];
-            let (outputs, inputs) = weight.dims2()?;
-            let bias = tensors[&format!("{name}.bias")].to_vec1()?;
-            Ok(Linear::new(
-                inputs,
-                outputs,
-                weight.flatten_all()?.to_vec1()?,
-                bias,
-            )?)
-        })
-        .collect::<Result<_, ModelError>>()?;
-    Ok(Head::new(layers)?)
 }

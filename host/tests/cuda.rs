@@ -89,7 +89,7 @@ fn convolutions_agree() {
             let w = random(2, &[6, 5, kernel, kernel]);
             let name = format!("convolution {kernel}, {stride}, {padding:?}");
             agree(&name, &[x, w], |t| {
-                ops::conv2d(&t[0], &t[1], stride, padding)
+                ops::conv2d(&t[0], &t[1], stride, padding, Precision::F32)
             });
         }
         for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2)] {
@@ -124,7 +124,7 @@ fn batch_norms_agree() {
                 let name = format!("batch norm {shape:?} {activation:?}, training {training}");
                 agree(&name, &[x.clone(), gamma.clone(), beta.clone()], |t| {
                     let statistics = match training {
-                        true => Statistics::Batch(ops::measure(&t[0], None)?, None),
+                        true => Statistics::Batch(ops::measure(t[0].value(), None)?, None),
                         false => Statistics::Running(running(&t[1], &t[2])?),
                     };
                     ops::batch_norm(&t[0], &t[1], &t[2], statistics, 0.1, activation)
@@ -147,7 +147,7 @@ fn a_batch_norm_shared_by_two_gpus_agrees() {
             |tensor: &Tensor| Var::from_tensor(&tensor.to_device(x.device()).unwrap()).unwrap();
         let inputs = [var(x), var(&gamma), var(&beta)];
         let [x, gamma, beta] = inputs.each_ref().map(Traced::from);
-        let used = ops::measure(&x, share).unwrap();
+        let used = ops::measure(x.value(), share).unwrap();
         let statistics = Statistics::Batch(used.clone(), share);
         let y = ops::batch_norm(&x, &gamma, &beta, statistics, 1e-3, Activation::Silu).unwrap();
         let weights = weights.narrow(0, first, x.dim(0).unwrap()).unwrap();
@@ -259,10 +259,15 @@ fn not_a_number_stays() {
     let (one, zero) = (random(21, &[2]), random(22, &[2]));
     let there = |tensor: &Tensor| Traced::from(&tensor.to_device(&gpu()).unwrap());
     let (x, gamma, beta) = (there(&x), there(&one), there(&zero));
-    let statistics = Statistics::Batch(ops::measure(&x, None).unwrap(), None);
+    let statistics = Statistics::Batch(ops::measure(x.value(), None).unwrap(), None);
     let y = ops::batch_norm(&x, &gamma, &beta, statistics, 1e-5, Activation::Relu).unwrap();
     for lost in [y, ops::max_pool_3x3(&x).unwrap()] {
-        let values = lost.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let values = lost
+            .value()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap();
         assert!(values.iter().all(|value| value.is_nan()));
     }
 }
@@ -350,7 +355,7 @@ impl Step {
             .collect();
         left.sort_by(|a, b| a.0.cmp(&b.0));
         Self {
-            loss: loss.to_scalar().unwrap(),
+            loss: loss.value().to_scalar().unwrap(),
             gradients: named.collect(),
             left,
         }

@@ -103,7 +103,7 @@ fn losses_are_pytorch_s() {
             let logit = Var::from_tensor(&logit.unwrap()).unwrap();
             let label = label.reshape(shape.as_slice()).unwrap();
             let value = loss.of(&Traced::from(&logit), &label).unwrap();
-            let got: f32 = value.to_scalar().unwrap();
+            let got: f32 = value.value().to_scalar().unwrap();
             assert!((got / answer.loss - 1.0).abs() < 1e-5, "{name}: {got}");
             let gradients = value.backward().unwrap();
             let gradient = gradients.get(&logit).unwrap().flatten_all().unwrap();

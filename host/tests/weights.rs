@@ -117,7 +117,13 @@ fn check(
     let output = network
         .forward(&film(answer.side), &mut Mode::Evaluation)
         .unwrap();
-    let outputs: Vec<f32> = output.logits.flatten_all().unwrap().to_vec1().unwrap();
+    let outputs: Vec<f32> = output
+        .logits
+        .value()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap();
 
     assert_eq!(outputs.len(), answer.count);
     let scale = answer
@@ -278,7 +284,13 @@ fn variants_are_exported() {
         parameters.restore(&mut |name| values(name)).unwrap();
         let film = film(reference::SIDE);
         let output = network.forward(&film, &mut Mode::Evaluation).unwrap();
-        let expected: Vec<f32> = output.logits.flatten_all().unwrap().to_vec1().unwrap();
+        let expected: Vec<f32> = output
+            .logits
+            .value()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
 
         let folder = tempfile::tempdir().unwrap();
         let bundle = folder.path().join("bundle");

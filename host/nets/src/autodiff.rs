@@ -1,17 +1,34 @@
-//! Automatic differentiation, backwards through what was computed.
+//! Reverse-mode automatic differentiation.
 //!
 //! Candle's own adds every gradient to zeros first, which costs as much time as many an operation,
-//! keeps what the operations left until the end, and needs a stack as deep as the network.
+//! keeps what the operations saved until the end, and needs a stack as deep as the network.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{DType, Result, Tensor, TensorId, Var, bail};
+use candle_core::{DType, Device, Result, Shape, Tensor, TensorId, Var, bail};
 
-/// A tensor that knows what it was computed from. What is done with it as a plain tensor is not
-/// differentiated.
+/// A tensor that knows what it was computed from.
+///
+/// Only operations on `Traced` values are differentiated. It deliberately does not stand for its
+/// tensor: what is computed from [`value`](Self::value) has no gradient, and so has to be asked for
+/// by name.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use plumbline_nets::Traced;
+/// use plumbline_nets::ops::silu;
+///
+/// # fn main() -> candle_core::Result<()> {
+/// let x = Tensor::new(&[0f32, 1.0], &Device::Cpu)?;
+/// let y = silu(&Traced::leaf(&x))?;
+/// let gradients = y.backward()?;
+/// let slope: Vec<f32> = gradients.get(&x).unwrap().to_vec1()?;
+/// assert_eq!(slope[0], 0.5);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Traced {
     value: Tensor,
@@ -20,39 +37,40 @@ pub struct Traced {
 
 #[derive(Clone)]
 enum Origin {
-    /// Nothing that a gradient is wanted of.
+    /// A value by which no gradient is wanted.
     Constant,
-    /// A Candle variable.
-    Variable(TensorId),
-    Step(Arc<Step>),
+    /// A leaf of the graph, by which a gradient is wanted.
+    Leaf(TensorId),
+    /// The output of an operation.
+    Node(Arc<Node>),
 }
 
-/// An operation that was done.
-struct Step {
-    /// Every step has a larger one than those it depends on.
+/// A node of the graph: an operation that was done.
+struct Node {
+    /// Larger than the numbers of all nodes that this one depends on.
     number: u64,
-    /// Taken when the way back is gone, so that all it keeps is freed.
-    back: Mutex<Option<Back>>,
+    /// None once the backward pass has consumed the node, so that all it saved is freed.
+    saved: Mutex<Option<Saved>>,
 }
 
-/// What an operation was done with, and the way back.
-type Back = (Vec<Origin>, Box<Backward>);
+/// The inputs of an operation, and its backward pass.
+type Saved = (Vec<Origin>, Box<Backward>);
 
-impl Step {
-    fn take(&self) -> Option<Back> {
-        let back = self.back.lock();
-        back.unwrap_or_else(PoisonError::into_inner).take()
+impl Node {
+    fn take(&self) -> Option<Saved> {
+        let saved = self.saved.lock();
+        saved.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Drop for Step {
-    /// Drops what it was computed from in a loop: step within step, a long way would end the stack.
+impl Drop for Node {
+    /// Drops the graph iteratively: recursion would overflow the stack on deep graphs.
     fn drop(&mut self) {
         let mut origins = self.take().map_or_else(Vec::new, |(inputs, _)| inputs);
         while let Some(origin) = origins.pop() {
-            if let Origin::Step(step) = origin
-                && let Some(step) = Arc::into_inner(step)
-                && let Some((inputs, _)) = step.take()
+            if let Origin::Node(node) = origin
+                && let Some(node) = Arc::into_inner(node)
+                && let Some((inputs, _)) = node.take()
             {
                 origins.extend(inputs);
             }
@@ -60,16 +78,16 @@ impl Drop for Step {
     }
 }
 
-/// From the gradient of an operation's output, those of its inputs: of each that is wanted, unless
-/// it is zero.
+/// An operation's backward pass: from the gradient of its output to those of its inputs. Gets for
+/// each input whether its gradient is wanted; gives none for a gradient that is not, or is zero.
 type Backward = dyn FnOnce(&Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send;
 
-static STEPS: AtomicU64 = AtomicU64::new(0);
+static NODES: AtomicU64 = AtomicU64::new(0);
 
 impl Traced {
-    /// What an operation made of `inputs`. `backward` is given the gradient of `value`, and of which
-    /// inputs gradients are wanted.
-    pub fn step(
+    /// The output `value` of an operation on `inputs`. `backward` gets the gradient of `value` and,
+    /// for each input, whether its gradient is wanted; it returns one entry for each input.
+    pub fn node(
         inputs: &[&Self],
         value: Tensor,
         backward: impl FnOnce(&Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + 'static,
@@ -78,13 +96,23 @@ impl Traced {
         if !inputs.iter().any(Origin::is_wanted) {
             return Self::constant(value);
         }
-        let step = Step {
-            number: STEPS.fetch_add(1, Ordering::Relaxed),
-            back: Mutex::new(Some((inputs, Box::new(backward)))),
+        let node = Node {
+            number: NODES.fetch_add(1, Ordering::Relaxed),
+            saved: Mutex::new(Some((inputs, Box::new(backward)))),
         };
         Self {
             value,
-            origin: Origin::Step(Arc::new(step)),
+            origin: Origin::Node(Arc::new(node)),
+        }
+    }
+
+    /// A value by which gradients are wanted, although it is no Candle variable, such as a
+    /// network's input or the maps of an inner layer. [`Gradients::get`] finds its gradient by
+    /// `tensor`.
+    pub fn leaf(tensor: &Tensor) -> Self {
+        Self {
+            value: tensor.detach(),
+            origin: Origin::Leaf(tensor.id()),
         }
     }
 
@@ -95,12 +123,61 @@ impl Traced {
         }
     }
 
-    /// The value alone.
+    /// The plain tensor. What is computed from it is not differentiated.
     pub fn value(&self) -> &Tensor {
         &self.value
     }
 
-    /// The same value in a type.
+    /// The value's shape.
+    pub fn shape(&self) -> &Shape {
+        self.value.shape()
+    }
+
+    /// The sizes of all dimensions.
+    pub fn dims(&self) -> &[usize] {
+        self.value.dims()
+    }
+
+    /// The size of dimension `index`.
+    ///
+    /// # Errors
+    /// Candle's, if there is no such dimension.
+    pub fn dim(&self, index: usize) -> Result<usize> {
+        self.value.dim(index)
+    }
+
+    /// The sizes of a matrix.
+    ///
+    /// # Errors
+    /// Candle's, if the value is none.
+    pub fn dims2(&self) -> Result<(usize, usize)> {
+        self.value.dims2()
+    }
+
+    /// The sizes of maps, `N x C x H x W`.
+    ///
+    /// # Errors
+    /// Candle's, if the value is not 4-d.
+    pub fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
+        self.value.dims4()
+    }
+
+    /// Number of elements.
+    pub fn elem_count(&self) -> usize {
+        self.value.elem_count()
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.value.dtype()
+    }
+
+    /// The device that the value is on.
+    pub fn device(&self) -> &Device {
+        self.value.device()
+    }
+
+    /// Converts the value to another type.
     ///
     /// # Errors
     /// Candle's.
@@ -110,50 +187,52 @@ impl Traced {
             return Ok(self.clone());
         }
         let value = self.value.to_dtype(dtype)?;
-        Ok(Self::step(&[self], value, move |gradient, _| {
+        Ok(Self::node(&[self], value, move |gradient, _| {
             Ok(vec![Some(gradient.to_dtype(own)?)])
         }))
     }
 
-    /// The sum of two of one shape.
+    /// The sum of two values of one shape.
     ///
     /// # Errors
     /// Candle's, if the shapes differ.
     pub fn add(&self, other: &Self) -> Result<Self> {
         let value = (&self.value + &other.value)?;
-        Ok(Self::step(&[self, other], value, |gradient, _| {
+        Ok(Self::node(&[self, other], value, |gradient, _| {
             Ok(vec![Some(gradient.clone()), Some(gradient.clone())])
         }))
     }
 
-    /// The gradients of the sum of all elements by the variables it was computed from. What the
-    /// operations kept for it is freed: it can be asked for once.
+    /// The gradients of the sum of all elements by the leaves it was computed from. Frees what the
+    /// operations saved for it, so it can be called once.
     ///
     /// # Errors
-    /// The operations', or if they were asked before.
+    /// The operations', or if it was called before.
     pub fn backward(&self) -> Result<Gradients> {
         self.backward_from(self.value.ones_like()?)
     }
 
-    /// The same of the sum weighted by `gradient`.
+    /// The gradients of the sum of all elements weighted by `gradient`, as [`backward`].
     ///
     /// # Errors
-    /// The operations', or if they were asked before.
+    /// The operations', or if it was called before.
+    ///
+    /// [`backward`]: Self::backward
     pub fn backward_from(&self, gradient: Tensor) -> Result<Gradients> {
         let mut gradients = Gradients::default();
-        let mut waiting = BTreeMap::new();
+        let mut pending = BTreeMap::new();
         self.origin
-            .receive(gradient, &mut gradients, &mut waiting)?;
-        // All that a step's gradient is summed from has a larger number.
-        while let Some((_, (step, gradient))) = waiting.pop_last() {
-            let Some((inputs, backward)) = step.take() else {
+            .receive(gradient, &mut gradients, &mut pending)?;
+        // A node's gradient is complete when all nodes with larger numbers are done.
+        while let Some((_, (node, gradient))) = pending.pop_last() {
+            let Some((inputs, backward)) = node.take() else {
                 bail!("gradients of one operation were asked for twice");
             };
             let wanted: Vec<bool> = inputs.iter().map(Origin::is_wanted).collect();
             let of_inputs = backward(&gradient, &wanted)?;
             for (input, gradient) in inputs.iter().zip(of_inputs) {
                 if let Some(gradient) = gradient {
-                    input.receive(gradient, &mut gradients, &mut waiting)?;
+                    input.receive(gradient, &mut gradients, &mut pending)?;
                 }
             }
         }
@@ -161,8 +240,8 @@ impl Traced {
     }
 }
 
-/// Steps whose gradients are known in part, by number.
-type Waiting = BTreeMap<u64, (Arc<Step>, Tensor)>;
+/// Nodes with the gradients received so far, by number.
+type Pending = BTreeMap<u64, (Arc<Node>, Tensor)>;
 
 impl Origin {
     fn is_wanted(&self) -> bool {
@@ -173,34 +252,34 @@ impl Origin {
         &self,
         gradient: Tensor,
         gradients: &mut Gradients,
-        waiting: &mut Waiting,
+        pending: &mut Pending,
     ) -> Result<()> {
         match self {
             Self::Constant => {}
-            Self::Variable(id) => {
-                let sum = match gradients.by_variable.remove(id) {
+            Self::Leaf(id) => {
+                let sum = match gradients.by_leaf.remove(id) {
                     Some(before) => (before + gradient)?,
                     None => gradient,
                 };
-                gradients.by_variable.insert(*id, sum);
+                gradients.by_leaf.insert(*id, sum);
             }
-            Self::Step(step) => {
-                let sum = match waiting.remove(&step.number) {
+            Self::Node(node) => {
+                let sum = match pending.remove(&node.number) {
                     Some((_, before)) => (before + gradient)?,
                     None => gradient,
                 };
-                waiting.insert(step.number, (step.clone(), sum));
+                pending.insert(node.number, (node.clone(), sum));
             }
         }
         Ok(())
     }
 }
 
-/// Of a Candle variable, or a constant.
+/// A leaf if the tensor is a Candle variable, else a constant.
 impl From<&Tensor> for Traced {
     fn from(tensor: &Tensor) -> Self {
         let origin = match tensor.is_variable() {
-            true => Origin::Variable(tensor.id()),
+            true => Origin::Leaf(tensor.id()),
             false => Origin::Constant,
         };
         Self {
@@ -216,29 +295,29 @@ impl From<&Var> for Traced {
     }
 }
 
-impl Deref for Traced {
-    type Target = Tensor;
-
-    fn deref(&self) -> &Tensor {
-        &self.value
+/// The same value, of the same origin.
+impl From<&Traced> for Traced {
+    fn from(traced: &Traced) -> Self {
+        traced.clone()
     }
 }
 
-/// Gradients by the variables they are of.
+/// Gradients by the leaves they are of.
 #[derive(Default)]
 pub struct Gradients {
-    by_variable: HashMap<TensorId, Tensor>,
+    by_leaf: HashMap<TensorId, Tensor>,
 }
 
 impl Gradients {
-    /// That of a variable, if the differentiated value depends on it.
-    pub fn get(&self, variable: &Tensor) -> Option<&Tensor> {
-        self.by_variable.get(&variable.id())
+    /// The gradient by a variable, or by the tensor of a [`Traced::leaf`]; none if the
+    /// differentiated value does not depend on it.
+    pub fn get(&self, leaf: &Tensor) -> Option<&Tensor> {
+        self.by_leaf.get(&leaf.id())
     }
 
-    /// Puts a gradient in the place of a variable's own.
-    pub fn insert(&mut self, variable: &Tensor, gradient: Tensor) {
-        self.by_variable.insert(variable.id(), gradient);
+    /// Replaces the gradient by a leaf.
+    pub fn insert(&mut self, leaf: &Tensor, gradient: Tensor) {
+        self.by_leaf.insert(leaf.id(), gradient);
     }
 }
 
@@ -252,25 +331,25 @@ mod tests {
         Var::new(value, &Device::Cpu).unwrap()
     }
 
-    /// Their product.
+    /// The product of two scalars.
     fn product(a: &Traced, b: &Traced) -> Traced {
         let (x, y) = (a.value.clone(), b.value.clone());
         let value = (&x * &y).unwrap();
-        Traced::step(&[a, b], value, move |gradient, wanted| {
+        Traced::node(&[a, b], value, move |gradient, wanted| {
             let by = |other: &Tensor, wanted: bool| wanted.then(|| gradient * other).transpose();
             Ok(vec![by(&y, wanted[0])?, by(&x, wanted[1])?])
         })
     }
 
     #[test]
-    fn gradients_of_all_ways_are_summed_and_constants_have_none() {
+    fn gradients_of_all_paths_are_summed_and_constants_have_none() {
         let (a, b) = (variable(3.0), variable(5.0));
         let constant = Tensor::new(7f32, &Device::Cpu).unwrap();
         let [x, y, c] = [a.as_tensor(), b.as_tensor(), &constant].map(Traced::from);
         // (a b + a) a + 7 a
         let inner = product(&x, &y).add(&x).unwrap();
         let whole = product(&inner, &x).add(&product(&c, &x)).unwrap();
-        assert_eq!(whole.to_scalar::<f32>().unwrap(), 75.0);
+        assert_eq!(whole.value().to_scalar::<f32>().unwrap(), 75.0);
         let gradients = whole.backward().unwrap();
         let of = |tensor: &Tensor| gradients.get(tensor).map(|g| g.to_scalar::<f32>().unwrap());
         assert_eq!(of(&a), Some(2.0 * 3.0 * 5.0 + 2.0 * 3.0 + 7.0));
@@ -280,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn long_ways_need_no_stack() {
+    fn deep_graphs_need_no_stack() {
         let a = variable(1.0);
         let one = Traced::from(&a);
         let long = || (0..100_000).try_fold(one.clone(), |sum, _| sum.add(&one));
@@ -288,5 +367,22 @@ mod tests {
         let of_a: f32 = gradients.get(&a).unwrap().to_scalar().unwrap();
         assert_eq!(of_a, 100_001.0);
         drop(long().unwrap());
+    }
+
+    #[test]
+    fn a_plain_tensor_can_be_a_leaf() {
+        let a = variable(3.0);
+        // Computed by Candle from a variable, as well as plain.
+        for tensor in [
+            (a.as_tensor() * 2.0).unwrap(),
+            Tensor::new(6f32, &Device::Cpu).unwrap(),
+        ] {
+            let leaf = Traced::leaf(&tensor);
+            let square = product(&leaf, &leaf);
+            let gradients = square.backward().unwrap();
+            let slope: f32 = gradients.get(&tensor).unwrap().to_scalar().unwrap();
+            assert_eq!(slope, 12.0);
+            assert!(gradients.get(&a).is_none());
+        }
     }
 }

@@ -1,24 +1,32 @@
-//! DenseNet121's features (Huang et al., "Densely Connected Convolutional Networks", 2017).
+//! DenseNet121's features (Huang et al., "Densely Connected Convolutional Networks", CVPR 2017) as
+//! torchvision builds them.
 
 use candle_core::Result;
 
-use super::layers::{BatchNorm, Convolution, Fan};
-use super::ops::{
-    self, Activation, DenseFeatures, LayerStatistics, average_pool_2x2, max_pool_3x3,
-};
-use super::parameters::Parameters;
 use crate::autodiff::Traced;
+use crate::layer::{Layer, no_such_layer};
+use crate::layers::{BatchNorm, Convolution, Fan};
 use crate::mode::Mode;
+use crate::ops::{
+    self, Activation, DenseFeatures, LayerStatistics, average_pool_2x2, dense_block, max_pool_3x3,
+};
+use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::variant::Variant;
 
+/// Channels of the first convolution, which has a 7 x 7 window and stride 2; a 3 x 3 max pool at
+/// stride 2 follows it.
+pub const STEM: usize = 64;
+
+/// Layers of the dense blocks. A transition, which halves channels, height and width, follows each
+/// block but the last.
+pub const BLOCKS: [usize; 4] = [6, 12, 24, 16];
+
 /// Channels that each layer adds.
-const GROWTH: usize = 32;
+pub const GROWTH: usize = 32;
 
-/// Channels of the narrow middle of each layer.
-const BOTTLENECK: usize = 4 * GROWTH;
-
-/// Layers of the four blocks.
-const BLOCKS: [usize; 4] = [6, 12, 24, 16];
+/// Channels that each layer narrows its input to before its 3 x 3 convolution.
+pub const BOTTLENECK: usize = 4 * GROWTH;
 
 /// The features; 6,953,856 trained numbers.
 pub(super) struct DenseNet121 {
@@ -30,6 +38,7 @@ pub(super) struct DenseNet121 {
     recompute: bool,
 }
 
+/// A dense block with the transition after it.
 struct Block {
     layers: Vec<DenseLayer>,
     transition: Option<(BatchNorm, Convolution)>,
@@ -53,7 +62,7 @@ impl DenseNet121 {
                 Activation::Relu,
             )
         };
-        let mut channels = 64;
+        let mut channels = STEM;
         let stem = (variant.input.channels(), channels);
         let stem = Convolution::new(parameters, "features.conv0", stem, 7, 2, Fan::In)?;
         let stem_norm = relu(parameters, "features.norm0", channels)?;
@@ -105,27 +114,65 @@ impl DenseNet121 {
         })
     }
 
-    /// Computes the middles of the layers again in the backward pass: less memory, more time.
+    /// All layers in their order.
+    pub(super) fn layers(&self) -> Vec<Layer> {
+        let mut layers = vec![Layer::Stem, Layer::Pool];
+        for (number, block) in (1..).zip(&self.blocks) {
+            layers.push(Layer::DenseBlock(number));
+            if block.transition.is_some() {
+                layers.push(Layer::Transition(number));
+            }
+        }
+        layers.push(Layer::Last);
+        layers
+    }
+
+    /// Computes the narrow maps of the layers again in the backward pass: less memory, more time.
     pub(super) fn recompute(&mut self) {
         self.recompute = true;
     }
 
-    pub(super) fn features(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
-        let mut x = self.stem.forward(x)?;
-        x = max_pool_3x3(&self.stem_norm.forward(&x, mode)?)?;
-        for block in &self.blocks {
-            // The operation that takes a block at once measures on one CPU alone.
-            let shared = matches!(mode, Mode::Training(training) if training.share.is_some());
-            x = if x.device().is_cpu() && !shared {
-                block.at_once(&x, mode, self.epsilon, self.recompute)?
-            } else {
-                block.layer_by_layer(&x, mode)?
-            };
-            if let Some((norm, conv)) = &block.transition {
-                x = average_pool_2x2(&conv.forward(&norm.forward(&x, mode)?)?)?;
+    pub(super) fn set_precision(&mut self, precision: Precision) {
+        self.stem.set_precision(precision);
+        for block in &mut self.blocks {
+            for layer in &mut block.layers {
+                layer.conv1.set_precision(precision);
+                layer.conv2.set_precision(precision);
+            }
+            if let Some((_, conv)) = &mut block.transition {
+                conv.set_precision(precision);
             }
         }
-        self.last_norm.forward(&x, mode)
+    }
+
+    /// The maps after `layer`, from those before it.
+    pub(super) fn forward(&self, layer: Layer, x: &Traced, mode: &Mode) -> Result<Traced> {
+        match layer {
+            Layer::Stem => self.stem_norm.forward(&self.stem.forward(x)?, mode),
+            Layer::Pool => max_pool_3x3(x),
+            Layer::DenseBlock(number) => {
+                let block = self.block(layer, number)?;
+                // The fused operation measures on one CPU alone.
+                let shared = matches!(mode, Mode::Training(training) if training.share.is_some());
+                if x.device().is_cpu() && !shared {
+                    block.forward_fused(x, mode, self.epsilon, self.recompute)
+                } else {
+                    block.forward_by_layer(x, mode)
+                }
+            }
+            Layer::Transition(number) => match &self.block(layer, number)?.transition {
+                Some((norm, conv)) => average_pool_2x2(&conv.forward(&norm.forward(x, mode)?)?),
+                None => Err(no_such_layer(layer)),
+            },
+            Layer::Last => self.last_norm.forward(x, mode),
+            Layer::Stage(_) => Err(no_such_layer(layer)),
+        }
+    }
+
+    /// The block of a number from 1.
+    fn block(&self, layer: Layer, number: usize) -> Result<&Block> {
+        let block = number.checked_sub(1).and_then(|at| self.blocks.get(at));
+        block.ok_or_else(|| no_such_layer(layer))
     }
 }
 
@@ -138,8 +185,14 @@ fn pointwise(
 }
 
 impl Block {
-    /// As one operation.
-    fn at_once(&self, x: &Traced, mode: &Mode, epsilon: f32, recompute: bool) -> Result<Traced> {
+    /// The maps after the dense block, computed as one operation.
+    fn forward_fused(
+        &self,
+        x: &Traced,
+        mode: &Mode,
+        epsilon: f32,
+        recompute: bool,
+    ) -> Result<Traced> {
         let layers: Vec<_> = self.layers.iter().map(DenseLayer::parameters).collect();
         let running = match mode {
             Mode::Training(_) => None,
@@ -149,17 +202,18 @@ impl Block {
             }
         };
         let training = running.is_none();
-        let (y, batch) = ops::dense_block(x, &layers, running, epsilon, recompute)?;
+        let (y, batch) = dense_block(x, &layers, running, epsilon, recompute)?;
         if training {
             for (layer, batch) in self.layers.iter().zip(&batch) {
-                layer.norm1.learn(&batch.first)?;
-                layer.norm2.learn(&batch.second)?;
+                layer.norm1.update_running(&batch.first)?;
+                layer.norm2.update_running(&batch.second)?;
             }
         }
         Ok(y)
     }
 
-    fn layer_by_layer(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
+    /// The maps after the dense block, computed layer by layer.
+    fn forward_by_layer(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         let added = self.layers.iter().map(|layer| layer.conv2.weight().dim(0));
         let channels = x.dim(1)? + added.sum::<Result<usize>>()?;
         let mut maps = DenseFeatures::new(x, channels, mode)?;
@@ -171,8 +225,9 @@ impl Block {
 }
 
 impl DenseLayer {
+    /// The maps that the layer adds to those it reads.
     fn forward(&self, x: &DenseFeatures, mode: &Mode) -> Result<Traced> {
-        let narrow = self.conv1.forward(&self.norm1.forward_grown(x)?)?;
+        let narrow = self.conv1.forward(&self.norm1.forward_dense(x)?)?;
         self.conv2.forward(&self.norm2.forward(&narrow, mode)?)
     }
 
@@ -199,12 +254,12 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::Training;
     use super::*;
+    use crate::mode::Training;
 
     const EPSILON: f32 = 1e-3;
 
-    /// A block of three layers on maps of odd sizes, and something to read.
+    /// A block of three layers with few channels.
     fn block(parameters: &mut Parameters) -> Block {
         let relu = |parameters: &mut Parameters, name: &str, channels| {
             BatchNorm::new(parameters, name, channels, EPSILON, Activation::Relu).unwrap()
@@ -233,15 +288,15 @@ mod tests {
     }
 
     #[derive(Clone, Copy)]
-    enum Way {
-        LayerByLayer,
-        AtOnce,
+    enum Method {
+        ByLayer,
+        Fused,
         Recomputing,
     }
 
     /// A block's output and, of a weighted sum of it, the gradients of the input and of all
     /// parameters; then the parameters and statistics it leaves.
-    fn everything(way: Way, x: &Tensor, training: bool) -> Vec<Tensor> {
+    fn everything(method: Method, x: &Tensor, training: bool) -> Vec<Tensor> {
         let variable = Var::from_tensor(x).unwrap();
         let x = Traced::from(&variable);
         let mut parameters = Parameters::new(&Device::Cpu, 5);
@@ -251,10 +306,10 @@ mod tests {
         } else {
             Mode::Evaluation
         };
-        let y = match way {
-            Way::LayerByLayer => block.layer_by_layer(&x, &mode),
-            Way::AtOnce => block.at_once(&x, &mode, EPSILON, false),
-            Way::Recomputing => block.at_once(&x, &mode, EPSILON, true),
+        let y = match method {
+            Method::ByLayer => block.forward_by_layer(&x, &mode),
+            Method::Fused => block.forward_fused(&x, &mode, EPSILON, false),
+            Method::Recomputing => block.forward_fused(&x, &mode, EPSILON, true),
         };
         let y = y.unwrap();
         let weights = Tensor::arange(0f32, y.elem_count() as f32, &Device::Cpu).unwrap();
@@ -281,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_at_once_is_its_layers_one_by_one() {
+    fn a_fused_block_is_its_layers_one_by_one() {
         // Groups of one film, of several, and a last group of fewer; strips within a film and over
         // several.
         for (films, height, width) in [(2, 33, 31), (9, 5, 7), (7, 13, 12), (1, 1, 1)] {
@@ -290,9 +345,9 @@ mod tests {
             let x: Vec<f32> = (0..count).map(|_| rng.random_range(-3.0..4.0)).collect();
             let x = Tensor::from_vec(x, (films, 7, height, width), &Device::Cpu).unwrap();
             for training in [true, false] {
-                let layered = everything(Way::LayerByLayer, &x, training);
-                let kept = with_threads(1, || everything(Way::AtOnce, &x, training));
-                let recomputed = with_threads(3, || everything(Way::Recomputing, &x, training));
+                let layered = everything(Method::ByLayer, &x, training);
+                let kept = with_threads(1, || everything(Method::Fused, &x, training));
+                let recomputed = with_threads(3, || everything(Method::Recomputing, &x, training));
                 assert_eq!(layered.len(), kept.len());
                 for (index, expected) in layered.iter().enumerate() {
                     let difference = largest(&(&kept[index] - expected).unwrap());

@@ -1,4 +1,4 @@
-//! What a weights file says of its network, in safetensors' metadata.
+//! The description of a network in its weights file, as safetensors' metadata.
 //!
 //! | key | value |
 //! |---|---|
@@ -6,13 +6,13 @@
 //! | `source` | where the weights come from, such as `torchxrayvision`; `plumbline` for its own |
 //! | `batch_norm_epsilon` | batch norms' constant under the root |
 //! | `padding` | `symmetric` or `same` (right and below first, at stride 2) |
-//! | `last_relu` | `yes` or `no`: whether a ReLU follows DenseNet's last batch norm |
+//! | `last_relu` | `yes` if a ReLU follows DenseNet's last batch norm, else `no` |
 //! | `input` | `imagenet`, `signed-unit` (-1 to 1) or `one-channel-1024` (-1024 to 1024) |
 //! | `head` | `study`, or `linear` for one layer of as many outputs as it has |
-//! | `classes` | what the outputs answer for as a JSON array, where that is known; `["scoliosis"]` of the study's networks |
+//! | `classes` | names of the classes that the outputs answer for as a JSON array, where they are known; `["scoliosis"]` of the study's networks |
 //!
-//! A file without them is taken for one of the two networks as torchvision computes it; what it
-//! answers for is then unknown.
+//! A file without them is taken for one of the two networks as torchvision computes it; its classes
+//! are then unknown.
 
 use std::collections::HashMap;
 
@@ -21,19 +21,19 @@ use plumbline_shared::architecture::Architecture;
 use crate::head::Head;
 use crate::variant::{Input, Variant};
 
-/// What a file says of its network.
+/// The description of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    /// The network; unknown in files that say nothing.
+    /// The architecture; unknown in files without metadata.
     pub architecture: Option<Architecture>,
-    /// Where the weights come from.
+    /// The origin of the weights.
     pub source: String,
-    /// How the network computes.
+    /// The settings in which sources differ.
     pub variant: Variant,
-    /// What follows the features.
+    /// The layers after the features.
     pub head: Head,
-    /// What the outputs answer for; empty where that is unknown. The study's head answers for one
-    /// class, [`SCOLIOSIS`], by one output or two.
+    /// Names of the classes that the outputs answer for; empty where they are unknown. The study's
+    /// head answers for one class, [`SCOLIOSIS`], by one output or two.
     pub classes: Vec<String>,
 }
 
@@ -44,7 +44,15 @@ pub const SCOLIOSIS: &str = "scoliosis";
 const OWN: &str = "plumbline";
 
 impl Description {
-    /// What describes the weights of one of the study's networks, trained here.
+    /// The description of one of the study's networks, trained here.
+    ///
+    /// ```
+    /// use plumbline_nets::{Description, Variant};
+    /// use plumbline_shared::architecture::Architecture;
+    ///
+    /// let description = Description::of_study(Architecture::EfficientnetB0, Variant::default());
+    /// assert_eq!(description.classes, ["scoliosis"]);
+    /// ```
     pub fn of_study(architecture: Architecture, variant: Variant) -> Self {
         Self {
             architecture: Some(architecture),
@@ -55,12 +63,12 @@ impl Description {
         }
     }
 
-    /// Whether the network answers whether a film shows scoliosis. Its shape says nothing of that.
+    /// Returns true if the network answers for scoliosis. The shape of its head does not tell that.
     pub fn reads_scoliosis(&self) -> bool {
         self.classes == [SCOLIOSIS]
     }
 
-    /// The metadata that say it.
+    /// The description as metadata.
     pub(super) fn metadata(&self) -> HashMap<String, String> {
         let Variant {
             epsilon,
@@ -95,7 +103,8 @@ impl Description {
             .collect()
     }
 
-    /// What metadata say; `outputs` is the number of the classifier's, where it has one layer.
+    /// The description that metadata give; `outputs` is the number of the classifier's, where it
+    /// has one layer.
     ///
     /// # Errors
     /// The first key whose value is not understood, and the value.
@@ -141,7 +150,7 @@ impl Description {
             },
             classes: match classes.transpose().map_err(|_| unknown("classes"))? {
                 Some(classes) => classes,
-                // Trained here before files said what their outputs answer for.
+                // Trained here before files named their classes.
                 None if get("source") == Some(OWN) && get("head") == Some("study") => {
                     vec![SCOLIOSIS.to_owned()]
                 }
@@ -168,7 +177,7 @@ pub(super) mod tests {
     use super::*;
     use crate::ops::Padding;
 
-    /// One that differs from the study's in everything.
+    /// A description that differs from the study's in everything.
     pub(crate) fn odd() -> Description {
         Description {
             architecture: Some(Architecture::Densenet121),
@@ -185,7 +194,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn metadata_say_everything() {
+    fn metadata_hold_everything() {
         for description in [
             odd(),
             Description::of_study(Architecture::EfficientnetB0, Variant::default()),
@@ -214,7 +223,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn weights_trained_before_classes_were_told_still_read_scoliosis() {
+    fn weights_trained_before_classes_were_named_still_read_scoliosis() {
         let of = |source: &str, head: &str| {
             let entries = [("source", source), ("head", head)];
             let metadata = entries.map(|(key, value)| (key.to_owned(), value.to_owned()));

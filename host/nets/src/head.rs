@@ -1,15 +1,16 @@
-//! What follows the last map of features.
+//! The layers after the last feature maps.
 
-use candle_core::Result;
+use candle_core::{Error, Result, bail};
 use plumbline_shared::architecture::Architecture;
+use plumbline_shared::gradcam;
 
-use super::layers::{Linear, dropout};
-use super::ops::{global_average_pool, relu};
-use super::parameters::Parameters;
 use crate::autodiff::Traced;
+use crate::layers::{Linear, dropout};
 use crate::mode::Mode;
+use crate::ops::{global_average_pool, relu};
+use crate::parameters::Parameters;
 
-/// Which fully connected layers follow global average pooling.
+/// The fully connected layers that follow global average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
     /// The study's: 1024-1 (CheXNet's shape) or 1280-512-128-2.
@@ -17,14 +18,14 @@ pub enum Head {
     Study,
     /// One layer, `classifier`, for several independent classes.
     Linear {
-        /// Classes.
+        /// Number of classes.
         outputs: usize,
     },
 }
 
 impl Head {
-    /// Name, inputs and outputs of the layers in their order. There is a ReLU after each but the
-    /// last.
+    /// The layers in their order: name, inputs and outputs of each. There is a ReLU after each but
+    /// the last.
     pub fn layers(self, architecture: Architecture) -> Vec<(&'static str, usize, usize)> {
         let features = architecture.features();
         let widths: &[usize] = match (self, architecture) {
@@ -39,10 +40,35 @@ impl Head {
             .map(|(name, (inputs, outputs))| (*name, *inputs, *outputs))
             .collect()
     }
+
+    /// The head with its weights, as Grad-CAM in closed form takes it.
+    ///
+    /// # Errors
+    /// If a layer's weights are missing, or the head does not end in one output or two.
+    pub fn grad_cam(
+        self,
+        architecture: Architecture,
+        parameters: &Parameters,
+    ) -> Result<gradcam::Head> {
+        let tensors = parameters.tensors();
+        let tensor = |name: String| match tensors.get(&name) {
+            Some(tensor) => Ok(tensor),
+            None => bail!("the network has no {name}, which Grad-CAM needs"),
+        };
+        let layers = self.layers(architecture).into_iter();
+        let layers = layers.map(|(name, ..)| {
+            let weight = tensor(format!("{name}.weight"))?;
+            let bias = tensor(format!("{name}.bias"))?.to_vec1()?;
+            let (outputs, inputs) = weight.dims2()?;
+            let weight = weight.flatten_all()?.to_vec1()?;
+            gradcam::Linear::new(inputs, outputs, weight, bias).map_err(Error::wrap)
+        });
+        gradcam::Head::new(layers.collect::<Result<_>>()?).map_err(Error::wrap)
+    }
 }
 
-/// Whether a tensor of this name belongs to a head.
-pub fn is_of_head(name: &str) -> bool {
+/// Returns true if a tensor of this name belongs to a head.
+pub(super) fn is_of_head(name: &str) -> bool {
     name.starts_with("classifier.")
 }
 

@@ -3,19 +3,21 @@
 use candle_core::{Result, Tensor, Var};
 use rand::RngExt;
 
-use super::ops::{self, Activation, BatchStatistics, DenseFeatures, Padding, Statistics};
-use super::parameters::{Parameters, Start};
 use crate::autodiff::Traced;
 use crate::mode::{Mode, Training};
+use crate::ops::{self, Activation, BatchStatistics, DenseFeatures, Padding, Statistics};
+use crate::parameters::{Parameters, Start};
+use crate::precision::Precision;
 
 /// A dense convolution without bias.
 pub struct Convolution {
     weight: Traced,
     stride: usize,
     padding: Padding,
+    precision: Precision,
 }
 
-/// What a convolution's start is scaled by.
+/// The connections whose number scales a convolution's initial weights.
 #[derive(Clone, Copy)]
 pub enum Fan {
     /// Inputs summed into one output (DenseNet).
@@ -25,7 +27,8 @@ pub enum Fan {
 }
 
 impl Convolution {
-    /// `inputs` to `outputs` channels with a `kernel x kernel` window, padded on every side.
+    /// A convolution of `inputs` to `outputs` channels with a `kernel x kernel` window, padded on
+    /// every side.
     ///
     /// # Errors
     /// Candle's, if the weight is there with another shape.
@@ -51,6 +54,7 @@ impl Convolution {
             weight,
             stride,
             padding: Padding::Symmetric,
+            precision: Precision::F32,
         })
     }
 
@@ -59,18 +63,23 @@ impl Convolution {
         &self.weight
     }
 
-    /// The same with another padding.
+    /// The same convolution with another padding.
     pub fn padded(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
 
-    /// `N x inputs x H x W` to `N x outputs x H/stride x W/stride`.
+    /// Allows a GPU to round factors to TF32, or forbids it.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// Convolves `N x inputs x H x W` to `N x outputs x H/stride x W/stride`.
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
     pub fn forward(&self, x: &Traced) -> Result<Traced> {
         let weight = self.weight.to_dtype(x.dtype())?;
-        ops::conv2d(x, &weight, self.stride, self.padding)
+        ops::conv2d(x, &weight, self.stride, self.padding, self.precision)
     }
 }
 
@@ -82,7 +91,7 @@ pub struct DepthwiseConvolution {
 }
 
 impl DepthwiseConvolution {
-    /// A `kernel x kernel` window for each of `channels`.
+    /// A convolution with a `kernel x kernel` window for each of `channels`.
     ///
     /// # Errors
     /// Candle's, if the weight is there with another shape.
@@ -106,7 +115,7 @@ impl DepthwiseConvolution {
         })
     }
 
-    /// `N x channels x H x W` to `N x channels x H/stride x W/stride`.
+    /// Convolves `N x channels x H x W` to `N x channels x H/stride x W/stride`.
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
@@ -130,7 +139,7 @@ pub struct BatchNorm {
 const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
-    /// For `channels` channels, with `epsilon` under the root.
+    /// A batch norm of `channels` channels, with `epsilon` under the root.
     ///
     /// # Errors
     /// Candle's, if a tensor is there with another shape.
@@ -152,7 +161,7 @@ impl BatchNorm {
         })
     }
 
-    /// Normalises `N x channels x H x W`. In training by the batch's statistics, which also move
+    /// Normalises `N x channels x H x W`. In training by the batch's statistics, which also update
     /// the running ones (with the unbiased variance, as PyTorch does).
     ///
     /// # Errors
@@ -160,28 +169,28 @@ impl BatchNorm {
     pub fn forward(&self, x: &Traced, mode: &Mode) -> Result<Traced> {
         let statistics = match mode {
             Mode::Training(training) => {
-                Statistics::Batch(ops::measure(x, training.share)?, training.share)
+                Statistics::Batch(ops::measure(x.value(), training.share)?, training.share)
             }
             Mode::Evaluation => Statistics::Running(self.running()?),
         };
-        self.by(x, statistics)
+        self.normalise_with(x, statistics)
     }
 
-    /// The same of maps that were measured as they grew.
+    /// Normalises the maps of a dense block, whose channels were measured as they were added.
     ///
     /// # Errors
     /// Candle's, if they have other channels.
-    pub fn forward_grown(&self, x: &DenseFeatures) -> Result<Traced> {
+    pub fn forward_dense(&self, x: &DenseFeatures) -> Result<Traced> {
         let statistics = match x.statistics()? {
             Some(batch) => batch,
             None => Statistics::Running(self.running()?),
         };
-        self.by(x.maps(), statistics)
+        self.normalise_with(x.maps(), statistics)
     }
 
-    fn by(&self, x: &Traced, statistics: Statistics) -> Result<Traced> {
+    fn normalise_with(&self, x: &Traced, statistics: Statistics) -> Result<Traced> {
         if let Statistics::Batch(batch, _) = &statistics {
-            self.learn(batch)?;
+            self.update_running(batch)?;
         }
         let (gamma, beta) = (&self.gamma, &self.beta);
         ops::batch_norm(x, gamma, beta, statistics, self.epsilon, self.activation)
@@ -204,18 +213,18 @@ impl BatchNorm {
         })
     }
 
-    /// Moves the running statistics towards a batch's.
+    /// Updates the running statistics by a batch's.
     ///
     /// # Errors
     /// Candle's, if the statistics are of other channels.
-    pub fn learn(&self, batch: &BatchStatistics) -> Result<()> {
+    pub fn update_running(&self, batch: &BatchStatistics) -> Result<()> {
         let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
-        move_towards(&self.running_mean, &batch.mean, 1.0)?;
-        move_towards(&self.running_variance, &batch.variance, unbiased)
+        update_average(&self.running_mean, &batch.mean, 1.0)?;
+        update_average(&self.running_variance, &batch.variance, unbiased)
     }
 }
 
-fn move_towards(running: &Var, batch: &Tensor, scale: f64) -> Result<()> {
+fn update_average(running: &Var, batch: &Tensor, scale: f64) -> Result<()> {
     let average = ops::Average {
         decay: 1.0 - MOMENTUM,
         share: MOMENTUM * scale,
@@ -230,7 +239,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// `inputs` to `outputs`, started as PyTorch starts it.
+    /// A layer of `inputs` to `outputs`, initialised as PyTorch does it.
     ///
     /// # Errors
     /// Candle's, if a tensor is there with another shape.
@@ -249,7 +258,7 @@ impl Linear {
         })
     }
 
-    /// The same started, and its weight stored, as those of a 1 x 1 convolution:
+    /// A layer whose weight is initialised and stored as a 1 x 1 convolution's:
     /// `outputs x inputs x 1 x 1`.
     ///
     /// # Errors
@@ -269,7 +278,7 @@ impl Linear {
         })
     }
 
-    /// `N x inputs` to `N x outputs`.
+    /// Maps `N x inputs` to `N x outputs`.
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
@@ -286,7 +295,7 @@ pub struct SqueezeExcitation {
 }
 
 impl SqueezeExcitation {
-    /// For `channels` channels through `squeezed` units.
+    /// A gate for `channels` channels through `squeezed` units.
     ///
     /// # Errors
     /// Candle's, if a tensor is there with another shape.
@@ -302,7 +311,7 @@ impl SqueezeExcitation {
         })
     }
 
-    /// `N x channels x H x W`, each channel scaled by its gate between 0 and 1.
+    /// Scales each channel of `N x channels x H x W` by its gate between 0 and 1.
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
@@ -314,7 +323,7 @@ impl SqueezeExcitation {
 }
 
 /// Zeroes each element with probability `rate` in training and scales the rest by `1 / (1 - rate)`
-/// (Srivastava et al., 2014); nothing in evaluation.
+/// (Srivastava et al., 2014). Does nothing in evaluation.
 ///
 /// # Errors
 /// Candle's.
@@ -340,7 +349,7 @@ pub fn dropout(x: &Traced, rate: f32, mode: &mut Mode) -> Result<Traced> {
 }
 
 /// Drops whole films' branches with probability `rate` in training and scales the rest by
-/// `1 / (1 - rate)` (stochastic depth, Huang et al., 2016); nothing in evaluation.
+/// `1 / (1 - rate)` (stochastic depth, Huang et al., 2016). Does nothing in evaluation.
 ///
 /// # Errors
 /// Candle's, if `x` is not 4-d.

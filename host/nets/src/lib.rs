@@ -1,15 +1,16 @@
 //! The study's two networks, trainable end to end: reverse-mode automatic differentiation,
 //! operations for CPUs and NVIDIA GPUs, EfficientNet-B0 and DenseNet121, and their weights on disk.
 //!
-//! Both networks take `N x 3 x S x S` (S = 256 in the field) and end in a map of features, its
-//! global average, and a small head. Names of parameters and statistics are torchvision's.
+//! Both networks take `N x 3 x S x S` (S = 256 in the field) and end in feature maps, their global
+//! average, and a small head. Names of parameters and statistics are torchvision's.
 
 mod autodiff;
-mod densenet121;
+pub mod densenet121;
 mod description;
 pub mod devices;
-mod efficientnet_b0;
+pub mod efficientnet_b0;
 mod head;
+mod layer;
 pub mod layers;
 mod mode;
 mod network;
@@ -23,6 +24,7 @@ mod weights_file;
 pub use autodiff::{Gradients, Traced};
 pub use description::{Description, SCOLIOSIS};
 pub use head::Head;
+pub use layer::Layer;
 pub use mode::{Mode, Share, Training};
 pub use network::{Network, Output, logit};
 pub use parameters::Parameters;

@@ -1,4 +1,4 @@
-//! How a network is run: for its answers, or to train it.
+//! The modes of a network: evaluation and training.
 
 use std::sync::Arc;
 
@@ -6,28 +6,28 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::devices::Rank;
 
-/// How a network is run.
+/// The mode in which a network runs.
 pub enum Mode<'a> {
-    /// Running statistics, no dropout.
+    /// Uses running statistics, and no dropout.
     Evaluation,
-    /// Batch statistics (the running ones are updated); dropout and stochastic depth.
+    /// Uses batch statistics (and updates the running ones), dropout and stochastic depth.
     Training(Training<'a>),
 }
 
-/// What a network in training is given beside a batch.
+/// The inputs of a network in training beside the batch.
 #[derive(Default)]
 pub struct Training<'a> {
-    /// What dropout and stochastic depth are drawn from; without, they are left out.
+    /// The random numbers of dropout and stochastic depth; without them, both are left out.
     pub drops: Option<&'a mut ChaCha8Rng>,
-    /// Whose batch this is a share of; without, it is whole.
+    /// The whole batch, of which this one is a share; none if this one is whole.
     pub share: Option<Share<'a>>,
 }
 
-/// A batch of which several devices have shares: its statistics are the whole batch's.
+/// A batch that several devices share: batch norms use the statistics of the whole batch.
 #[derive(Clone, Copy)]
 pub struct Share<'a> {
-    /// This device among them.
+    /// This device's rank.
     pub rank: &'a Arc<Rank>,
-    /// Films of the whole batch.
+    /// Number of films in the whole batch.
     pub films: usize,
 }

@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 
 use crate::autodiff::Traced;
 
-/// How a parameter starts.
+/// The initial values of a parameter.
 #[derive(Clone, Copy)]
 pub enum Start {
     /// Normal with mean 0 and variance `2 / fan` (He et al., 2015).
     Kaiming {
-        /// Connections that are summed into, or fed by, one unit.
+        /// Number of connections that are summed into, or fed by, one unit.
         fan: usize,
     },
     /// Uniform between `-bound` and `bound`.
@@ -28,17 +28,32 @@ pub enum Start {
 }
 
 /// Named parameters (trained) and statistics (updated by batch norm), in the order of their names.
+///
+/// ```
+/// use candle_core::Device;
+/// use plumbline_nets::{Network, Parameters};
+/// use plumbline_shared::architecture::Architecture;
+///
+/// # fn main() -> candle_core::Result<()> {
+/// let mut parameters = Parameters::new(&Device::Cpu, 7);
+/// Network::new(Architecture::Densenet121, &mut parameters)?;
+/// assert_eq!(parameters.trainable_count(), 6_954_881);
+/// let names: Vec<&str> = parameters.trainable().map(|(name, _)| name).collect();
+/// assert_eq!(names[..2], ["classifier.bias", "classifier.weight"]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Parameters {
     trainable: BTreeMap<String, Var>,
     statistics: BTreeMap<String, Var>,
     device: Device,
-    /// What parameters are drawn from; without, they are zeros.
+    /// Seed of the initial parameters; without it, they are zeros.
     seed: Option<u64>,
 }
 
 impl Parameters {
-    /// No parameters yet; those that a network asks for are drawn from `seed` and their names, so
-    /// that they do not depend on the order of asking.
+    /// An empty set. A network's parameters are then drawn from `seed` and their names, so that
+    /// they do not depend on the order in which they are created.
     pub fn new(device: &Device, seed: u64) -> Self {
         Self {
             trainable: BTreeMap::new(),
@@ -48,7 +63,7 @@ impl Parameters {
         }
     }
 
-    /// No parameters yet; those that a network asks for are zeros, to be loaded.
+    /// An empty set. A network's parameters are then zeros, to be loaded.
     pub fn blank(device: &Device) -> Self {
         Self {
             trainable: BTreeMap::new(),
@@ -58,7 +73,7 @@ impl Parameters {
         }
     }
 
-    /// Where the tensors live.
+    /// The device of the tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -70,12 +85,12 @@ impl Parameters {
             .map(|(name, var)| (name.as_str(), var))
     }
 
-    /// How many numbers are trained.
+    /// Number of trained numbers.
     pub fn trainable_count(&self) -> usize {
         self.trainable.values().map(|var| var.elem_count()).sum()
     }
 
-    /// A trained parameter, made if it is not there.
+    /// A trained parameter, created if it is not there.
     ///
     /// # Errors
     /// Candle's, if it is there with another shape.
@@ -87,7 +102,7 @@ impl Parameters {
         Ok(Traced::from(&parameter))
     }
 
-    /// A statistic that batch norm keeps, made if it is not there.
+    /// A statistic that batch norm keeps, created if it is not there.
     ///
     /// # Errors
     /// Candle's, if it is there with another shape.
@@ -108,7 +123,7 @@ impl Parameters {
             .collect()
     }
 
-    /// Sets every parameter and statistic to what `take` gives for its name.
+    /// Sets every parameter and statistic to the tensor that `take` returns for its name.
     ///
     /// # Errors
     /// If one is not given, or has another shape.

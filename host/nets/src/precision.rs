@@ -1,18 +1,18 @@
-//! How exactly a network is computed.
+//! The number formats of a network's computation.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The numbers that maps and products are made of. Parameters, statistics, the head and the
+/// The number format of maps and products. Parameters, statistics, the head and the
 /// optimiser are `f32` always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// `f32` throughout; all that a CPU knows.
+    /// `f32` throughout; the only format on a CPU.
     #[default]
     F32,
-    /// `f32`, whose factors a GPU may round to TF32's ten bits in products.
+    /// `f32` maps; a GPU's convolutions may round their factors to TF32's ten bits.
     Tf32,
     /// `bf16` maps and products, with sums in `f32`.
     Bf16,

@@ -1,4 +1,4 @@
-//! What keeps tensors from being a network's.
+//! Differences between the tensors of a file and those of a network.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 /// Shapes by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Tensors that do not fit a network.
+/// The tensors that do not fit a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShapeMismatch {
     missing: Vec<String>,
@@ -15,7 +15,7 @@ pub struct ShapeMismatch {
 }
 
 impl ShapeMismatch {
-    /// What keeps `found` from being exactly `expected`, if anything does.
+    /// The differences between `found` and `expected`; none if they are equal.
     pub fn between(found: &Shapes, expected: &Shapes) -> Option<Self> {
         let mut mismatch = Self::default();
         for (name, shape) in expected {
@@ -49,7 +49,7 @@ impl Display for ShapeMismatch {
     }
 }
 
-/// Up to ten of `names`, and how many more there are.
+/// Up to ten of `names`, and the number of the others.
 pub fn shortened(names: &[String]) -> String {
     const MOST: usize = 10;
     match names.len().checked_sub(MOST) {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misfits_are_listed_up_to_ten() {
+    fn mismatches_are_listed_up_to_ten() {
         let shapes = |names: std::ops::Range<usize>| -> Shapes {
             names.map(|i| (format!("t{i:02}"), vec![i])).collect()
         };

@@ -1,4 +1,4 @@
-//! What the sources of pretrained weights do otherwise than the study's networks.
+//! The differences between the sources of pretrained weights.
 
 use std::fmt::{self, Display};
 
@@ -6,24 +6,24 @@ use candle_core::{Result, Tensor};
 use plumbline_shared::preprocess::{DEVIATION, MEAN};
 use serde::{Deserialize, Serialize};
 
-use super::ops::Padding;
+use crate::autodiff::Traced;
+use crate::ops::Padding;
 
-/// How a network of one of the architectures computes, where its sources differ. The default is
-/// torchvision's way.
+/// The settings of a network in which the sources of weights differ. The default is torchvision's.
 ///
 /// It belongs to the weights: they were trained with it and mean little without it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Variant {
-    /// Batch norms' constant under the root.
+    /// The constant under the root of batch norms.
     pub epsilon: f32,
-    /// Where zeros lie around the maps of strided convolutions (EfficientNet's; DenseNet's only
-    /// one has them on every side in all sources).
+    /// The place of the zeros around the maps of strided convolutions (EfficientNet's; DenseNet's
+    /// only one has them on every side in all sources).
     pub padding: Padding,
-    /// Whether a ReLU follows the last batch norm (DenseNet's; EfficientNet has its SiLU there in
+    /// True if a ReLU follows the last batch norm (DenseNet's; EfficientNet has its SiLU there in
     /// all sources).
     pub last_relu: bool,
-    /// What the first convolution takes.
+    /// The input of the first convolution.
     pub input: Input,
 }
 
@@ -39,7 +39,7 @@ impl Default for Variant {
 }
 
 impl Variant {
-    /// Whether it is the default.
+    /// Returns true for the default.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -64,13 +64,12 @@ impl Display for Variant {
     }
 }
 
-/// The values that a network's first convolution takes. Every network is given films as they are
-/// prepared and turns them into these itself, so that zero padding means what it meant to the
-/// source.
+/// The values that a network's first convolution takes. Every network gets films as they are
+/// prepared and converts them itself, so that zero padding means the same as to the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Input {
-    /// Three channels, each 0 to 1 less ImageNet's mean and divided by its deviation: as films are
+    /// Three channels from 0 to 1, normalised by ImageNet's mean and deviation: as films are
     /// prepared.
     #[default]
     Imagenet,
@@ -82,7 +81,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// Channels of the first convolution.
+    /// Number of channels of the first convolution's input.
     pub const fn channels(self) -> usize {
         match self {
             Self::Imagenet | Self::SignedUnit => 3,
@@ -90,8 +89,8 @@ impl Input {
         }
     }
 
-    /// Factors and summands, one a channel, that turn the first channels of a prepared film into
-    /// this; nothing where it is that already.
+    /// Factors and summands, one a channel, that convert the first channels of a prepared film to
+    /// this input; none if it needs no conversion.
     pub fn from_prepared(self) -> Option<(Vec<f32>, Vec<f32>)> {
         let half_range = match self {
             Self::Imagenet => return None,
@@ -109,19 +108,27 @@ impl Input {
         )
     }
 
-    /// Prepared films, `N x 3 x S x S`, as the first convolution takes them.
+    /// Converts prepared films, `N x 3 x S x S`, to the first convolution's input.
     ///
     /// # Errors
     /// Candle's, if `x` has another shape.
-    pub fn adapt(self, x: &Tensor) -> Result<Tensor> {
+    pub fn adapt(self, x: &Traced) -> Result<Traced> {
         let Some((factors, summands)) = self.from_prepared() else {
             return Ok(x.clone());
         };
         let channels = factors.len();
-        let a_channel =
+        let by_channel =
             |values: Vec<f32>| Tensor::from_vec(values, (1, channels, 1, 1), x.device());
-        x.narrow(1, 0, channels)?
-            .broadcast_mul(&a_channel(factors)?)?
-            .broadcast_add(&a_channel(summands)?)
+        let factors = by_channel(factors)?;
+        let adapted = x
+            .value()
+            .narrow(1, 0, channels)?
+            .broadcast_mul(&factors)?
+            .broadcast_add(&by_channel(summands)?)?;
+        let unread = x.dim(1)? - channels;
+        Ok(Traced::node(&[x], adapted, move |gradient, _| {
+            let of_read = gradient.broadcast_mul(&factors)?;
+            Ok(vec![Some(of_read.pad_with_zeros(1, 0, unread)?)])
+        }))
     }
 }

@@ -1,4 +1,4 @@
-//! Weights on disk: safetensors whose metadata say what network they are of.
+//! Weights on disk: safetensors whose metadata describe their network.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,10 +10,12 @@ use plumbline_shared::architecture::Architecture;
 use plumbline_shared::manifest::sha256;
 use safetensors::SafeTensors;
 
-use super::head::is_of_head;
-use super::{Description, Parameters, ShapeMismatch, Shapes};
+use crate::description::Description;
+use crate::head::is_of_head;
+use crate::parameters::Parameters;
+use crate::shape_mismatch::{ShapeMismatch, Shapes};
 
-/// Why weights could not be read.
+/// An error of reading weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
@@ -25,7 +27,7 @@ pub enum WeightsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What Candle said.
+        /// Candle's error.
         source: candle_core::Error,
     },
     /// A tensor of another type.
@@ -42,7 +44,7 @@ pub enum WeightsError {
         /// Its type.
         found: DType,
     },
-    /// The file says something of its network that this program does not know.
+    /// The metadata have a value that this program does not know.
     #[error(
         "the weights {path} give {key} as {value:?}, which this program does not know; import them \
          again with this version"
@@ -60,9 +62,9 @@ pub enum WeightsError {
     Architecture {
         /// The file.
         path: PathBuf,
-        /// What the file says.
+        /// The file's architecture.
         found: Architecture,
-        /// What was asked for.
+        /// The architecture that was asked for.
         expected: Architecture,
     },
     /// Names or shapes are not the network's.
@@ -79,11 +81,37 @@ pub enum WeightsError {
 }
 
 /// A weights file, read.
+///
+/// ```
+/// use candle_core::Device;
+/// use plumbline_nets::{
+///     Description, Network, Parameters, Variant, WeightsFile, weights_to_bytes,
+/// };
+/// use plumbline_shared::architecture::Architecture;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let architecture = Architecture::Densenet121;
+/// let mut trained = Parameters::new(&Device::Cpu, 7);
+/// Network::new(architecture, &mut trained)?;
+/// let description = Description::of_study(architecture, Variant::default());
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("w.safetensors");
+/// std::fs::write(&path, weights_to_bytes(&trained.tensors(), &description)?)?;
+///
+/// let file = WeightsFile::read(&path)?;
+/// file.expect(architecture)?;
+/// assert!(file.description.reads_scoliosis());
+/// let mut parameters = Parameters::blank(&Device::Cpu);
+/// Network::new(architecture, &mut parameters)?;
+/// file.give_all(&parameters)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct WeightsFile {
     path: PathBuf,
     /// SHA-256 of the file in hexadecimal.
     pub sha256: String,
-    /// What it says of its network.
+    /// The description of its network.
     pub description: Description,
     tensors: HashMap<String, Tensor>,
 }
@@ -92,7 +120,7 @@ impl WeightsFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it is no safetensors file of `f32` tensors, or says something that is not understood.
+    /// If it is no safetensors file of `f32` tensors, or its metadata are not understood.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let unreadable = |source: candle_core::Error| WeightsError::Unreadable {
             path: path.to_owned(),
@@ -128,10 +156,10 @@ impl WeightsFile {
         })
     }
 
-    /// Refuses a file that says it is of another architecture.
+    /// Refuses a file whose metadata name another architecture.
     ///
     /// # Errors
-    /// If it is.
+    /// If they do.
     pub fn expect(&self, expected: Architecture) -> Result<(), WeightsError> {
         match self.description.architecture {
             Some(found) if found != expected => Err(WeightsError::Architecture {
@@ -143,7 +171,7 @@ impl WeightsFile {
         }
     }
 
-    /// Whether its head is of the wanted shape, for the wanted classes.
+    /// Returns true if its head is of the wanted shape, for the wanted classes.
     pub fn has_head(&self, wanted: &Description, architecture: Architecture) -> bool {
         let layers = wanted.head.layers(architecture);
         let fits = |name: String, shape: &[usize]| {
@@ -208,7 +236,7 @@ impl WeightsFile {
     }
 }
 
-/// Tensors with what describes them as a safetensors file.
+/// Tensors and their description as the bytes of a safetensors file.
 ///
 /// # Errors
 /// Candle's.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Result, Tensor, Var};
 use plumbline_nets::layers::SqueezeExcitation;
 use plumbline_nets::ops::{self, Activation, BatchStatistics, DenseFeatures, Padding, Statistics};
-use plumbline_nets::{Mode, Parameters, Traced};
+use plumbline_nets::{Mode, Parameters, Precision, Traced};
 use serde::Deserialize;
 
 /// What `references/ops.py` wrote of one case.
@@ -99,7 +99,7 @@ fn operations_are_pytorch_s() {
         let number = |at: usize| words[at].parse().unwrap();
         match words[..] {
             ["convolution", ..] => case.check(&name, |t| {
-                ops::conv2d(&t[0], &t[1], number(2), Padding::Symmetric)
+                ops::conv2d(&t[0], &t[1], number(2), Padding::Symmetric, Precision::F32)
             }),
             ["depthwise", ..] => case.check(&name, |t| {
                 ops::depthwise_conv2d(&t[0], &t[1], number(2), Padding::Symmetric)
@@ -112,7 +112,7 @@ fn operations_are_pytorch_s() {
                 };
                 case.check(&name, |t| {
                     let statistics = match mode {
-                        "training" => Statistics::Batch(ops::measure(&t[0], None)?, None),
+                        "training" => Statistics::Batch(ops::measure(t[0].value(), None)?, None),
                         _ => Statistics::Running(running.clone()),
                     };
                     ops::batch_norm(&t[0], &t[1], &t[2], statistics, 1e-3, activation)

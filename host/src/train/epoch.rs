@@ -299,9 +299,9 @@ impl<'a> Trainer<'a> {
             };
             let outputs = self.first.network.head(&features, &mut Mode::Evaluation)?;
             let logit = self.to_logits(&outputs)?;
-            let loss: f32 = round.loss.of(&logit, &targets)?.to_scalar()?;
+            let loss: f32 = round.loss.of(&logit, &targets)?.value().to_scalar()?;
             total += f64::from(loss) * count as f64;
-            let values = logit.flatten_all()?.to_vec1::<f32>()?;
+            let values = logit.value().flatten_all()?.to_vec1::<f32>()?;
             logits.extend(values.into_iter().map(f64::from));
         }
         let outputs = films.outputs();

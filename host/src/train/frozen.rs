@@ -89,7 +89,7 @@ impl FrozenFeatures {
     ) -> Result<Vec<f32>> {
         let means = global_average_pool(&features(x)?)?;
         self.channels = means.dim(1)?;
-        means.flatten_all()?.to_vec1()
+        means.value().flatten_all()?.to_vec1()
     }
 
     /// The features of training films, each in one of its placements, as a map of one pixel:

@@ -79,7 +79,7 @@ impl Learner {
     ) -> Result<Tensor> {
         let mean = round.loss.of(logits, targets)?;
         let mut loss = mean.value().clone();
-        let mut weight = mean.ones_like()?;
+        let mut weight = mean.value().ones_like()?;
         if let Some(share) = share {
             // A mean over the share becomes its part of the mean over the batch.
             let part = targets.dim(0)? as f64 / share.films as f64;

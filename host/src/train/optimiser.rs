@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, Var, bail};
 use serde::{Deserialize, Serialize};
 
 use plumbline_nets::Gradients;
-use plumbline_nets::ops::{self, Average, Moved, Step};
+use plumbline_nets::ops::{Average, OptimiserStep, ParameterUpdate, update_parameters};
 
 /// An update rule. `g` is the gradient, to which all but AdamW add the weight decay times `w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,14 +91,14 @@ impl Optimiser {
         let step = self.rule.step(rate, self.steps);
         let with_gradient = self.slots.iter().filter_map(|slot| {
             let gradient = gradients.get(&slot.parameter)?;
-            Some(gradient.contiguous().map(|gradient| Moved {
+            Some(gradient.contiguous().map(|gradient| ParameterUpdate {
                 parameter: &slot.parameter,
                 gradient,
                 mean: slot.mean.as_ref(),
                 square: slot.square.as_ref(),
             }))
         });
-        ops::step(&with_gradient.collect::<Result<Vec<_>>>()?, &step)
+        update_parameters(&with_gradient.collect::<Result<Vec<_>>>()?, &step)
     }
 
     /// The parameters that it updates.
@@ -151,8 +151,8 @@ impl Optimiser {
 
 impl Rule {
     /// The numbers of the step that is the `steps`th.
-    fn step(&self, rate: f64, steps: usize) -> Step {
-        let plain = Step {
+    fn step(&self, rate: f64, steps: usize) -> OptimiserStep {
+        let plain = OptimiserStep {
             keep: 1.0,
             weight_decay: self.weight_decay,
             mean: Average {
@@ -167,7 +167,7 @@ impl Rule {
             rate,
             epsilon: 1e-10,
         };
-        let adam = || Step {
+        let adam = || OptimiserStep {
             mean: Average::running(DECAYS.0),
             square: Average::running(DECAYS.1),
             square_scale: 1.0 / (1.0 - DECAYS.1.powi(steps as i32)),
@@ -178,7 +178,7 @@ impl Rule {
         match self.algorithm {
             Algorithm::Adagrad | Algorithm::Sgd => plain,
             Algorithm::Adam => adam(),
-            Algorithm::Adamw => Step {
+            Algorithm::Adamw => OptimiserStep {
                 keep: 1.0 - rate * self.weight_decay,
                 weight_decay: 0.0,
                 ..adam()

@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod foreign;
+#[path = "../../nets/tests/common/reference.rs"]
 pub mod reference;

@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python weights.py > weights.json
 
 Needs torch, torchvision, timm, efficientnet-pytorch, torchxrayvision, keras and h5py. Every tensor
-follows from its name in the source's file (the formula of networks.py; for Keras' names see
+follows from its name in the source's file (the formula of networks.py in nets/tests/references; for Keras' names see
 `keras_tensor`), so that tests/weights.rs can write the same files. Beside it, `small/` gets a few
 tensors written by the libraries themselves, for the readers of the file formats.
 """

@@ -2,20 +2,19 @@
 //!
 //! Candle has its program linked to them, which then would not even start where they are missing.
 //! So the functions it calls are defined here, each as a jump to an address that [`load`] looks up;
-//! the linker, finding them, leaves the libraries out. A function that a new version of Candle calls
-//! beyond these brings its library back among those needed at the start: `readelf -d` shows it, and
-//! its name is to be added.
+//! the linker, finding them, leaves the libraries out. A function that a new version of Candle
+//! calls beyond these brings its library back among those needed at the start: the test `libraries`
+//! finds it, and its name is to be added.
 
 use std::error::Error;
 use std::ffi::{CStr, c_void};
-use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL};
 
-use super::DeviceError;
+use super::error::DeviceError;
 
-/// A library with its functions: each one's name and where its address is to be put.
+/// A library with its functions: each one's name, and the place for its address.
 type Functions = (
     &'static str,
     &'static [(&'static CStr, &'static AtomicPtr<c_void>)],
@@ -34,17 +33,20 @@ macro_rules! on_demand {
 
         #[expect(non_upper_case_globals, reason = "named as the functions are")]
         mod addresses {
-            use super::*;
+            use std::ffi::c_void;
+            use std::ptr::null_mut;
+            use std::sync::atomic::AtomicPtr;
+
             $($(pub static $function: AtomicPtr<c_void> = AtomicPtr::new(null_mut());)+)+
         }
 
         mod jumps {
-            use super::addresses;
+            use crate::devices::libraries::addresses;
             $($(
-                /// Goes on in the library; arguments and result pass through.
+                /// Jumps to the library's function; arguments and result pass through.
                 ///
                 /// # Safety
-                /// The library must have been loaded, and what it asks of its callers holds.
+                /// The library must have been loaded, and the conditions of its function must hold.
                 #[unsafe(naked)]
                 // SAFETY: no other function of the program has the name of one of CUDA's.
                 #[unsafe(no_mangle)]
@@ -72,13 +74,20 @@ on_demand! {
     "libnccl.so.2": ncclAllReduce ncclCommAbort ncclCommInitAll;
 }
 
-/// What only several GPUs need.
+/// The library that only several GPUs need.
 const OF_SEVERAL: &str = "libnccl.so.2";
 
-/// Candle's quantised kernels, which nothing here calls, register themselves with this library
-/// before the program begins.
+/// Stand-ins for the CUDA runtime, which Candle's quantised kernels are linked to and nothing here
+/// calls.
+///
+/// Before the program begins, static initialisers register those kernels, and at its end they are
+/// taken back: these functions have no error to return, and their handle is only passed on. All
+/// others return an error, as they leave their out-parameters unwritten and set nothing.
 mod runtime {
-    macro_rules! without_effect {
+    /// `cudaErrorNotSupported`.
+    const NOT_SUPPORTED: i32 = 801;
+
+    macro_rules! registering {
         ($($function:ident)+) => {$(
             // SAFETY: no other function of the program has the name of one of CUDA's.
             #[unsafe(no_mangle)]
@@ -88,11 +97,24 @@ mod runtime {
         )+};
     }
 
-    without_effect! {
+    macro_rules! failing {
+        ($($function:ident)+) => {$(
+            // SAFETY: no other function of the program has the name of one of CUDA's.
+            #[unsafe(no_mangle)]
+            extern "C" fn $function() -> i32 {
+                NOT_SUPPORTED
+            }
+        )+};
+    }
+
+    registering! {
+        __cudaRegisterFatBinary __cudaRegisterFatBinaryEnd __cudaRegisterFunction
+        __cudaRegisterVar __cudaUnregisterFatBinary
+    }
+
+    failing! {
         __cudaGetKernel __cudaLaunchKernel_ptsz __cudaPopCallConfiguration
-        __cudaPushCallConfiguration __cudaRegisterFatBinary __cudaRegisterFatBinaryEnd
-        __cudaRegisterFunction __cudaRegisterVar __cudaUnregisterFatBinary cudaFuncSetAttribute
-        cudaGetDevice
+        __cudaPushCallConfiguration cudaFuncSetAttribute cudaGetDevice
     }
 }
 
@@ -104,7 +126,7 @@ pub fn load() -> Result<(), DeviceError> {
     load_those(|name| name != OF_SEVERAL)
 }
 
-/// Loads what several GPUs need besides.
+/// Loads the library that several GPUs need besides.
 ///
 /// # Errors
 /// As [`load`].
@@ -121,8 +143,8 @@ fn load_those(wanted: impl Fn(&str) -> bool) -> Result<(), DeviceError> {
                 .source()
                 .map_or(error.to_string(), ToString::to_string),
         };
-        // SAFETY: what these libraries do when they are loaded is what a program linked to them
-        // would have them do at its start.
+        // SAFETY: these libraries do when they are loaded the same as at the start of a program
+        // linked to them.
         let library =
             unsafe { Library::open(Some(*name), RTLD_LAZY | RTLD_LOCAL) }.map_err(failed)?;
         for (function, address) in *functions {

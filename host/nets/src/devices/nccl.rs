@@ -9,13 +9,13 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, CudaViewM
 use candle_core::cuda_backend::cudarc::nccl::{Comm, ReduceOp, result::NcclError};
 use candle_core::{Device, Error, Result, Storage, Tensor, bail};
 
-use super::ranks::left;
+use super::aborted::aborted;
 
 /// The communicators of a group of GPUs.
 pub struct Communicators {
-    /// By rank; none are left when one has given up.
+    /// By rank; taken once a rank has left.
     by_rank: Vec<Mutex<Option<Communicator>>>,
-    left: OnceLock<usize>,
+    aborted: OnceLock<usize>,
 }
 
 struct Communicator {
@@ -27,7 +27,7 @@ struct Communicator {
 unsafe impl Send for Communicator {}
 
 impl Communicators {
-    /// One for each device.
+    /// A communicator for each device.
     pub fn new(devices: &[Device]) -> Result<Self> {
         let stream = |device: &Device| Ok(device.as_cuda_device()?.cuda_stream());
         let streams = devices.iter().map(stream).collect::<Result<_>>()?;
@@ -38,7 +38,7 @@ impl Communicators {
         };
         Ok(Self {
             by_rank: comms.into_iter().map(communicator).collect(),
-            left: OnceLock::new(),
+            aborted: OnceLock::new(),
         })
     }
 
@@ -56,13 +56,13 @@ impl Communicators {
             bail!("NCCL was given a tensor of another device");
         };
         let values = cuda.as_cuda_slice::<f32>()?.slice(start..end);
-        // SAFETY: all of it is copied to before anything on the stream reads it.
+        // SAFETY: all of it is overwritten before anything on the stream reads it.
         let mut sum = unsafe { cuda.device.alloc::<f32>(end - start) }?;
         let mut communicator = self.of(rank);
         let Some(Communicator { comm, buffer }) = communicator.as_mut() else {
-            return Err(left());
+            return Err(aborted());
         };
-        let mut shared = Buffer::room(buffer, &comm.stream(), end - start)?;
+        let mut shared = Buffer::of_size(buffer, &comm.stream(), end - start)?;
         cuda.device.memcpy_dtod(&values, &mut shared)?;
         comm.all_reduce_in_place(&mut shared, &ReduceOp::Sum)
             .map_err(failed)?;
@@ -71,16 +71,17 @@ impl Communicators {
         Ok(Tensor::from((Storage::Cuda(sum), layout.shape())))
     }
 
-    /// Ends all communicators, which lets GPUs go that wait for this rank's.
+    /// Ends all communicators, which frees GPUs that wait for this rank's.
     pub fn leave(&self, rank: usize) {
-        self.left.get_or_init(|| rank);
+        self.aborted.get_or_init(|| rank);
         for rank in 0..self.by_rank.len() {
             self.of(rank).take();
         }
     }
 
+    /// The rank that left first.
     pub fn first_to_leave(&self) -> Option<usize> {
-        self.left.get().copied()
+        self.aborted.get().copied()
     }
 }
 
@@ -89,8 +90,8 @@ impl Communicators {
 struct Buffer(ManuallyDrop<CudaSlice<f32>>);
 
 impl Buffer {
-    /// The first `count` numbers of a buffer, made larger where it is too small.
-    fn room<'a>(
+    /// The first `count` numbers of a buffer, which is replaced by a larger one if it is too small.
+    fn of_size<'a>(
         held: &'a mut Option<Self>,
         stream: &Arc<CudaStream>,
         count: usize,
@@ -120,11 +121,11 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: nothing uses the slice after this; its memory did not come from the pool, to which
-        // its own drop would give it back. CUDA waits for what still uses it.
+        // SAFETY: nothing uses the slice after this; its memory did not come from the pool, to
+        // which its own drop would give it back. CUDA waits for what still uses it.
         unsafe {
             let slice = ManuallyDrop::take(&mut self.0);
-            // What fails here is lost to this process alone.
+            // A failure here only wastes memory of this process.
             let _ = slice.context().bind_to_thread();
             let _ = free_sync(slice.leak());
         }

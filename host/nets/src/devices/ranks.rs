@@ -1,9 +1,10 @@
 //! Devices that train one network together, each on its share of every batch.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
+use super::host_all_reduce::HostAllReduce;
 #[cfg(feature = "nccl")]
 use super::nccl::Communicators;
 
@@ -13,18 +14,18 @@ pub struct Rank {
     group: Arc<Group>,
 }
 
-/// How devices reach each other.
+/// The means of communication between devices.
 enum Group {
-    /// Through the computer's memory, whatever they are.
-    Memory(Meeting),
-    /// GPUs directly.
+    /// The host's memory, for devices of any kind.
+    Host(HostAllReduce),
+    /// NCCL, from GPU to GPU.
     #[cfg(feature = "nccl")]
     Nccl(Communicators),
 }
 
 impl Rank {
-    /// One for each device: of GPUs by NCCL where the program was built with it, else through the
-    /// computer's memory.
+    /// A rank for each device. GPUs communicate by NCCL where the program was built with it, all
+    /// others through the host's memory.
     ///
     /// # Errors
     /// NCCL's.
@@ -39,7 +40,7 @@ impl Rank {
         Ok((0..devices.len()).map(rank).collect())
     }
 
-    /// Which one, from 0.
+    /// The rank's number, from 0.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -48,12 +49,12 @@ impl Rank {
     /// same order with a tensor of the same shape, and gets the same bits.
     ///
     /// # Errors
-    /// If a rank has left.
+    /// If a rank has left the group.
     pub fn sum(&self, tensor: &Tensor) -> Result<Tensor> {
         match &*self.group {
-            Group::Memory(meeting) => {
+            Group::Host(all_reduce) => {
                 let values = tensor.flatten_all()?.to_vec1()?;
-                let sum = meeting.sum(self.index, values)?;
+                let sum = all_reduce.sum(self.index, values)?;
                 Tensor::from_vec(sum, tensor.shape(), tensor.device())
             }
             #[cfg(feature = "nccl")]
@@ -61,19 +62,19 @@ impl Rank {
         }
     }
 
-    /// Gives up: the other ranks' sums fail from now on, instead of waiting for this one.
+    /// Leaves the group: the other ranks' sums fail from now on, instead of waiting for this one.
     pub fn leave(&self) {
         match &*self.group {
-            Group::Memory(meeting) => meeting.leave(self.index),
+            Group::Host(all_reduce) => all_reduce.leave(self.index),
             #[cfg(feature = "nccl")]
             Group::Nccl(communicators) => communicators.leave(self.index),
         }
     }
 
-    /// The rank that left first, whose reason is the others' too.
+    /// The rank that left first. Its error is the cause of the others'.
     pub fn first_to_leave(&self) -> Option<usize> {
         match &*self.group {
-            Group::Memory(meeting) => meeting.state().left,
+            Group::Host(all_reduce) => all_reduce.first_to_leave(),
             #[cfg(feature = "nccl")]
             Group::Nccl(communicators) => communicators.first_to_leave(),
         }
@@ -86,79 +87,7 @@ impl Group {
         if devices.iter().all(Device::is_cuda) {
             return Ok(Self::Nccl(Communicators::new(devices)?));
         }
-        Ok(Self::Memory(Meeting::new(devices.len())))
-    }
-}
-
-/// What a rank says whose group is no longer whole.
-pub(super) fn left() -> candle_core::Error {
-    candle_core::Error::msg("the training on another of the devices has stopped")
-}
-
-/// Where ranks leave their vectors and wait for the sum.
-struct Meeting {
-    state: Mutex<State>,
-    turned: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// By rank; emptied when the last has come.
-    brought: Vec<Option<Vec<f32>>>,
-    sum: Arc<[f32]>,
-    /// Sums made so far.
-    sums: usize,
-    left: Option<usize>,
-}
-
-impl Meeting {
-    fn new(ranks: usize) -> Self {
-        let state = State {
-            brought: vec![None; ranks],
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-            turned: Condvar::new(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sum(&self, rank: usize, values: Vec<f32>) -> Result<Vec<f32>> {
-        let mut state = self.state();
-        let sums = state.sums;
-        state.brought[rank] = Some(values);
-        if state.brought.iter().all(Option::is_some) {
-            // In the order of ranks, so that the bits do not depend on who came when.
-            let mut all = state.brought.iter_mut().filter_map(Option::take);
-            let mut sum = all.next().unwrap_or_default();
-            for other in all {
-                if other.len() != sum.len() {
-                    candle_core::bail!("devices disagree about what is to be summed");
-                }
-                sum.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
-            }
-            state.sum = sum.into();
-            state.sums += 1;
-            self.turned.notify_all();
-        }
-        let waiting = |state: &mut State| state.sums == sums && state.left.is_none();
-        let state = self
-            .turned
-            .wait_while(state, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.sums == sums {
-            return Err(left());
-        }
-        Ok(state.sum.to_vec())
-    }
-
-    fn leave(&self, rank: usize) {
-        self.state().left.get_or_insert(rank);
-        self.turned.notify_all();
+        Ok(Self::Host(HostAllReduce::new(devices.len())))
     }
 }
 
@@ -170,7 +99,7 @@ mod tests {
         Rank::together(&[Device::Cpu, Device::Cpu, Device::Cpu]).unwrap()
     }
 
-    /// What each rank makes of `work` on a thread of its own.
+    /// The results of `work` for each rank, on a thread each.
     fn each<T: Send>(ranks: &[Arc<Rank>], work: impl Fn(&Rank) -> T + Sync) -> Vec<T> {
         let work = &work;
         std::thread::scope(|scope| {
@@ -199,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_one_that_left() {
+    fn no_rank_waits_for_one_that_left() {
         let ranks = three();
         let one = Tensor::new(&[1f32], &Device::Cpu).unwrap();
         let results = each(&ranks, |rank| {

@@ -1,4 +1,4 @@
-//! Gathering maps, and scaling each channel of each film.
+//! Scaling each channel of each film, and contiguous copies of maps.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -7,18 +7,22 @@ use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::{Traced, elements};
+use super::map_sizes::map_sizes;
+use super::storage::elements;
+use crate::autodiff::Traced;
 
-/// Maps in one piece, whose films may lie apart.
+/// A contiguous copy of maps whose films may lie apart.
 ///
 /// # Errors
 /// Candle's.
-pub fn gathered(maps: &Tensor) -> Result<Tensor> {
+pub fn contiguous(maps: &Tensor) -> Result<Tensor> {
     // Candle's own copy sends a GPU the layout each time.
     #[cfg(feature = "cuda")]
-    if maps.device().is_cuda() && !maps.is_contiguous() && cuda::film_step(maps.layout()).is_some()
+    if maps.device().is_cuda()
+        && !maps.is_contiguous()
+        && cuda::memory::film_step(maps.layout()).is_some()
     {
-        return cuda::channels::gathered(maps);
+        return cuda::channels::contiguous(maps);
     }
     maps.contiguous()
 }
@@ -26,11 +30,11 @@ pub fn gathered(maps: &Tensor) -> Result<Tensor> {
 /// Multiplies each map of `x` (`N x C x H x W`) by its entry of `scale` (`N x C`).
 ///
 /// # Errors
-/// If the shapes do not fit.
+/// If the shapes do not fit, or the maps are empty.
 pub fn scale_channels(x: &Traced, scale: &Traced) -> Result<Traced> {
-    let (maps, factors) = (x.contiguous()?, scale.contiguous()?);
+    let (maps, factors) = (x.value().contiguous()?, scale.value().contiguous()?);
     let y = maps.apply_op2_no_bwd(&factors, &Scale)?;
-    Ok(Traced::step(&[x, scale], y, move |gradient, wanted| {
+    Ok(Traced::node(&[x, scale], y, move |gradient, wanted| {
         let gradient = gradient.contiguous()?;
         let of_maps = || gradient.apply_op2_no_bwd(&factors, &Scale);
         let of_scale = || maps.apply_op2_no_bwd(&gradient, &MapProducts);
@@ -83,15 +87,17 @@ impl CustomOp2 for Scale {
     }
 }
 
+/// Elements of each map of `x`, which `scale` has an entry for.
 fn map_of_scale(x: &Layout, scale: &Layout) -> Result<usize> {
-    match (x.dims(), scale.dims()) {
-        (&[films, channels, height, width], &[s_films, s_channels])
-            if (films, channels) == (s_films, s_channels) =>
-        {
-            Ok(height * width)
-        }
-        (x, scale) => bail!("maps of {x:?} cannot be scaled by {scale:?}"),
+    let [films, channels, height, width] = map_sizes(x.dims(), "a scale of channels")?;
+    if scale.dims() != [films, channels] {
+        bail!(
+            "maps of {:?} cannot be scaled by {:?}",
+            x.dims(),
+            scale.dims()
+        );
     }
+    Ok(height * width)
 }
 
 /// The sum over each map of the products of two tensors: `N x C x H x W` to `N x C`.
@@ -109,9 +115,7 @@ impl CustomOp2 for MapProducts {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let &[films, channels, height, width] = a_layout.dims() else {
-            bail!("map products need 4-d tensors");
-        };
+        let [films, channels, height, width] = map_sizes(a_layout.dims(), "a product of maps")?;
         let (a, b) = (elements(a, a_layout)?, elements(b, b_layout)?);
         let sums: Vec<f32> = a
             .par_chunks(height * width)

@@ -3,109 +3,73 @@
 //! At stride 1 in [frames](super::frame), without gathering; at larger strides (the stems) in
 //! [patches](super::patches).
 
-use candle_core::{Result, bail};
+use candle_core::Result;
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::conv_op::OnCuda;
 use super::conv_op::{Convolving, convolved};
+use super::conv_sizes::ConvSizes;
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::frame::{Frame, turn_over};
-use super::{Padding, Traced, patches, sum_in_order};
+use super::frame::{Frame, flip_transpose};
+use super::padding::Padding;
+use super::patches;
+use super::sums::sum_in_order;
+use crate::autodiff::Traced;
+use crate::precision::Precision;
 
 /// Convolves `x` (`N x I x H x W`) with `weight` (`O x I x k x k`, `k` odd) to
-/// `N x O x ceil(H / stride) x ceil(W / stride)`.
+/// `N x O x ceil(H / stride) x ceil(W / stride)`. The maps' own type decides between `f32` and
+/// `bf16`; `precision` only allows a GPU TF32.
 ///
 /// # Errors
-/// If the shapes do not fit.
-pub fn conv2d(x: &Traced, weight: &Traced, stride: usize, padding: Padding) -> Result<Traced> {
-    convolved(x, weight, Convolution { stride, padding })
+/// If the shapes do not fit, or the batch is empty.
+pub fn conv2d(
+    x: &Traced,
+    weight: &Traced,
+    stride: usize,
+    padding: Padding,
+    precision: Precision,
+) -> Result<Traced> {
+    let op = Convolution {
+        stride,
+        padding,
+        tf32: precision == Precision::Tf32,
+    };
+    convolved(x, weight, op)
 }
 
 #[derive(Clone, Copy)]
 struct Convolution {
     stride: usize,
     padding: Padding,
+    /// True if a GPU may round factors to TF32.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(dead_code, reason = "a CPU multiplies in f32 only")
+    )]
+    tf32: bool,
 }
 
-/// The sizes of one convolution.
-#[derive(Clone, Copy)]
-pub(super) struct Sizes {
-    pub films: usize,
-    pub inputs: usize,
-    pub height: usize,
-    pub width: usize,
-    pub outputs: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    /// Zeros above and left of a map.
-    pub before: (usize, usize),
-    pub out_height: usize,
-    pub out_width: usize,
+/// Number of films handled together at stride 1: small maps are joined so that the matrix products
+/// stay wide. Depends on shapes alone, never on the number of threads.
+fn films_together(sizes: &ConvSizes) -> usize {
+    (1024 / sizes.map()).clamp(1, sizes.films.div_ceil(4))
 }
 
-impl Sizes {
-    fn new(x: &[usize], weight: &[usize], op: Convolution) -> Result<Self> {
-        let (&[films, inputs, height, width], &[outputs, w_inputs, kernel, kernel_w]) = (x, weight)
-        else {
-            bail!("a convolution needs a 4-d input and kernel, got {x:?} and {weight:?}");
-        };
-        let Convolution { stride, padding } = op;
-        if w_inputs != inputs || kernel != kernel_w || kernel % 2 == 0 || stride == 0 {
-            bail!("a convolution of {x:?} cannot use a kernel of {weight:?} at stride {stride}");
-        }
-        if height == 0 || width == 0 {
-            bail!("a map of {height} x {width} has nothing to convolve");
-        }
-        Ok(Self {
-            films,
-            inputs,
-            height,
-            width,
-            outputs,
-            kernel,
-            stride,
-            before: (
-                padding.before(height, kernel, stride),
-                padding.before(width, kernel, stride),
-            ),
-            out_height: height.div_ceil(stride),
-            out_width: width.div_ceil(stride),
-        })
-    }
-
-    pub fn map(&self) -> usize {
-        self.height * self.width
-    }
-
-    pub fn out_map(&self) -> usize {
-        self.out_height * self.out_width
-    }
-
-    pub fn taps(&self) -> usize {
-        self.kernel * self.kernel
-    }
-
-    /// Films handled together at stride 1: small maps are joined so that the matrix products
-    /// stay wide. Depends on shapes alone, never on the number of threads.
-    fn films_together(&self) -> usize {
-        (1024 / self.map()).clamp(1, self.films.div_ceil(4))
-    }
-
-    /// How the films of `x` lie together at stride 1.
-    fn frame(&self, x: &[f32]) -> Frame {
-        Frame {
-            films: x.len() / (self.inputs * self.map()),
-            height: self.height,
-            width: self.width,
-            border: self.kernel / 2,
-        }
+/// The frame in which the films of `x` lie together at stride 1.
+fn frame(sizes: &ConvSizes, x: &[f32]) -> Frame {
+    Frame {
+        films: x.len() / (sizes.inputs * sizes.map()),
+        height: sizes.height,
+        width: sizes.width,
+        border: sizes.kernel / 2,
     }
 }
 
 impl Convolving for Convolution {
-    type Sizes = Sizes;
+    type Sizes = ConvSizes;
 
     const NAMES: [&'static str; 3] = [
         "convolution",
@@ -113,16 +77,16 @@ impl Convolving for Convolution {
         "convolution weight gradient",
     ];
 
-    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<Sizes> {
-        Sizes::new(x, weight, self)
+    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<ConvSizes> {
+        ConvSizes::new(x, weight, self.stride, self.padding)
     }
 
-    fn outputs(sizes: &Sizes) -> [usize; 4] {
-        let Sizes { films, outputs, .. } = *sizes;
+    fn outputs(sizes: &ConvSizes) -> [usize; 4] {
+        let ConvSizes { films, outputs, .. } = *sizes;
         [films, outputs, sizes.out_height, sizes.out_width]
     }
 
-    fn forward(x: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+    fn forward(x: &[f32], weight: &[f32], sizes: &ConvSizes) -> Vec<f32> {
         if sizes.stride == 1 {
             shifted_forward(x, weight, *sizes)
         } else {
@@ -130,20 +94,20 @@ impl Convolving for Convolution {
         }
     }
 
-    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &ConvSizes) -> Vec<f32> {
         if sizes.stride > 1 {
             return patches::data_gradient(y_gradient, weight, *sizes);
         }
-        let turned = turn_over(weight, (sizes.inputs, sizes.outputs));
-        let mirrored = Sizes {
+        let flipped = flip_transpose(weight, (sizes.inputs, sizes.outputs));
+        let swapped = ConvSizes {
             inputs: sizes.outputs,
             outputs: sizes.inputs,
             ..*sizes
         };
-        shifted_forward(y_gradient, &turned, mirrored)
+        shifted_forward(y_gradient, &flipped, swapped)
     }
 
-    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &Sizes) -> Vec<f32> {
+    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &ConvSizes) -> Vec<f32> {
         if sizes.stride == 1 {
             shifted_weight_gradient(x, y_gradient, *sizes)
         } else {
@@ -152,45 +116,45 @@ impl Convolving for Convolution {
     }
 
     #[cfg(feature = "cuda")]
-    const ON_CUDA: [OnCuda<Sizes>; 3] = [
-        cuda::conv::forward,
-        cuda::conv::data_gradient,
-        cuda::conv::weight_gradient,
+    const ON_CUDA: [OnCuda<Self>; 3] = [
+        |op, x, weight, sizes| cuda::conv::forward(x, weight, sizes, op.tf32),
+        |op, dy, weight, sizes| cuda::conv::data_gradient(dy, weight, sizes, op.tf32),
+        |op, x, dy, sizes| cuda::conv::weight_gradient(x, dy, sizes, op.tf32),
     ];
 }
 
-fn shifted_forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
-    let Sizes {
+fn shifted_forward(x: &[f32], weight: &[f32], sizes: ConvSizes) -> Vec<f32> {
+    let ConvSizes {
         inputs, outputs, ..
     } = sizes;
-    let together = sizes.films_together();
+    let together = films_together(&sizes);
     let mut y = vec![0.0; sizes.films * outputs * sizes.map()];
     y.par_chunks_mut(together * outputs * sizes.map())
         .zip(x.par_chunks(together * inputs * sizes.map()))
         .for_each(|(y, x)| {
-            let frame = sizes.frame(x);
+            let frame = frame(&sizes, x);
             if frame.border == 0 && frame.films == 1 {
                 frame.convolve(x, weight, (inputs, outputs), y);
             } else {
                 let rows = frame.lay_out(x, inputs);
                 let mut out = vec![0.0; outputs * frame.row()];
                 frame.convolve(&rows, weight, (inputs, outputs), &mut out);
-                frame.pick_up(&out, outputs, y);
+                frame.gather(&out, outputs, y);
             }
         });
     y
 }
 
-fn shifted_weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f32> {
-    let Sizes {
+fn shifted_weight_gradient(x: &[f32], y_gradient: &[f32], sizes: ConvSizes) -> Vec<f32> {
+    let ConvSizes {
         inputs, outputs, ..
     } = sizes;
-    let together = sizes.films_together();
+    let together = films_together(&sizes);
     let parts = x
         .par_chunks(together * inputs * sizes.map())
         .zip(y_gradient.par_chunks(together * outputs * sizes.map()))
         .map(|(x, y_gradient)| {
-            let frame = sizes.frame(x);
+            let frame = frame(&sizes, x);
             let mut part = vec![0.0; outputs * inputs * sizes.taps()];
             if frame.border == 0 && frame.films == 1 {
                 frame.add_weight_gradient(x, y_gradient, (inputs, outputs), &mut part);

@@ -1,13 +1,14 @@
-//! What dense and depthwise convolution have alike: maps and a kernel go in, and the gradient of
-//! each is an operation of its own.
+//! The part that dense and depthwise convolution share: they take maps and a kernel, and the
+//! gradient of each is an operation of its own.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, bail};
 
-use super::{Traced, elements};
+use super::storage::elements;
+use crate::autodiff::Traced;
 
-/// A kind of convolution with what it does beside its operands.
+/// A kind of convolution, with its settings.
 pub(super) trait Convolving: Copy + Send + Sync + 'static {
     /// The sizes of one convolution.
     type Sizes;
@@ -15,37 +16,46 @@ pub(super) trait Convolving: Copy + Send + Sync + 'static {
     /// Names of the operation, and of the gradients of the maps and of the kernel.
     const NAMES: [&'static str; 3];
 
+    /// The sizes of the convolution of maps of one shape with a kernel of another.
+    ///
     /// # Errors
-    /// If a kernel of this shape cannot be used on maps of this one.
+    /// If the kernel cannot be used on the maps.
     fn sizes(self, x: &[usize], weight: &[usize]) -> Result<Self::Sizes>;
 
     /// The shape of the outputs.
     fn outputs(sizes: &Self::Sizes) -> [usize; 4];
 
+    /// The outputs, from the maps and the kernel.
     fn forward(x: &[f32], weight: &[f32], sizes: &Self::Sizes) -> Vec<f32>;
 
+    /// The gradient of the maps, from that of the outputs and the kernel.
     fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &Self::Sizes) -> Vec<f32>;
 
+    /// The gradient of the kernel, from the maps and the gradient of the outputs.
     fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &Self::Sizes) -> Vec<f32>;
 
-    /// The same three on a GPU.
+    /// The forward pass and the two gradients on a GPU.
     #[cfg(feature = "cuda")]
-    const ON_CUDA: [OnCuda<Self::Sizes>; 3];
+    const ON_CUDA: [OnCuda<Self>; 3];
 }
 
-/// One of the three operations on a GPU: two operands, and the sizes of the convolution.
+/// One of the three operations on a GPU: the convolution, two operands, and its sizes.
 #[cfg(feature = "cuda")]
-pub(super) type OnCuda<Sizes> =
-    fn((&CudaStorage, &Layout), (&CudaStorage, &Layout), &Sizes) -> Result<(CudaStorage, Shape)>;
+pub(super) type OnCuda<C> = fn(
+    C,
+    (&CudaStorage, &Layout),
+    (&CudaStorage, &Layout),
+    &<C as Convolving>::Sizes,
+) -> Result<(CudaStorage, Shape)>;
 
 /// Convolves `x` with `weight`.
 ///
 /// # Errors
 /// If the shapes do not fit.
 pub(super) fn convolved<C: Convolving>(x: &Traced, weight: &Traced, op: C) -> Result<Traced> {
-    let (maps, kernel) = (x.contiguous()?, weight.contiguous()?);
+    let (maps, kernel) = (x.value().contiguous()?, weight.value().contiguous()?);
     let y = maps.apply_op2_no_bwd(&kernel, &Forward(op))?;
-    Ok(Traced::step(&[x, weight], y, move |gradient, wanted| {
+    Ok(Traced::node(&[x, weight], y, move |gradient, wanted| {
         let gradient = gradient.contiguous()?;
         let of_maps = || {
             let shape = maps.dims().to_vec();
@@ -62,7 +72,7 @@ pub(super) fn convolved<C: Convolving>(x: &Traced, weight: &Traced, op: C) -> Re
     }))
 }
 
-/// The convolution itself.
+/// The forward pass.
 struct Forward<C>(C);
 
 impl<C: Convolving> CustomOp2 for Forward<C> {
@@ -92,8 +102,20 @@ impl<C: Convolving> CustomOp2 for Forward<C> {
         weight_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let sizes = self.0.sizes(x_layout.dims(), weight_layout.dims())?;
-        C::ON_CUDA[0]((x, x_layout), (weight, weight_layout), &sizes)
+        C::ON_CUDA[0](self.0, (x, x_layout), (weight, weight_layout), &sizes)
     }
+}
+
+/// Refuses a gradient that has not the outputs' shape.
+fn check_gradient<C: Convolving>(gradient: &Layout, sizes: &C::Sizes) -> Result<()> {
+    let outputs = C::outputs(sizes);
+    if gradient.dims() != outputs {
+        bail!(
+            "the gradient of outputs of {outputs:?} has shape {:?}",
+            gradient.dims()
+        );
+    }
+    Ok(())
 }
 
 /// The gradient of the maps, of `shape`, from the outputs' gradient and the kernel.
@@ -115,6 +137,7 @@ impl<C: Convolving> CustomOp2 for DataGradient<C> {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = self.op.sizes(&self.shape, weight_layout.dims())?;
+        check_gradient::<C>(y_layout, &sizes)?;
         let y_gradient = elements(y_gradient, y_layout)?;
         let weight = elements(weight, weight_layout)?;
         let x_gradient = C::data_gradient(y_gradient, weight, &sizes);
@@ -130,7 +153,13 @@ impl<C: Convolving> CustomOp2 for DataGradient<C> {
         weight_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let sizes = self.op.sizes(&self.shape, weight_layout.dims())?;
-        C::ON_CUDA[1]((y_gradient, y_layout), (weight, weight_layout), &sizes)
+        check_gradient::<C>(y_layout, &sizes)?;
+        C::ON_CUDA[1](
+            self.op,
+            (y_gradient, y_layout),
+            (weight, weight_layout),
+            &sizes,
+        )
     }
 }
 
@@ -153,6 +182,7 @@ impl<C: Convolving> CustomOp2 for WeightGradient<C> {
         y_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = self.op.sizes(x_layout.dims(), &self.shape)?;
+        check_gradient::<C>(y_layout, &sizes)?;
         let (x, y_gradient) = (elements(x, x_layout)?, elements(y_gradient, y_layout)?);
         let gradient = C::weight_gradient(x, y_gradient, &sizes);
         Ok((CpuStorage::F32(gradient), Shape::from(self.shape.clone())))
@@ -167,6 +197,7 @@ impl<C: Convolving> CustomOp2 for WeightGradient<C> {
         y_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let sizes = self.op.sizes(x_layout.dims(), &self.shape)?;
-        C::ON_CUDA[2]((x, x_layout), (y_gradient, y_layout), &sizes)
+        check_gradient::<C>(y_layout, &sizes)?;
+        C::ON_CUDA[2](self.op, (x, x_layout), (y_gradient, y_layout), &sizes)
     }
 }

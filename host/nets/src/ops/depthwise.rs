@@ -5,7 +5,7 @@
 //! two computes the stride-1 map and keeps every other place, the padding deciding which: the few
 //! layers that stride cost little, and one kernel serves all.
 
-use candle_core::{Result, bail};
+use candle_core::Result;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -14,13 +14,15 @@ use super::conv_op::OnCuda;
 use super::conv_op::{Convolving, convolved};
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::{Padding, Traced};
+use super::depthwise_sizes::DepthwiseSizes;
+use super::padding::Padding;
+use crate::autodiff::Traced;
 
-/// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight`
-/// (`C x 1 x k x k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
+/// Convolves every channel of `x` (`N x C x H x W`) with its own kernel of `weight` (`C x 1 x k x
+/// k`, `k` 3 or 5) at stride 1 or 2, to `N x C x ceil(H / stride) x ceil(W / stride)`.
 ///
 /// # Errors
-/// If the shapes or the stride are others.
+/// If the shapes or the stride are others, or the batch is empty.
 pub fn depthwise_conv2d(
     x: &Traced,
     weight: &Traced,
@@ -36,88 +38,8 @@ struct Depthwise {
     padding: Padding,
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct Sizes {
-    pub films: usize,
-    pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    /// Row and column of the stride-1 map where the first place that is kept lies.
-    pub first: (usize, usize),
-}
-
-impl Sizes {
-    fn new(x: &[usize], weight: &[usize], op: Depthwise) -> Result<Self> {
-        match (x, weight) {
-            (&[films, channels, height, width], &[kernels, 1, kernel, kernel_w])
-                if kernels == channels
-                    && height > 0
-                    && width > 0
-                    && kernel == kernel_w
-                    && matches!(kernel, 3 | 5)
-                    && matches!(op.stride, 1 | 2) =>
-            {
-                let first = |size| kernel / 2 - op.padding.before(size, kernel, op.stride);
-                Ok(Self {
-                    films,
-                    channels,
-                    height,
-                    width,
-                    kernel,
-                    stride: op.stride,
-                    first: (first(height), first(width)),
-                })
-            }
-            _ => bail!(
-                "a depthwise convolution of {x:?} cannot use a kernel of {weight:?} at stride {}",
-                op.stride
-            ),
-        }
-    }
-
-    pub fn out_height(&self) -> usize {
-        self.height.div_ceil(self.stride)
-    }
-
-    pub fn out_width(&self) -> usize {
-        self.width.div_ceil(self.stride)
-    }
-
-    pub fn map(&self) -> usize {
-        self.height * self.width
-    }
-
-    pub fn out_map(&self) -> usize {
-        self.out_height() * self.out_width()
-    }
-
-    fn frame_width(&self) -> usize {
-        self.width + self.kernel - 1
-    }
-
-    fn frame(&self) -> usize {
-        (self.height + self.kernel - 1) * self.frame_width()
-    }
-
-    /// Where the first kept place of output row `row` lies in the computed row.
-    fn kept(&self, row: usize) -> usize {
-        (row * self.stride + self.first.0) * self.frame_width() + self.first.1
-    }
-
-    /// Places of the framed row that can be computed: the last valid one plus one.
-    fn places(&self) -> usize {
-        (self.height - 1) * self.frame_width() + self.width
-    }
-
-    pub fn taps(&self) -> usize {
-        self.kernel * self.kernel
-    }
-}
-
 impl Convolving for Depthwise {
-    type Sizes = Sizes;
+    type Sizes = DepthwiseSizes;
 
     const NAMES: [&'static str; 3] = [
         "depthwise convolution",
@@ -125,18 +47,18 @@ impl Convolving for Depthwise {
         "depthwise convolution weight gradient",
     ];
 
-    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<Sizes> {
-        Sizes::new(x, weight, self)
+    fn sizes(self, x: &[usize], weight: &[usize]) -> Result<DepthwiseSizes> {
+        DepthwiseSizes::new(x, weight, self.stride, self.padding)
     }
 
-    fn outputs(sizes: &Sizes) -> [usize; 4] {
-        let Sizes {
+    fn outputs(sizes: &DepthwiseSizes) -> [usize; 4] {
+        let DepthwiseSizes {
             films, channels, ..
         } = *sizes;
         [films, channels, sizes.out_height(), sizes.out_width()]
     }
 
-    fn forward(x: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+    fn forward(x: &[f32], weight: &[f32], sizes: &DepthwiseSizes) -> Vec<f32> {
         let sizes = *sizes;
         let mut y = vec![0.0; sizes.films * sizes.channels * sizes.out_map()];
         y.par_chunks_mut(sizes.out_map())
@@ -160,7 +82,7 @@ impl Convolving for Depthwise {
         y
     }
 
-    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &Sizes) -> Vec<f32> {
+    fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: &DepthwiseSizes) -> Vec<f32> {
         let sizes = *sizes;
         let mut x_gradient = vec![0.0; sizes.films * sizes.channels * sizes.map()];
         x_gradient
@@ -172,12 +94,12 @@ impl Convolving for Depthwise {
                 || (vec![0.0; sizes.frame()], vec![0.0; sizes.places()]),
                 |(frame, out), (plane, (x_gradient, y_gradient))| {
                     let kernel = &weight[plane % sizes.channels * sizes.taps()..][..sizes.taps()];
-                    let mut turned = [0.0; 25];
-                    for (to, from) in turned.iter_mut().zip(kernel.iter().rev()) {
+                    let mut flipped = [0.0; 25];
+                    for (to, from) in flipped.iter_mut().zip(kernel.iter().rev()) {
                         *to = *from;
                     }
                     spread_out(y_gradient, sizes, frame);
-                    correlate(frame, &turned[..sizes.taps()], sizes, out);
+                    correlate(frame, &flipped[..sizes.taps()], sizes, out);
                     for (row, line) in x_gradient.chunks_exact_mut(sizes.width).enumerate() {
                         line.copy_from_slice(&out[row * sizes.frame_width()..][..sizes.width]);
                     }
@@ -186,7 +108,7 @@ impl Convolving for Depthwise {
         x_gradient
     }
 
-    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &Sizes) -> Vec<f32> {
+    fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: &DepthwiseSizes) -> Vec<f32> {
         let sizes = *sizes;
         let mut gradient = vec![0.0; sizes.channels * sizes.taps()];
         gradient
@@ -214,19 +136,19 @@ impl Convolving for Depthwise {
     }
 
     #[cfg(feature = "cuda")]
-    const ON_CUDA: [OnCuda<Sizes>; 3] = [
-        cuda::depthwise::forward,
-        cuda::depthwise::data_gradient,
-        cuda::depthwise::weight_gradient,
+    const ON_CUDA: [OnCuda<Self>; 3] = [
+        |_, x, weight, sizes| cuda::depthwise::forward(x, weight, sizes),
+        |_, dy, weight, sizes| cuda::depthwise::data_gradient(dy, weight, sizes),
+        |_, x, dy, sizes| cuda::depthwise::weight_gradient(x, dy, sizes),
     ];
 }
 
-/// Planes a thread takes at once: the smallest maps are too little work for one task.
+/// Number of planes that a thread takes at once: the smallest maps are too little work for a task.
 const PLANES_AT_ONCE: usize = 8;
 
-/// Puts `map` into the middle of the zeroed `frame`. The same places are written at every call, so
-/// the frame's zeros last.
-fn enframe(map: &[f32], sizes: Sizes, frame: &mut [f32]) {
+/// Copies `map` into the middle of the zeroed `frame`. The same places are written at every call,
+/// so the frame's zeros last.
+fn enframe(map: &[f32], sizes: DepthwiseSizes, frame: &mut [f32]) {
     let border = sizes.kernel / 2;
     for (row, line) in map.chunks_exact(sizes.width).enumerate() {
         let to = (row + border) * sizes.frame_width() + border;
@@ -234,8 +156,9 @@ fn enframe(map: &[f32], sizes: Sizes, frame: &mut [f32]) {
     }
 }
 
-/// Puts an output's gradient into the zeroed `frame`, each value at the place that was kept for it.
-fn spread_out(y_gradient: &[f32], sizes: Sizes, frame: &mut [f32]) {
+/// Copies an output's gradient into the zeroed `frame`, each value to the place that was kept for
+/// it.
+fn spread_out(y_gradient: &[f32], sizes: DepthwiseSizes, frame: &mut [f32]) {
     let border = sizes.kernel / 2;
     for (row, line) in y_gradient.chunks_exact(sizes.out_width()).enumerate() {
         let to = &mut frame[sizes.kept(row) + border * sizes.frame_width() + border..];
@@ -246,7 +169,7 @@ fn spread_out(y_gradient: &[f32], sizes: Sizes, frame: &mut [f32]) {
 }
 
 /// The shifted views of `frame` that the taps read, each as long as the computed places.
-fn taps<const TAPS: usize>(frame: &[f32], sizes: Sizes) -> [&[f32]; TAPS] {
+fn taps<const TAPS: usize>(frame: &[f32], sizes: DepthwiseSizes) -> [&[f32]; TAPS] {
     std::array::from_fn(|tap| {
         let offset = tap / sizes.kernel * sizes.frame_width() + tap % sizes.kernel;
         &frame[offset..][..sizes.places()]
@@ -254,8 +177,13 @@ fn taps<const TAPS: usize>(frame: &[f32], sizes: Sizes) -> [&[f32]; TAPS] {
 }
 
 /// `out[j] = sum over taps of kernel[tap] * frame[j + offset(tap)]`.
-fn correlate(frame: &[f32], kernel: &[f32], sizes: Sizes, out: &mut [f32]) {
-    fn run<const TAPS: usize>(frame: &[f32], kernel: &[f32], sizes: Sizes, out: &mut [f32]) {
+fn correlate(frame: &[f32], kernel: &[f32], sizes: DepthwiseSizes, out: &mut [f32]) {
+    fn run<const TAPS: usize>(
+        frame: &[f32],
+        kernel: &[f32],
+        sizes: DepthwiseSizes,
+        out: &mut [f32],
+    ) {
         let mut weights = [0.0; TAPS];
         weights.copy_from_slice(kernel);
         Arch::new().dispatch(Correlate {
@@ -316,8 +244,13 @@ impl<const TAPS: usize> WithSimd for Correlate<'_, TAPS> {
 }
 
 /// Adds `sum over j of frame[j + offset(tap)] * spread[j]` to every tap's gradient.
-fn add_tap_products(frame: &[f32], spread: &[f32], sizes: Sizes, gradient: &mut [f32]) {
-    fn run<const TAPS: usize>(frame: &[f32], spread: &[f32], sizes: Sizes, gradient: &mut [f32]) {
+fn add_tap_products(frame: &[f32], spread: &[f32], sizes: DepthwiseSizes, gradient: &mut [f32]) {
+    fn run<const TAPS: usize>(
+        frame: &[f32],
+        spread: &[f32],
+        sizes: DepthwiseSizes,
+        gradient: &mut [f32],
+    ) {
         let sums = Arch::new().dispatch(TapProducts {
             taps: taps::<TAPS>(frame, sizes),
             spread,

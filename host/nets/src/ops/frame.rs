@@ -2,12 +2,12 @@
 //!
 //! The maps of some films are laid side by side, each inside its zero border, as one long row per
 //! channel. A `k x k` convolution is then `k * k` matrix products of whole rows shifted by the
-//! kernel's offset; the data gradient is the same convolution with the kernel turned over, the
-//! weight gradient a dot product of shifted rows.
+//! kernel's offset; the data gradient is the same convolution with each kernel flipped and inputs
+//! and outputs transposed, the weight gradient a dot product of shifted rows.
 
 use super::gemm::{Matrix, Rows, add_dot_products, matmul};
 
-/// How maps lie in a row: `films` of them, each with `border` zeros on every side.
+/// The layout of a row of maps: `films` of them, each with `border` zeros on every side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     pub films: usize,
@@ -42,18 +42,18 @@ impl Frame {
         (2 * self.border + 1).pow(2)
     }
 
-    /// Where tap `tap` of the kernel reads, relative to the output's place.
+    /// The place that tap `tap` of the kernel reads, relative to the output's place.
     fn offset(self, tap: usize) -> usize {
         let kernel = 2 * self.border + 1;
         tap / kernel * self.line() + tap % kernel
     }
 
-    /// Where the first element of a film's map lies in a row of inputs.
+    /// The index of the first element of a film's map in a row of inputs.
     pub fn first(self, film: usize) -> usize {
         film * self.size() + self.border * self.line() + self.border
     }
 
-    /// Puts a film's map into a row of inputs, whose borders are zeros already.
+    /// Copies a film's map into a row of inputs, whose borders are zeros already.
     pub fn put(self, map: &[f32], film: usize, row: &mut [f32]) {
         let inside = row[self.first(film)..].chunks_mut(self.line());
         for (to, line) in inside.zip(map.chunks_exact(self.width)) {
@@ -61,7 +61,7 @@ impl Frame {
         }
     }
 
-    /// Takes a film's map out of a row of outputs.
+    /// Copies a film's map out of a row of outputs.
     pub fn take(self, row: &[f32], film: usize, map: &mut [f32]) {
         let inside = row[film * self.size()..].chunks(self.line());
         for (line, from) in map.chunks_exact_mut(self.width).zip(inside) {
@@ -79,8 +79,9 @@ impl Frame {
         rows
     }
 
-    /// The inverse, from rows of outputs.
-    pub fn pick_up(self, rows: &[f32], channels: usize, maps: &mut [f32]) {
+    /// The maps of each film, films first, from rows of outputs: the inverse of
+    /// [`lay_out`](Self::lay_out).
+    pub fn gather(self, rows: &[f32], channels: usize, maps: &mut [f32]) {
         for (plane, map) in maps.chunks_exact_mut(self.map()).enumerate() {
             let (film, channel) = (plane / channels, plane % channels);
             self.take(&rows[channel * self.row()..][..self.row()], film, map);
@@ -116,8 +117,8 @@ impl Frame {
         }
     }
 
-    /// Adds to `gradient` (`outputs x inputs x k x k`) what rows of `inputs` and the gradients of
-    /// their `outputs`, laid out like inputs, give.
+    /// Adds to `gradient` (`outputs x inputs x k x k`) the kernel's gradient, from rows of `inputs`
+    /// channels and the gradients of their `outputs`, laid out like inputs.
     pub fn add_weight_gradient(
         self,
         rows: &[f32],
@@ -142,25 +143,25 @@ impl Frame {
         }
     }
 
-    /// Places of a row of outputs from the first to the last that is of a map.
+    /// Number of places in a row of outputs, from the first to the last that lies in a map.
     fn places(self) -> usize {
         self.row() - self.offset(self.taps() - 1)
     }
 }
 
-/// `outputs x inputs x taps` to `inputs x outputs x taps`, each kernel rotated by half a turn: what
-/// convolves the outputs' gradient to the inputs'.
-pub fn turn_over(weight: &[f32], (inputs, outputs): (usize, usize)) -> Vec<f32> {
+/// The kernel that convolves the outputs' gradient to the inputs': from `outputs x inputs x taps`
+/// to `inputs x outputs x taps`, each window rotated by half a turn.
+pub fn flip_transpose(weight: &[f32], (inputs, outputs): (usize, usize)) -> Vec<f32> {
     let taps = weight.len() / (inputs * outputs);
-    let mut turned = vec![0.0; weight.len()];
+    let mut flipped = vec![0.0; weight.len()];
     for o in 0..outputs {
         for i in 0..inputs {
             let from = &weight[(o * inputs + i) * taps..][..taps];
-            let to = &mut turned[(i * outputs + o) * taps..][..taps];
+            let to = &mut flipped[(i * outputs + o) * taps..][..taps];
             for (to, from) in to.iter_mut().zip(from.iter().rev()) {
                 *to = *from;
             }
         }
     }
-    turned
+    flipped
 }

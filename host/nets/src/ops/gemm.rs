@@ -12,7 +12,7 @@ pub struct Matrix<'a> {
 
 /// `c (+)= a b` with `a` of `m x k`, `b` of `k x n`, and `c` row-major with rows `c_row` apart.
 ///
-/// Adds to `c` when `accumulate`, else overwrites it.
+/// Adds to `c` if `accumulate`, else overwrites it (with zeros if `k` is 0).
 ///
 /// # Panics
 /// If a matrix reaches past the end of its slice.
@@ -24,14 +24,22 @@ pub fn matmul(
     a: Matrix,
     b: Matrix,
 ) {
-    if m == 0 || n == 0 || k == 0 {
+    if m == 0 || n == 0 {
         return;
     }
-    assert!((m - 1) * c_row + n <= c.len());
-    assert!((m - 1) * a.row + (k - 1) * a.column < a.data.len());
-    assert!((k - 1) * b.row + (n - 1) * b.column < b.data.len());
-    // SAFETY: the three assertions above bound every element that the product reads or writes,
-    // and `c` is borrowed mutably, so it overlaps neither operand.
+    assert_inside("c", (m, n), (c_row, 1), c.len());
+    if k == 0 {
+        if !accumulate {
+            for row in 0..m {
+                c[row * c_row..][..n].fill(0.0);
+            }
+        }
+        return;
+    }
+    assert_inside("a", (m, k), (a.row, a.column), a.data.len());
+    assert_inside("b", (k, n), (b.row, b.column), b.data.len());
+    // SAFETY: `assert_inside` bounds every element that the product reads or writes and every
+    // stride, and `c` is borrowed mutably, so it overlaps neither operand.
     unsafe {
         gemm::gemm(
             m,
@@ -57,6 +65,25 @@ pub fn matmul(
     }
 }
 
+/// Panics if a matrix, of at least one row and column, reaches past the end of its slice of
+/// `length` elements, or a stride does not fit `isize`.
+fn assert_inside(
+    name: &str,
+    (rows, columns): (usize, usize),
+    (row, column): (usize, usize),
+    length: usize,
+) {
+    let last = (rows - 1)
+        .checked_mul(row)
+        .zip((columns - 1).checked_mul(column))
+        .and_then(|(down, right)| down.checked_add(right));
+    assert!(
+        last.is_some_and(|last| last < length) && row.max(column) <= isize::MAX as usize,
+        "matrix {name} of {rows} x {columns}, with strides {row} and {column}, reaches past the end \
+         of its {length} elements"
+    );
+}
+
 /// Rows of equal length inside a slice: row `i` is `data[i * stride + offset..][..length]`.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
@@ -66,7 +93,7 @@ pub struct Rows<'a> {
     pub offset: usize,
 }
 
-/// How many elements of each row are multiplied before moving on, so that they stay in the
+/// Number of elements of each row that are multiplied before moving on, so that they stay in the
 /// second-level cache.
 const STRETCH: usize = 512;
 
@@ -74,15 +101,15 @@ const STRETCH: usize = 512;
 /// of rows, each `length` long.
 ///
 /// Both operands run along the summed dimension, where a matrix product wants one to run across
-/// it: the one with fewer rows is turned.
+/// it: the one with fewer rows is transposed.
 pub fn add_dot_products(out: &mut [f32], out_step: usize, a: Rows, b: Rows, length: usize) {
     let (few, many) = if a.count < b.count { (a, b) } else { (b, a) };
-    let mut turned = vec![0.0; few.count * STRETCH.min(length)];
+    let mut transposed = vec![0.0; few.count * STRETCH.min(length)];
     let mut sums = vec![0.0; few.count * many.count];
     for start in (0..length).step_by(STRETCH) {
         let count = STRETCH.min(length - start);
         let rows = &few.data[few.offset + start..];
-        transpose(rows, few.count, count, few.stride, &mut turned);
+        transpose(rows, few.count, count, few.stride, &mut transposed);
         matmul(
             (many.count, few.count, count),
             &mut sums,
@@ -94,7 +121,7 @@ pub fn add_dot_products(out: &mut [f32], out_step: usize, a: Rows, b: Rows, leng
                 column: 1,
             },
             Matrix {
-                data: &turned,
+                data: &transposed,
                 row: few.count,
                 column: 1,
             },
@@ -112,11 +139,12 @@ pub fn add_dot_products(out: &mut [f32], out_step: usize, a: Rows, b: Rows, leng
     }
 }
 
-/// Side of the blocks that are turned at once.
+/// Side of the blocks that are transposed at once.
 const BLOCK: usize = 16;
 
 vectorised! {
-    /// Turns `rows x columns` elements, whose rows start `stride` apart, into `columns x rows`.
+    /// Transposes `rows x columns` elements, whose rows start `stride` apart, into `columns x
+    /// rows`.
     pub fn transpose(
         x: &[f32],
         rows: usize,
@@ -146,6 +174,53 @@ vectorised! {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(data: &[f32], row: usize, column: usize) -> Matrix<'_> {
+        Matrix { data, row, column }
+    }
+
+    #[test]
+    fn a_product_over_nothing_is_zero() {
+        let start = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let product = |accumulate| {
+            let mut c = start;
+            let empty = matrix(&[], 0, 0);
+            // Two rows of two, three apart.
+            matmul((2, 2, 0), &mut c, 3, accumulate, empty, empty);
+            c
+        };
+        assert_eq!(product(false), [0.0, 0.0, 3.0, 0.0, 0.0, 6.0]);
+        assert_eq!(product(true), start);
+    }
+
+    #[test]
+    fn sizes_past_the_end_are_refused_even_where_they_wrap() {
+        let half = 1 << (usize::BITS - 1);
+        let huge = usize::MAX;
+        // (c_row, strides of a, strides of b): each ends inside its slice if computed modulo 2^64.
+        for (c_row, a, b) in [
+            (half, (2, 1), (2, 1)),
+            (2, (half, 1), (2, 1)),
+            (2, (2, half), (2, 1)),
+            (2, (2, 1), (half, 1)),
+            (2, (2, 1), (huge, huge)),
+            (2, (4, 1), (2, 1)),
+        ] {
+            let refused = std::panic::catch_unwind(|| {
+                let mut c = [0.0; 6];
+                let (ones, more) = ([1.0; 6], [1.0; 6]);
+                let (a, b) = (matrix(&ones, a.0, a.1), matrix(&more, b.0, b.1));
+                // 3 rows: (3 - 1) * half wraps to 0.
+                matmul((3, 2, 3), &mut c, c_row, false, a, b);
+            });
+            assert!(refused.is_err(), "{c_row}, {a:?}, {b:?}");
         }
     }
 }

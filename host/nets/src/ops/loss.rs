@@ -1,4 +1,4 @@
-//! The losses of both networks.
+//! The loss that trainings minimise.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::elements;
+use super::storage::elements;
 use crate::autodiff::Traced;
 
-/// What a training makes small.
+/// The loss that a training minimises.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Loss {
-    /// Exponent of the focal loss (Lin et al., 2017), which counts what is told well already less;
-    /// 0 is the cross entropy.
+    /// Exponent of the focal loss (Lin et al., 2017), in which films that are classified well count
+    /// less; 0 is the cross entropy.
     pub focal: f64,
-    /// How much a positive weighs against a negative.
+    /// Weight of a positive film against a negative one.
     pub positive_weight: f64,
 }
 
@@ -31,7 +31,7 @@ impl Default for Loss {
 }
 
 impl Loss {
-    /// What is out of range, if anything.
+    /// The first setting that is out of range, if any.
     pub fn fault(&self) -> Option<String> {
         if !(0.0..=10.0).contains(&self.focal) {
             Some(format!("a focal exponent of {}: give 0 to 10", self.focal))
@@ -45,15 +45,15 @@ impl Loss {
         }
     }
 
-    /// Whether a mean loss is no longer a number, or so large (a thousand; knowing nothing gives 0.7)
-    /// that the training is lost.
+    /// Returns true if a mean loss is no longer a number, or so large (a thousand; guessing gives
+    /// 0.7) that the training has diverged.
     pub fn exploded(&self, loss: f32) -> bool {
         let most = 1e3 * self.positive_weight.max(1.0);
         loss.is_nan() || f64::from(loss) > most
     }
 
-    /// The mean loss of `logit` against `label` (of one shape; 0 or 1, not a number where it is not
-    /// known, which does not count), computed on the logit's device without overflow; a scalar.
+    /// The mean loss of `logit` against `label` (of one shape; 0 or 1, or not-a-number where it is
+    /// unknown, which does not count), computed on the logit's device without overflow; a scalar.
     ///
     /// For the two-output head the logit is the positive output minus the negative one, and this
     /// is exactly the cross entropy of the two outputs' softmax.
@@ -65,15 +65,15 @@ impl Loss {
             bail!("a loss needs a label for each logit");
         }
         let label = label.to_device(logit.device())?.contiguous()?;
-        let (logits, loss) = (logit.contiguous()?, *self);
+        let (logits, loss) = (logit.value().contiguous()?, *self);
         let mean = logits.apply_op2_no_bwd(&label, &loss)?;
-        Ok(Traced::step(&[logit], mean, move |gradient, _| {
+        Ok(Traced::node(&[logit], mean, move |gradient, _| {
             let slopes = logits.apply_op2_no_bwd(&label, &Slopes(loss))?;
             Ok(vec![Some(slopes.broadcast_mul(gradient)?)])
         }))
     }
 
-    /// Each logit's share of the mean loss, and its derivative; zeros where the label is not known.
+    /// Each logit's share of the mean loss, and its derivative; zeros where the label is unknown.
     fn shares(
         &self,
         (logit, logit_layout): (&CpuStorage, &Layout),
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_does_not_count() {
+    fn unknown_labels_do_not_count() {
         let label = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
         let logit = Var::new(&[0.3f32, -1.0, 2.0], &Device::Cpu).unwrap();
         let two = Traced::from(&logit.narrow(0, 0, 2).unwrap());
@@ -206,8 +206,8 @@ mod tests {
             .of(&Traced::from(&logit), &label(&[1.0, 0.0, f32::NAN]))
             .unwrap();
         assert_eq!(
-            known.to_scalar::<f32>().unwrap(),
-            all.to_scalar::<f32>().unwrap()
+            known.value().to_scalar::<f32>().unwrap(),
+            all.value().to_scalar::<f32>().unwrap()
         );
         let gradients = all.backward().unwrap();
         let gradient: Vec<f32> = gradients.get(&logit).unwrap().to_vec1().unwrap();

@@ -1,18 +1,18 @@
-//! Convolution at larger strides: patches are gathered into columns, a band of output rows at a
-//! time.
+//! Convolution at larger strides: patches are gathered into columns (im2col), a band of output rows
+//! at a time.
 
 use rayon::prelude::*;
 
-use super::conv::Sizes;
+use super::conv_sizes::ConvSizes;
 use super::gemm::{Matrix, Rows, add_dot_products, matmul};
-use super::sum_in_order;
+use super::sums::sum_in_order;
 
 /// Output rows gathered at once, so that a band of patches stays in the second-level cache.
 const BAND: usize = 8;
 
 /// Calls `f` with each band of patches of one film: first output row, rows, and the patches as
 /// `inputs * k * k` rows of one column per output place.
-fn for_each_band(x: &[f32], sizes: Sizes, mut f: impl FnMut(usize, usize, &[f32])) {
+fn for_each_band(x: &[f32], sizes: ConvSizes, mut f: impl FnMut(usize, usize, &[f32])) {
     let mut patches = vec![0.0; sizes.inputs * sizes.taps() * BAND * sizes.out_width];
     for first in (0..sizes.out_height).step_by(BAND) {
         let rows = BAND.min(sizes.out_height - first);
@@ -36,7 +36,7 @@ fn for_each_band(x: &[f32], sizes: Sizes, mut f: impl FnMut(usize, usize, &[f32]
 /// patches, the film row it reads (none in the padding), and the pairs of output column and film
 /// column inside the film.
 fn for_each_patch_line(
-    sizes: Sizes,
+    sizes: ConvSizes,
     first: usize,
     rows: usize,
     mut f: impl FnMut(usize, usize, Option<usize>, &mut dyn Iterator<Item = (usize, usize)>),
@@ -62,7 +62,7 @@ fn for_each_patch_line(
 }
 
 /// The outputs, films first.
-pub fn forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
+pub fn forward(x: &[f32], weight: &[f32], sizes: ConvSizes) -> Vec<f32> {
     let mut y = vec![0.0; sizes.films * sizes.outputs * sizes.out_map()];
     let depth = sizes.inputs * sizes.taps();
     y.par_chunks_mut(sizes.outputs * sizes.out_map())
@@ -92,7 +92,7 @@ pub fn forward(x: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
 }
 
 /// The gradient of the kernel.
-pub fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f32> {
+pub fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: ConvSizes) -> Vec<f32> {
     let depth = sizes.inputs * sizes.taps();
     let parts = x
         .par_chunks(sizes.inputs * sizes.map())
@@ -126,7 +126,7 @@ pub fn weight_gradient(x: &[f32], y_gradient: &[f32], sizes: Sizes) -> Vec<f32> 
 }
 
 /// The gradient of the inputs, from the outputs'.
-pub fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: Sizes) -> Vec<f32> {
+pub fn data_gradient(y_gradient: &[f32], weight: &[f32], sizes: ConvSizes) -> Vec<f32> {
     let depth = sizes.inputs * sizes.taps();
     let mut x_gradient = vec![0.0; sizes.films * sizes.inputs * sizes.map()];
     x_gradient

@@ -7,17 +7,12 @@ use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::cuda;
-use super::{Traced, elements};
+use super::map_sizes::map_sizes;
+use super::storage::elements;
+use crate::autodiff::Traced;
 
-/// Maps of one 4-d tensor: films, channels, height, width.
-fn sizes(layout: &Layout) -> Result<(usize, usize, usize, usize)> {
-    match layout.dims() {
-        &[films, channels, height, width] if height > 0 && width > 0 => {
-            Ok((films, channels, height, width))
-        }
-        other => bail!("pooling needs a 4-d tensor, got {other:?}"),
-    }
-}
+/// The operation that errors name.
+const POOLING: &str = "pooling";
 
 /// Overlapping maximum over 3 x 3 windows at stride 2, padded by 1, as in DenseNet's stem:
 /// `N x C x H x W` to `N x C x ceil(H / 2) x ceil(W / 2)`.
@@ -25,29 +20,29 @@ fn sizes(layout: &Layout) -> Result<(usize, usize, usize, usize)> {
 /// The gradient goes to the first maximum of each window in reading order, as in PyTorch.
 ///
 /// # Errors
-/// If `x` is not 4-d.
+/// If `x` is not 4-d, or empty.
 pub fn max_pool_3x3(x: &Traced) -> Result<Traced> {
     pooled(x, MaxPool, MaxPoolGradient)
 }
 
-/// What `pool` makes of maps; `back` makes their gradient of them and that of the pool's output.
+/// The maps after `pool`; `backward` computes the maps' gradient, from them and the output's.
 fn pooled(
     x: &Traced,
     pool: impl CustomOp1,
-    back: impl CustomOp2 + Send + 'static,
+    backward: impl CustomOp2 + Send + 'static,
 ) -> Result<Traced> {
-    let maps = x.contiguous()?;
+    let maps = x.value().contiguous()?;
     let y = maps.apply_op1_no_bwd(&pool)?;
-    Ok(Traced::step(&[x], y, move |gradient, _| {
-        let gradient = maps.apply_op2_no_bwd(&gradient.contiguous()?, &back)?;
+    Ok(Traced::node(&[x], y, move |gradient, _| {
+        let gradient = maps.apply_op2_no_bwd(&gradient.contiguous()?, &backward)?;
         Ok(vec![Some(gradient)])
     }))
 }
 
 struct MaxPool;
 
-/// Where in `map` the first maximum of the window of output (`row`, `column`) stands, or the last
-/// not-a-number.
+/// The index in `map` of the first maximum of the window of output (`row`, `column`), or of the
+/// last not-a-number.
 fn window_maximum(map: &[f32], height: usize, width: usize, row: usize, column: usize) -> usize {
     let mut best = (2 * row) * width + 2 * column;
     let mut first = true;
@@ -69,7 +64,7 @@ impl CustomOp1 for MaxPool {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (films, channels, height, width) = sizes(layout)?;
+        let [films, channels, height, width] = map_sizes(layout.dims(), POOLING)?;
         let (out_height, out_width) = (height.div_ceil(2), width.div_ceil(2));
         let mut y = vec![0.0; films * channels * out_height * out_width];
         y.par_chunks_mut(out_height * out_width)
@@ -103,7 +98,7 @@ impl CustomOp2 for MaxPoolGradient {
         y_gradient: &CpuStorage,
         y_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (_, _, height, width) = sizes(x_layout)?;
+        let [_, _, height, width] = map_sizes(x_layout.dims(), POOLING)?;
         let (out_height, out_width) = (height.div_ceil(2), width.div_ceil(2));
         let x = elements(x, x_layout)?;
         let y_gradient = elements(y_gradient, y_layout)?;
@@ -137,11 +132,11 @@ impl CustomOp2 for MaxPoolGradient {
 /// `N x C x H / 2 x W / 2`; an odd last row or column is left out.
 ///
 /// # Errors
-/// If `x` is not 4-d.
+/// If `x` is not 4-d, or empty.
 pub fn average_pool_2x2(x: &Traced) -> Result<Traced> {
-    let y = x.contiguous()?.apply_op1_no_bwd(&AveragePool)?;
+    let y = x.value().contiguous()?.apply_op1_no_bwd(&AveragePool)?;
     let shape = x.dims().to_vec();
-    Ok(Traced::step(&[x], y, move |gradient, _| {
+    Ok(Traced::node(&[x], y, move |gradient, _| {
         let gradient = gradient.contiguous()?.apply_op1_no_bwd(&Spread { shape })?;
         Ok(vec![Some(gradient)])
     }))
@@ -155,7 +150,7 @@ impl CustomOp1 for AveragePool {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (films, channels, height, width) = sizes(layout)?;
+        let [films, channels, height, width] = map_sizes(layout.dims(), POOLING)?;
         let (out_height, out_width) = (height / 2, width / 2);
         if out_height == 0 || out_width == 0 {
             bail!("a map of {height} x {width} is too small to be halved");
@@ -185,7 +180,7 @@ impl CustomOp1 for AveragePool {
 /// Mean over each map: `N x C x H x W` to `N x C`, always `f32`.
 ///
 /// # Errors
-/// If `x` is not 4-d.
+/// If `x` is not 4-d, or empty.
 pub fn global_average_pool(x: &Traced) -> Result<Traced> {
     pooled(x, GlobalAverage, Fill)
 }
@@ -198,7 +193,7 @@ impl CustomOp1 for GlobalAverage {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (films, channels, height, width) = sizes(layout)?;
+        let [films, channels, height, width] = map_sizes(layout.dims(), POOLING)?;
         let map = height * width;
         let means = elements(x, layout)?
             .par_chunks(map)
@@ -223,7 +218,8 @@ impl CustomOp1 for GlobalAverage {
     }
 }
 
-/// The gradient of a mean over each map of the first tensor: each value of the second shared out.
+/// The gradient of a mean over each map of the first tensor: each value of the second divided
+/// evenly.
 struct Fill;
 
 impl CustomOp2 for Fill {
@@ -238,7 +234,7 @@ impl CustomOp2 for Fill {
         values: &CpuStorage,
         values_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (_, _, height, width) = sizes(x_layout)?;
+        let [_, _, height, width] = map_sizes(x_layout.dims(), POOLING)?;
         let map = height * width;
         let mut maps = vec![0.0; x_layout.shape().elem_count()];
         maps.par_chunks_mut(map)
@@ -256,7 +252,7 @@ impl CustomOp2 for Fill {
         values: &CudaStorage,
         values_layout: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        let (_, _, height, width) = sizes(x_layout)?;
+        let [_, _, height, width] = map_sizes(x_layout.dims(), POOLING)?;
         let share = 1.0 / (height * width) as f32;
         let values = (values, values_layout);
         let maps = cuda::pool::fill(values, x, share, x_layout.dims())?;
@@ -264,7 +260,7 @@ impl CustomOp2 for Fill {
     }
 }
 
-/// The gradient of a mean over 2 x 2 places: each value shared out over its window.
+/// The gradient of a mean over 2 x 2 places: each value divided evenly over its window.
 struct Spread {
     shape: Vec<usize>,
 }
@@ -275,7 +271,7 @@ impl CustomOp1 for Spread {
     }
 
     fn cpu_fwd(&self, y_gradient: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, _, out_height, out_width) = sizes(layout)?;
+        let [_, _, out_height, out_width] = map_sizes(layout.dims(), POOLING)?;
         let (height, width) = (self.shape[2], self.shape[3]);
         let mut gradient = vec![0.0; self.shape.iter().product()];
         gradient

@@ -1,5 +1,8 @@
 //! Loops compiled for the processor they run on.
 
+/// Independent partial sums, which let the compiler use vectors and lose less to rounding.
+pub(super) const LANES: usize = 32;
+
 /// Defines a function whose body is compiled three times on x86-64: for the baseline, for AVX2
 /// and for AVX-512, and picks by what the processor has. Elsewhere the baseline (on aarch64 it
 /// includes vectors and fused multiply-add) is the only one. Everything that the body calls in

@@ -204,7 +204,7 @@ void optimiser(int first, int second) {
     squares[i] = square_decay * square[i] + square_share * g * g;
     adaptive[i] = keep * w2[i] - rate * means[i] / (sqrt(squares[i]) * root_scale + epsilon);
   }
-  Moved both[2] = {{w1.at(), g1.at(), nullptr, nullptr, first}, {w2.at(), g2.at(), mean.at(), square.at(), second}};
+  ParameterUpdate both[2] = {{w1.at(), g1.at(), nullptr, nullptr, first}, {w2.at(), g2.at(), mean.at(), square.at(), second}};
   launch(2, 2, THREADS, optimiser_step, both, keep, decay, mean_decay, mean_share, square_decay, square_share, rate, root_scale, epsilon);
   expect("plain step", w1, plain);
   expect("adaptive step", w2, adaptive);

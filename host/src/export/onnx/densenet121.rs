@@ -4,15 +4,8 @@
 use super::graph::{Conv, Graph};
 use crate::export::error::ExportError;
 use plumbline_nets::Variant;
+use plumbline_nets::densenet121::{BLOCKS, BOTTLENECK, GROWTH, STEM};
 use plumbline_nets::ops::Padding;
-
-/// Dense layers in each block.
-const BLOCKS: [usize; 4] = [6, 12, 24, 16];
-/// Channels each dense layer adds.
-const GROWTH: usize = 32;
-/// Channels each dense layer narrows to before its 3 x 3 convolution.
-const BOTTLENECK: usize = 4 * GROWTH;
-const STEM: usize = 64;
 
 /// The feature map after the last batch norm and, where the variant has it, its ReLU,
 /// 1 x 1024 x 8 x 8.

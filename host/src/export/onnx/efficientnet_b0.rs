@@ -3,44 +3,8 @@
 use super::graph::{Conv, Graph};
 use crate::export::error::ExportError;
 use plumbline_nets::Variant;
+use plumbline_nets::efficientnet_b0::{LAST, SQUEEZE, STAGES, STEM, Stage};
 use plumbline_nets::ops::Padding;
-
-/// A stage of inverted bottlenecks; the stride is the first block's.
-struct Stage {
-    expansion: usize,
-    kernel: usize,
-    stride: usize,
-    outputs: usize,
-    blocks: usize,
-}
-
-const fn stage(
-    expansion: usize,
-    kernel: usize,
-    stride: usize,
-    outputs: usize,
-    blocks: usize,
-) -> Stage {
-    Stage {
-        expansion,
-        kernel,
-        stride,
-        outputs,
-        blocks,
-    }
-}
-
-const STAGES: [Stage; 7] = [
-    stage(1, 3, 1, 16, 1),
-    stage(6, 3, 2, 24, 2),
-    stage(6, 5, 2, 40, 2),
-    stage(6, 3, 2, 80, 3),
-    stage(6, 5, 1, 112, 3),
-    stage(6, 5, 2, 192, 4),
-    stage(6, 3, 1, 320, 1),
-];
-const STEM: usize = 32;
-const LAST: usize = 1280;
 
 /// The feature map after the last SiLU, 1 x 1280 x 8 x 8.
 pub(super) fn features(
@@ -95,7 +59,7 @@ fn bottleneck(
         padding,
     };
     let y = conv_norm_silu(graph, &y, &part(), &depthwise)?;
-    let y = squeeze_excite(graph, &y, &part(), wide, inputs / 4)?;
+    let y = squeeze_excite(graph, &y, &part(), wide, inputs / SQUEEZE)?;
     let project = part();
     let narrow = Conv::pointwise(wide, stage.outputs);
     let y = graph.conv_norm(

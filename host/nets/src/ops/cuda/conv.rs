@@ -1,14 +1,13 @@
 //! Dense convolution by cuDNN.
 //!
-//! What cuDNN recommends for a shape is asked once. Where it does not fit, the first algorithm of a
-//! list that cuDNN has for the shape does: where it needs more memory to work in than it may have, or
-//! adds in no fixed order.
+//! cuDNN is asked once for the algorithm that it recommends for a shape. If that needs a larger
+//! workspace than it may have, or adds in no fixed order, the first algorithm of a list that cuDNN
+//! has for the shape is taken instead.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use candle_core::cuda_backend::cudarc::cudnn::sys::{
     cudnnConvolutionBwdDataAlgo_t as DataAlgorithm,
@@ -24,10 +23,13 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::cuda_backend::{CudaDevice, DeviceId};
 use candle_core::{CudaStorage, Error, Layout, Result, Shape};
 
-use super::super::conv::Sizes;
-use super::{Blocks, Element, TF32, by_element, elements, integers, launch, room, small, storage};
+use super::super::conv_sizes::ConvSizes;
+use super::element::{Element, by_element};
+use super::kernels::Window;
+use super::launch::Blocks;
+use super::memory::{buffer, elements, integers, small, storage};
 
-/// What depends on the shape of a convolution alone.
+/// The descriptors and algorithms of a convolution, which depend on its shape alone.
 struct Plan<T> {
     conv: ConvDescriptor<f32>,
     x: TensorDescriptor<T>,
@@ -38,11 +40,11 @@ struct Plan<T> {
     filter: (FilterAlgorithm, usize),
 }
 
-/// Bytes that an algorithm may have to work in.
+/// The largest workspace of an algorithm, in bytes.
 const WORKSPACE: usize = 1 << 30;
 
-/// What is tried after what cuDNN recommends; the first of the backward ones takes the place of those
-/// that add in no fixed order (`ALGO_0` of both and `ALGO_3` of the filter's).
+/// The algorithms to try after the one that cuDNN recommends; the first of the backward ones
+/// replaces those that add in no fixed order (`ALGO_0` of both and `ALGO_3` of the filter's).
 const FORWARD: [ForwardAlgorithm; 2] = [
     ForwardAlgorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
     ForwardAlgorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
@@ -60,8 +62,8 @@ const FILTER: [FilterAlgorithm; 4] = [
     FilterAlgorithm::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT,
 ];
 
-/// The first algorithm that cuDNN has for a shape and that needs at most [`WORKSPACE`], and what it
-/// needs; cuDNN's own refusal of the last where there is none.
+/// The first algorithm that cuDNN has for a shape and that needs at most [`WORKSPACE`], and the
+/// bytes it needs; cuDNN's refusal of the last one if there is none.
 fn first_fitting<A: Copy>(
     picked: A,
     others: &[A],
@@ -78,12 +80,12 @@ fn first_fitting<A: Copy>(
     fitting
 }
 
-/// Device, films, inputs, outputs, height, width, kernel, stride, padding, and whether TF32 is
+/// Device; films, inputs, outputs, height, width, kernel, stride, padding; and true if TF32 is
 /// allowed.
 type Key = (DeviceId, [i32; 8], bool);
 
-/// A thread's handles, plans and memory for cuDNN to work in; the stream's order lets all
-/// convolutions share the memory.
+/// A thread's handles, plans and workspace of cuDNN; the stream's order lets all convolutions share
+/// the workspace.
 #[derive(Default)]
 struct Library {
     handles: HashMap<DeviceId, Arc<Cudnn>>,
@@ -96,8 +98,9 @@ thread_local! {
     static LIBRARY: RefCell<Library> = RefCell::default();
 }
 
-/// Elements whose plans are kept.
+/// An element whose plans are kept.
 trait Planned: Element {
+    /// The plans for elements of this type.
     fn plans(library: &mut Library) -> &mut HashMap<Key, Rc<Plan<Self>>>
     where
         Self: Sized;
@@ -116,7 +119,7 @@ impl Planned for half::bf16 {
 }
 
 impl<T: Planned> Plan<T> {
-    /// For maps already padded to `height x width` where `padding` is 0.
+    /// A plan for maps that are already padded to `height x width` where `padding` is 0.
     fn new(handle: &Arc<Cudnn>, key: &Key) -> std::result::Result<Self, CudnnError> {
         let &(
             _,
@@ -199,12 +202,13 @@ impl<T: Planned> Plan<T> {
 }
 
 impl Library {
+    /// The plan of a convolution, made once.
     fn plan<T: Planned>(
         &mut self,
         device: &CudaDevice,
         geometry: &Geometry,
     ) -> Result<Rc<Plan<T>>> {
-        let key = (device.id(), geometry.key, TF32.load(Ordering::Relaxed));
+        let key = (device.id(), geometry.key, geometry.tf32);
         if let Some(plan) = T::plans(self).get(&key) {
             return Ok(plan.clone());
         }
@@ -221,21 +225,21 @@ impl Library {
         Ok(plan)
     }
 
-    /// At least so many bytes to work in.
+    /// A workspace of at least so many bytes.
     fn workspace(&mut self, device: &CudaDevice, bytes: usize) -> Result<&mut CudaSlice<u8>> {
         let held = self.workspace.get(&device.id());
         if held.is_none_or(|held| held.len() < bytes) {
-            // SAFETY: cuDNN writes what it reads of its workspace.
+            // SAFETY: cuDNN reads of its workspace only bytes that it has written.
             let memory = unsafe { device.alloc::<u8>(bytes.max(1)) }?;
             self.workspace.insert(device.id(), memory);
         }
         self.workspace
             .get_mut(&device.id())
-            .ok_or_else(|| Error::msg("no memory for cuDNN to work in"))
+            .ok_or_else(|| Error::msg("there is no memory for cuDNN's workspace"))
     }
 }
 
-/// Launches an operation of a convolution's plan with at least the `bytes` to work in that it needs.
+/// Launches an operation of a convolution's plan with a workspace of at least the `bytes` it needs.
 fn with_plan<T: Planned>(
     device: &CudaDevice,
     geometry: &Geometry,
@@ -253,14 +257,15 @@ fn with_plan<T: Planned>(
 /// were framed before.
 struct Geometry {
     key: [i32; 8],
-    /// Zeros that were put above and left, and the framed maps' height and width; none where cuDNN
-    /// pads.
+    /// True if factors may be rounded to TF32.
+    tf32: bool,
+    /// The zeros above and left, and the framed maps' height and width; none where cuDNN pads.
     framed: Option<((usize, usize), (usize, usize))>,
 }
 
 impl Geometry {
-    fn new(sizes: &Sizes) -> Result<Self> {
-        let Sizes {
+    fn new(sizes: &ConvSizes, tf32: bool) -> Result<Self> {
+        let ConvSizes {
             films,
             inputs,
             outputs,
@@ -278,19 +283,24 @@ impl Geometry {
         let (out_height, out_width) = (sizes.out_height, sizes.out_width);
         if symmetric(height, before.0, out_height) && symmetric(width, before.1, out_width) {
             let key = integers([films, inputs, outputs, height, width, kernel, stride, half])?;
-            return Ok(Self { key, framed: None });
+            return Ok(Self {
+                key,
+                tf32,
+                framed: None,
+            });
         }
         let whole = |out: usize| (out - 1) * stride + kernel;
         let frame = (whole(out_height), whole(out_width));
         let key = integers([films, inputs, outputs, frame.0, frame.1, kernel, stride, 0])?;
         Ok(Self {
             key,
+            tf32,
             framed: Some((before, frame)),
         })
     }
 }
 
-/// Planes of `from` elements as planes of `to`, moved down and right by so many places.
+/// Planes of `from` (height and width) as planes of `to`, moved down and right by so many places.
 fn moved<T: Element>(
     device: &CudaDevice,
     x: &CudaView<T>,
@@ -299,34 +309,31 @@ fn moved<T: Element>(
     (down, right): (i32, i32),
 ) -> Result<CudaSlice<T>> {
     let total = x.len() / (from.0 * from.1) * to.0 * to.1;
-    let mut y = room::<T>(device, total)?;
+    let mut y = buffer::<T>(device, total)?;
     let (grid, count) = (Blocks::Elements(total), small(total)?);
     let [height, width, out_height, out_width] = integers([from.0, from.1, to.0, to.1])?;
     let (down, right) = (-down, -right);
-    let x = x.slice(..);
-    launch!(
-        device,
-        "window",
-        T::SUFFIX,
-        grid,
+    let kernel = Window {
         x,
-        mut y,
+        y: &mut y,
         height,
         width,
         out_height,
         out_width,
-        down,
-        right,
+        down_by: down,
+        right_by: right,
         count,
-    );
+    };
+    // SAFETY: `y` was made for as many planes as `x` has, each of the new size.
+    unsafe { kernel.launch(device, grid) }?;
     Ok(y)
 }
 
-/// The maps as the geometry wants them.
+/// The maps inside the frame of the geometry, where it has one.
 fn framed<T: Element>(
     device: &CudaDevice,
     x: &CudaView<T>,
-    sizes: &Sizes,
+    sizes: &ConvSizes,
     geometry: &Geometry,
 ) -> Result<Option<CudaSlice<T>>> {
     let Some((before, frame)) = geometry.framed else {
@@ -336,13 +343,15 @@ fn framed<T: Element>(
     moved(device, x, (sizes.height, sizes.width), frame, shift).map(Some)
 }
 
+/// The outputs.
 pub fn forward(
     x: (&CudaStorage, &Layout),
     weight: (&CudaStorage, &Layout),
-    sizes: &Sizes,
+    sizes: &ConvSizes,
+    tf32: bool,
 ) -> Result<(CudaStorage, Shape)> {
     let device = &x.0.device;
-    let geometry = Geometry::new(sizes)?;
+    let geometry = Geometry::new(sizes, tf32)?;
     let shape = (
         sizes.films,
         sizes.outputs,
@@ -353,7 +362,7 @@ pub fn forward(
         let (x, weight) = (elements::<T>(x.0, x.1)?, elements::<T>(weight.0, weight.1)?);
         let held = framed(device, &x, sizes, &geometry)?;
         let x = held.as_ref().map_or(x, CudaSlice::as_view);
-        let mut y = room::<T>(device, sizes.films * sizes.outputs * sizes.out_map())?;
+        let mut y = buffer::<T>(device, sizes.films * sizes.outputs * sizes.out_map())?;
         with_plan::<T>(device, &geometry, |plan| plan.forward.1, |plan, workspace| {
             let operation = ConvForward { conv: &plan.conv, x: &plan.x, w: &plan.weight, y: &plan.y };
             let factors = (T::ONE, T::ZERO);
@@ -365,19 +374,21 @@ pub fn forward(
     Ok((y, Shape::from(shape)))
 }
 
+/// The gradient of the maps.
 pub fn data_gradient(
     y_gradient: (&CudaStorage, &Layout),
     weight: (&CudaStorage, &Layout),
-    sizes: &Sizes,
+    sizes: &ConvSizes,
+    tf32: bool,
 ) -> Result<(CudaStorage, Shape)> {
     let device = &y_gradient.0.device;
-    let geometry = Geometry::new(sizes)?;
+    let geometry = Geometry::new(sizes, tf32)?;
     let shape = (sizes.films, sizes.inputs, sizes.height, sizes.width);
     let x_gradient = by_element!(y_gradient.0, T => {
         let dy = elements::<T>(y_gradient.0, y_gradient.1)?;
         let weight = elements::<T>(weight.0, weight.1)?;
         let map = geometry.framed.map_or(sizes.map(), |(_, frame)| frame.0 * frame.1);
-        let mut dx = room::<T>(device, sizes.films * sizes.inputs * map)?;
+        let mut dx = buffer::<T>(device, sizes.films * sizes.inputs * map)?;
         with_plan::<T>(device, &geometry, |plan| plan.data.1, |plan, workspace| {
             let operation =
                 ConvBackwardData { conv: &plan.conv, dx: &plan.x, w: &plan.weight, dy: &plan.y };
@@ -394,19 +405,21 @@ pub fn data_gradient(
     Ok((x_gradient, Shape::from(shape)))
 }
 
+/// The gradient of the kernel.
 pub fn weight_gradient(
     x: (&CudaStorage, &Layout),
     y_gradient: (&CudaStorage, &Layout),
-    sizes: &Sizes,
+    sizes: &ConvSizes,
+    tf32: bool,
 ) -> Result<(CudaStorage, Shape)> {
     let device = &x.0.device;
-    let geometry = Geometry::new(sizes)?;
+    let geometry = Geometry::new(sizes, tf32)?;
     let shape = (sizes.outputs, sizes.inputs, sizes.kernel, sizes.kernel);
     let gradient = by_element!(x.0, T => {
         let (x, dy) = (elements::<T>(x.0, x.1)?, elements::<T>(y_gradient.0, y_gradient.1)?);
         let held = framed(device, &x, sizes, &geometry)?;
         let x = held.as_ref().map_or(x, CudaSlice::as_view);
-        let mut dw = room::<T>(device, sizes.outputs * sizes.inputs * sizes.taps())?;
+        let mut dw = buffer::<T>(device, sizes.outputs * sizes.inputs * sizes.taps())?;
         with_plan::<T>(device, &geometry, |plan| plan.filter.1, |plan, workspace| {
             let operation =
                 ConvBackwardFilter { conv: &plan.conv, x: &plan.x, dw: &plan.weight, dy: &plan.y };

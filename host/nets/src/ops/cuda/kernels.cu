@@ -357,7 +357,7 @@ __device__ void plane_products(const T *a, const T *b, float *sums, int map) {
 
 // Films of `film` elements that begin `step` apart, one behind another.
 template <typename T>
-__device__ void gathered(const T *x, T *y, unsigned film, unsigned step, unsigned count) {
+__device__ void contiguous(const T *x, T *y, unsigned film, unsigned step, unsigned count) {
   unsigned at = place();
   if (at < count) y[at] = x[stepped(at, film, step)];
 }
@@ -375,7 +375,7 @@ __device__ void window(const T *x, T *y, int height, int width, int out_height, 
   else down(0.0f, y + at);
 }
 
-// What moves the weights.
+// Updates of the weights.
 
 extern "C" __global__ void running_average(float *average, const float *x, float decay, float share, unsigned count) {
   unsigned at = place();
@@ -383,29 +383,29 @@ extern "C" __global__ void running_average(float *average, const float *x, float
 }
 
 // A parameter with its gradient, and the averages of that and of its square if it has them.
-struct Moved {
+struct ParameterUpdate {
   float *w;
   const float *g;
   float *mean, *square;
   long long count;
 };
 
-// A step of all parameters: a row of blocks for each. As `Step` in `nets/ops/moves.rs`.
-extern "C" __global__ void optimiser_step(const Moved *all, float keep, float weight_decay, float mean_decay, float mean_share, float square_decay, float square_share, float rate, float root_scale, float epsilon) {
-  Moved moved = all[blockIdx.y];
-  for (long long at = place(); at < moved.count; at += (long long)gridDim.x * blockDim.x) {
-    float w = moved.w[at], g = moved.g[at] + weight_decay * w, direction = g, divisor = 1.0f;
-    if (moved.mean) direction = moved.mean[at] = moved.mean[at] * mean_decay + g * mean_share;
-    if (moved.square) {
-      float square = moved.square[at] = moved.square[at] * square_decay + g * g * square_share;
+// A step of all parameters: a row of blocks for each. As `OptimiserStep` in `ops/update.rs`.
+extern "C" __global__ void optimiser_step(const ParameterUpdate *all, float keep, float weight_decay, float mean_decay, float mean_share, float square_decay, float square_share, float rate, float root_scale, float epsilon) {
+  ParameterUpdate update = all[blockIdx.y];
+  for (long long at = place(); at < update.count; at += (long long)gridDim.x * blockDim.x) {
+    float w = update.w[at], g = update.g[at] + weight_decay * w, direction = g, divisor = 1.0f;
+    if (update.mean) direction = update.mean[at] = update.mean[at] * mean_decay + g * mean_share;
+    if (update.square) {
+      float square = update.square[at] = update.square[at] * square_decay + g * g * square_share;
       divisor = sqrtf(square) * root_scale + epsilon;
     }
-    moved.w[at] = w * keep - rate * direction / divisor;
+    update.w[at] = w * keep - rate * direction / divisor;
   }
 }
 
 // The loss, in one block: the mean over the `count` logits whose labels are numbers, and the mean's
-// slope at each. As `Loss::term` in `train/loss.rs`.
+// slope at each. As `Loss::term` in `ops/loss.rs`.
 extern "C" __global__ void loss(const float *logits, const float *labels, float *mean, float *slopes, float focal, float positive_weight, unsigned count) {
   float known = 0.0f, sum = 0.0f;
   for (unsigned at = threadIdx.x; at < count; at += THREADS) known += labels[at] == labels[at];
@@ -474,7 +474,7 @@ BOTH(scale_planes, P, (x, scale, y, map, count))
 BOTH(plane_products, P, (a, b, sums, map))
 #undef P
 #define P(T) (const T *x, T *y, unsigned film, unsigned step, unsigned count)
-BOTH(gathered, P, (x, y, film, step, count))
+BOTH(contiguous, P, (x, y, film, step, count))
 #undef P
 #define P(T) (const T *x, T *y, int height, int width, int out_height, int out_width, int down_by, int right_by, unsigned count)
 BOTH(window, P, (x, y, height, width, out_height, out_width, down_by, right_by, count))

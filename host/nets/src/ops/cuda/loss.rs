@@ -1,11 +1,14 @@
-//! What a training makes small.
+//! The loss.
 
-use candle_core::{CudaStorage, Layout, Result, Shape};
+use candle_core::{CudaStorage, Layout, Result, Shape, bail};
 
-use super::{Blocks, elements, launch, room, small, storage};
+use super::kernels::Loss;
+use super::launch::Blocks;
+use super::memory::{buffer, elements, small, storage};
 
-/// The mean loss of logits against labels, a scalar, and its slope at each logit; the labels that
-/// are not a number do not count. `focal` and `positive_weight` are [`Loss`](crate::train::Loss)'s.
+/// The mean loss of logits against labels, a scalar, and its slope at each logit; labels that are
+/// not-a-number do not count. `focal` and `positive_weight` are those of
+/// [`Loss`](crate::ops::Loss).
 pub fn loss(
     logit: (&CudaStorage, &Layout),
     label: (&CudaStorage, &Layout),
@@ -15,22 +18,22 @@ pub fn loss(
     let shape = logit.1.shape().clone();
     let logits = elements::<f32>(logit.0, logit.1)?;
     let labels = elements::<f32>(label.0, label.1)?;
-    let count = small(logits.len())?;
-    let mut mean = room::<f32>(&device, 1)?;
-    let mut slopes = room::<f32>(&device, logits.len())?;
-    launch!(
-        &device,
-        "loss",
-        "",
-        Blocks::Of(1, 1),
-        logits,
-        labels,
-        mut mean,
-        mut slopes,
+    if labels.len() != logits.len() {
+        bail!("a loss needs a label for each logit");
+    }
+    let mut mean = buffer::<f32>(&device, 1)?;
+    let mut slopes = buffer::<f32>(&device, logits.len())?;
+    let kernel = Loss {
+        logits: &logits,
+        labels: &labels,
+        mean: &mut mean,
+        slopes: &mut slopes,
         focal,
         positive_weight,
-        count
-    );
+        count: small(logits.len())?,
+    };
+    // SAFETY: there are as many labels and slopes as logits, and the grid is one block.
+    unsafe { kernel.launch(&device, Blocks::Of(1, 1)) }?;
     Ok([
         (storage(mean, &device), Shape::from(())),
         (storage(slopes, &device), shape),

@@ -1,16 +1,20 @@
-//! What moves the weights.
+//! Updates of the weights.
 
-use candle_core::cuda_backend::cudarc::driver::{CudaViewMut, DevicePtr};
-use candle_core::{CudaStorage, Layout, Result, Tensor, bail};
+use std::cell::Cell;
 
-use super::super::optimiser::{Moved, Step};
-use super::{Blocks, elements, launch, small, with_storages};
+use candle_core::cuda_backend::cudarc::driver::{CudaViewMut, DevicePtr, DevicePtrMut};
+use candle_core::{CpuStorage, CudaStorage, InplaceOp1, Layout, Result, Tensor, bail};
+
+use super::super::update::{OptimiserStep, ParameterUpdate};
+use super::kernels::{self, RunningAverage};
+use super::launch::Blocks;
+use super::memory::{elements, small, with_storages};
 
 /// The elements of a contiguous `f32` tensor, to be changed.
 fn elements_mut<'a>(storage: &'a mut CudaStorage, layout: &Layout) -> Result<CudaViewMut<'a, f32>> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(storage.as_cuda_slice_mut::<f32>()?.slice_mut(start..end)),
-        None => bail!("an optimiser moves contiguous f32 parameters only"),
+        None => bail!("an optimiser changes contiguous f32 tensors only"),
     }
 }
 
@@ -23,42 +27,50 @@ pub fn average(
     let device = average.0.device.clone();
     let mut average = elements_mut(average.0, average.1)?;
     let x = elements::<f32>(x.0, x.1)?;
+    if average.len() != x.len() {
+        bail!(
+            "an average of {} elements cannot be updated by {}",
+            average.len(),
+            x.len()
+        );
+    }
     let (grid, count) = (Blocks::Elements(x.len()), small(x.len())?);
-    launch!(
-        &device,
-        "running_average",
-        "",
-        grid,
-        mut average,
-        x,
+    let kernel = RunningAverage {
+        average: &mut average,
+        x: &x,
         decay,
         share,
-        count
-    );
-    Ok(())
+        count,
+    };
+    // SAFETY: both have `count` elements, as just checked.
+    unsafe { kernel.launch(&device, grid) }
 }
 
-/// Blocks that each parameter is moved by.
+/// Number of blocks that update each parameter.
 const BLOCKS: usize = 32;
 
-/// Moves all parameters at once.
-pub fn step(all: &[Moved], step: &Step) -> Result<()> {
-    let Some(Moved { parameter, .. }) = all.first() else {
+/// Updates all parameters at once.
+pub fn update_parameters(all: &[ParameterUpdate], step: &OptimiserStep) -> Result<()> {
+    let Some(ParameterUpdate { parameter, .. }) = all.first() else {
         return Ok(());
     };
-    // A row for each parameter, as the kernel's `Moved`.
+    // A row for each parameter, as the kernel's `ParameterUpdate`.
     let mut rows = Vec::with_capacity(5 * all.len());
-    for moved in all {
-        let tensors = [
-            Some(moved.parameter),
-            Some(&moved.gradient),
-            moved.mean,
-            moved.square,
-        ];
-        for tensor in tensors {
-            rows.push(tensor.map_or(Ok(0), address)?);
+    for update in all {
+        let count = update.parameter.elem_count();
+        let others = [Some(&update.gradient), update.mean, update.square];
+        if others
+            .iter()
+            .flatten()
+            .any(|other| other.elem_count() != count)
+        {
+            bail!("a parameter of {count} elements has a gradient or state of another size");
         }
-        rows.push(moved.parameter.elem_count() as i64);
+        rows.push(address_mut(update.parameter)?);
+        rows.push(address(&update.gradient)?);
+        rows.push(update.mean.map_or(Ok(0), address_mut)?);
+        rows.push(update.square.map_or(Ok(0), address_mut)?);
+        rows.push(i64::from(small(count)?));
     }
     let rows = Tensor::new(rows, parameter.device())?;
     let grid = Blocks::Of(BLOCKS, all.len());
@@ -68,13 +80,8 @@ pub fn step(all: &[Moved], step: &Step) -> Result<()> {
     let [rate, root_scale, epsilon] =
         [step.rate, step.square_scale.sqrt(), step.epsilon].map(|n| n as f32);
     with_storages([&rows], |[(rows, layout)]| {
-        let (device, rows) = (&rows.device, elements::<i64>(rows, layout)?);
-        launch!(
-            device,
-            "optimiser_step",
-            "",
-            grid,
-            rows,
+        let kernel = kernels::OptimiserStep {
+            all: &elements::<i64>(rows, layout)?,
             keep,
             weight_decay,
             mean_decay,
@@ -84,16 +91,48 @@ pub fn step(all: &[Moved], step: &Step) -> Result<()> {
             rate,
             root_scale,
             epsilon,
-        );
-        Ok(())
+        };
+        // SAFETY: the rows hold the addresses of tensors that `all` keeps alive, of one size each,
+        // as checked above. Those that are written were locked for it when their address was taken;
+        // all later uses of them on this device are behind the kernel in its one stream.
+        unsafe { kernel.launch(&rows.device, grid) }
     })
 }
 
-/// Where a contiguous `f32` tensor is in the GPU's memory.
+/// The address of a contiguous `f32` tensor in the GPU's memory, to be read.
 fn address(tensor: &Tensor) -> Result<i64> {
     with_storages([tensor], |[(storage, layout)]| {
         let stream = storage.device.cuda_stream();
         let (address, _) = elements::<f32>(storage, layout)?.device_ptr(&stream);
         Ok(address as i64)
     })
+}
+
+/// The address of a contiguous `f32` tensor in the GPU's memory, to be written. Takes the lock of
+/// its storage for writing, so that no other thread is just reading it.
+fn address_mut(tensor: &Tensor) -> Result<i64> {
+    let address = AddressMut(Cell::new(0));
+    tensor.inplace_op1(&address)?;
+    Ok(address.0.get())
+}
+
+/// Finds an address under the write lock.
+struct AddressMut(Cell<i64>);
+
+impl InplaceOp1 for AddressMut {
+    fn name(&self) -> &'static str {
+        "address to write"
+    }
+
+    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> Result<()> {
+        bail!("an operation on a GPU was given a tensor of another device")
+    }
+
+    fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {
+        let stream = storage.device.cuda_stream();
+        let mut elements = elements_mut(storage, layout)?;
+        let (address, _) = elements.device_ptr_mut(&stream);
+        self.0.set(address as i64);
+        Ok(())
+    }
 }

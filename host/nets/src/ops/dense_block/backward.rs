@@ -1,29 +1,32 @@
-//! From the gradient of all channels to that of the incoming ones and of the parameters.
+//! The backward pass of a dense block: from the gradient of all channels to that of the incoming
+//! ones and of the parameters.
 //!
-//! Going back through the layers, the gradient of a channel gathers what every layer that read it
-//! sends back. What each of these sends through the channel's mean and variance is a multiple of
-//! one and of the channel itself: the two factors are gathered and taken away once, when the
-//! channel's gradient is needed.
+//! The gradient of a channel is a sum over all layers that read it. The part that flows through the
+//! channel's mean and variance is, for each layer, a multiple of one plus a multiple of the channel
+//! itself. The two factors are summed over the layers and subtracted once, when the channel's
+//! gradient is needed.
 
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::batch_norm::{
-    Activation, Affine, ChannelStatistics, LANES, apply, through_statistics,
-};
+use super::super::activation::{Activation, apply};
+use super::super::affine::{Affine, through_statistics};
 use super::super::gemm::{Matrix, matmul, transpose};
-use super::super::sum_in_order;
-use super::super::vectorised::vectorised;
+use super::super::statistics::ChannelStatistics;
+use super::super::sums::sum_in_order;
+use super::super::vectorised::{LANES, vectorised};
+use super::block::{DenseBlock, Kept, Layer};
 use super::forward::Framed;
-use super::{BORDER, DenseBlock, Kept, Layer, STRIP, Sizes, TAPS, for_each_piece};
+use super::sizes::{BORDER, BlockSizes, STRIP, TAPS, for_each_piece};
 
-/// For each channel the factors of one and of the centred channel that its gradient loses.
-struct Losses {
+/// For each channel, the gradient that flows through its statistics: the factors of one and of the
+/// centred channel, to be subtracted from the channel's gradient.
+struct StatisticsCorrection {
     constant: Vec<f64>,
     slope: Vec<f64>,
 }
 
-impl Losses {
+impl StatisticsCorrection {
     fn none(channels: usize) -> Self {
         Self {
             constant: vec![0.0; channels],
@@ -31,8 +34,8 @@ impl Losses {
         }
     }
 
-    /// What one more batch norm over `count` elements a channel takes, its gradient being scaled by
-    /// `scale` before it is lost.
+    /// Adds the correction of one more batch norm over `count` elements a channel, whose gradient
+    /// is multiplied by `scale`.
     fn add(&mut self, norm: &NormAndWeight, inverse: &[f32], scale: &[f32], count: usize) {
         for (channel, (gamma, beta)) in norm.gamma.iter().zip(&norm.beta).enumerate() {
             let share = f64::from(scale[channel]) / count as f64;
@@ -41,7 +44,7 @@ impl Losses {
         }
     }
 
-    /// The loss of a channel as slope and offset of a line in its values.
+    /// The correction of a channel as slope and offset of a line in its values.
     fn line(&self, channel: usize, mean: f32) -> (f32, f32) {
         let slope = self.slope[channel];
         let offset = self.constant[channel] - slope * f64::from(mean);
@@ -61,9 +64,9 @@ impl DenseBlock {
         let sizes = self.sizes;
         let (map, total) = (sizes.map(), sizes.total());
         let mut parameter_gradient = vec![0.0; parameters.len()];
-        let mut losses = Losses::none(total);
+        let mut correction = StatisticsCorrection::none(total);
         let mut computed_again = Vec::new();
-        let mut middle_gradient = vec![0.0; sizes.films * sizes.middle * map];
+        let mut bottleneck_gradient = vec![0.0; sizes.films * sizes.bottleneck * map];
         for index in (0..sizes.layers).rev() {
             let statistics = &kept.statistics[index];
             let [gamma1, beta1, conv1, gamma2, beta2, conv2] = self.split(parameters, index);
@@ -74,39 +77,50 @@ impl DenseBlock {
                 norm2: Affine::new(&statistics.second, self.epsilon, gamma2, beta2)?,
                 conv2,
             };
-            let middles = if self.keep_middles {
-                &kept.middles[index]
+            let bottlenecks = if self.keep_bottlenecks {
+                &kept.bottlenecks[index]
             } else {
-                computed_again.resize(middle_gradient.len(), 0.0);
+                computed_again.resize(bottleneck_gradient.len(), 0.0);
                 let channels = layer.channels;
-                sizes.fill_middles(features, channels, &layer.norm1, conv1, &mut computed_again);
+                sizes.fill_bottlenecks(
+                    features,
+                    channels,
+                    &layer.norm1,
+                    conv1,
+                    &mut computed_again,
+                );
                 &computed_again
             };
-            // What the last layer adds is read by none.
+            // No layer reads the channels that the last layer adds.
             if let Some(next) = kept.statistics.get(index + 1).filter(|_| self.from_batch) {
                 let added = layer.channels..layer.channels + sizes.growth;
-                sizes.settle(features, &next.first, &losses, added, &mut gradient);
+                sizes.correct(features, &next.first, &correction, added, &mut gradient);
             }
-            let second = sizes.back_to_middles(&layer, middles, &gradient, &mut middle_gradient);
-            let mut middle_loss = Losses::none(sizes.middle);
+            let second = sizes.backward_to_bottlenecks(
+                &layer,
+                bottlenecks,
+                &gradient,
+                &mut bottleneck_gradient,
+            );
+            let mut bottleneck_correction = StatisticsCorrection::none(sizes.bottleneck);
             if self.from_batch {
-                middle_loss.add(
+                bottleneck_correction.add(
                     &second,
                     &layer.norm2.inverse,
-                    &vec![1.0; sizes.middle],
+                    &vec![1.0; sizes.bottleneck],
                     statistics.second.count,
                 );
             }
-            let first = sizes.back_to_channels(
+            let first = sizes.backward_to_channels(
                 &layer,
-                &middle_loss,
+                &bottleneck_correction,
                 features,
-                middles,
-                &mut middle_gradient,
+                bottlenecks,
+                &mut bottleneck_gradient,
                 &mut gradient,
             );
             if self.from_batch {
-                losses.add(
+                correction.add(
                     &first,
                     &layer.norm1.inverse,
                     &layer.norm1.scale,
@@ -125,7 +139,7 @@ impl DenseBlock {
         }
         if self.from_batch {
             let first = &kept.statistics[0].first;
-            sizes.settle(features, first, &losses, 0..sizes.inputs, &mut gradient);
+            sizes.correct(features, first, &correction, 0..sizes.inputs, &mut gradient);
         }
         let mut x_gradient = Vec::with_capacity(sizes.films * sizes.inputs * map);
         for film in gradient.chunks_exact(total * map) {
@@ -135,6 +149,7 @@ impl DenseBlock {
     }
 }
 
+/// The numbers in single precision.
 fn single(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|number| *number as f32).collect()
 }
@@ -146,7 +161,7 @@ struct NormAndWeight {
     weight: Vec<f32>,
 }
 
-/// What one group of films gives to a [`NormAndWeight`].
+/// The part of a [`NormAndWeight`] that one group of films gives.
 struct Part {
     /// For each channel the sum of the gradients after the norm, and of their products with the
     /// centred input.
@@ -175,13 +190,13 @@ impl NormAndWeight {
     }
 }
 
-impl Sizes {
-    /// Takes from the gradient of `channels` what they lose through their statistics.
-    fn settle(
+impl BlockSizes {
+    /// Subtracts from the gradient of `channels` the part that flows through their statistics.
+    fn correct(
         &self,
         features: &[f32],
         statistics: &ChannelStatistics,
-        losses: &Losses,
+        correction: &StatisticsCorrection,
         channels: std::ops::Range<usize>,
         gradient: &mut [f32],
     ) {
@@ -192,42 +207,42 @@ impl Sizes {
             .for_each(|(gradient, features)| {
                 for channel in channels.clone() {
                     let place = channel * map..(channel + 1) * map;
-                    let (slope, offset) = losses.line(channel, statistics.mean[channel]);
+                    let (slope, offset) = correction.line(channel, statistics.mean[channel]);
                     let (gradient, x) = (&mut gradient[place.clone()], &features[place]);
                     through_statistics(gradient, x, 1.0, slope, offset);
                 }
             });
     }
 
-    /// Back through the second convolution and the ReLU before it: leaves in `middle_gradient` the
-    /// gradient of the normalised middles.
-    fn back_to_middles(
+    /// The backward pass of the second convolution and the ReLU before it: writes into
+    /// `bottleneck_gradient` the gradient of the normalised bottleneck maps.
+    fn backward_to_bottlenecks(
         &self,
         layer: &Layer,
-        middles: &[f32],
+        bottlenecks: &[f32],
         gradient: &[f32],
-        middle_gradient: &mut [f32],
+        bottleneck_gradient: &mut [f32],
     ) -> NormAndWeight {
-        let (middle, growth) = (self.middle, self.growth);
+        let (bottleneck, growth) = (self.bottleneck, self.growth);
         let mut by_tap = vec![0.0; layer.conv2.len()];
         for (at, weight) in layer.conv2.iter().enumerate() {
-            let (o, c, tap) = (at / (middle * TAPS), at / TAPS % middle, at % TAPS);
+            let (o, c, tap) = (at / (bottleneck * TAPS), at / TAPS % bottleneck, at % TAPS);
             by_tap[(c * TAPS + tap) * growth + o] = *weight;
         }
-        let parts = middle_gradient
-            .par_chunks_mut(self.group(middle))
-            .zip(middles.par_chunks(self.group(middle)))
+        let parts = bottleneck_gradient
+            .par_chunks_mut(self.group(bottleneck))
+            .zip(bottlenecks.par_chunks(self.group(bottleneck)))
             .zip(gradient.par_chunks(self.group(self.total())))
             .map_init(
                 || Scratch::new(self),
-                |scratch, ((middle_gradient, middles), gradient)| {
-                    self.group_back_to_middles(
+                |scratch, ((bottleneck_gradient, bottlenecks), gradient)| {
+                    self.group_backward_to_bottlenecks(
                         layer,
                         &by_tap,
                         scratch,
-                        middles,
+                        bottlenecks,
                         gradient,
-                        middle_gradient,
+                        bottleneck_gradient,
                     )
                 },
             )
@@ -236,26 +251,26 @@ impl Sizes {
         let products = std::mem::take(&mut gathered.weight);
         gathered.weight = (0..layer.conv2.len())
             .map(|at| {
-                let (o, c, tap) = (at / (middle * TAPS), at / TAPS % middle, at % TAPS);
-                products[(tap * growth + o) * middle + c]
+                let (o, c, tap) = (at / (bottleneck * TAPS), at / TAPS % bottleneck, at % TAPS);
+                products[(tap * growth + o) * bottleneck + c]
             })
             .collect();
         gathered
     }
 
-    /// [`back_to_middles`](Self::back_to_middles) for one group. `by_tap` is the kernel as
+    /// [`backward_to_bottlenecks`](Self::backward_to_bottlenecks) for one group. `by_tap` is the kernel as
     /// `M x 9 x G`; its gradient comes as `9 x G x M`.
-    fn group_back_to_middles(
+    fn group_backward_to_bottlenecks(
         &self,
         layer: &Layer,
         by_tap: &[f32],
         scratch: &mut Scratch,
-        middles: &[f32],
+        bottlenecks: &[f32],
         gradient: &[f32],
-        middle_gradient: &mut [f32],
+        bottleneck_gradient: &mut [f32],
     ) -> Part {
-        let (map, middle, norm) = (self.map(), self.middle, &layer.norm2);
-        let row = middles.len() / middle;
+        let (map, bottleneck, norm) = (self.map(), self.bottleneck, &layer.norm2);
+        let row = bottlenecks.len() / bottleneck;
         let outputs = Framed::of(&mut scratch.outputs, self.frame(gradient), self.growth);
         let frame = outputs.frame;
         for (channel, row) in outputs.rows.chunks_exact_mut(frame.row()).enumerate() {
@@ -265,8 +280,8 @@ impl Sizes {
             }
         }
         let reads = TAPS * self.growth;
-        let mut products = vec![0.0; reads * middle];
-        let mut sums = vec![(0.0, 0.0); middle];
+        let mut products = vec![0.0; reads * bottleneck];
+        let mut sums = vec![(0.0, 0.0); bottleneck];
         // Whole lines, so that a tap reads each in one piece.
         for start in (0..row).step_by(self.lines() * self.width) {
             let count = (self.lines() * self.width).min(row - start);
@@ -282,97 +297,122 @@ impl Sizes {
                 row: reads,
                 column: 1,
             };
-            let back = &mut middle_gradient[start..];
-            matmul((middle, count, reads), back, row, false, by_tap, shifted);
+            let back = &mut bottleneck_gradient[start..];
+            matmul(
+                (bottleneck, count, reads),
+                back,
+                row,
+                false,
+                by_tap,
+                shifted,
+            );
             for (c, strip) in scratch
                 .strip
                 .chunks_exact_mut(count)
-                .take(middle)
+                .take(bottleneck)
                 .enumerate()
             {
-                let x = &middles[c * row + start..][..count];
+                let x = &bottlenecks[c * row + start..][..count];
                 let (scale, shift) = (norm.scale[c], norm.shift[c]);
                 apply(Activation::Relu, x, scale, shift, strip);
-                let back = &mut middle_gradient[c * row + start..][..count];
+                let back = &mut bottleneck_gradient[c * row + start..][..count];
                 let (sum, product) = through_relu(x, scale, shift, norm.mean[c], back);
                 sums[c].0 += sum;
                 sums[c].1 += product;
             }
-            transpose(&scratch.strip, middle, count, count, &mut scratch.turned);
-            let turned = Matrix {
-                data: &scratch.turned,
-                row: middle,
+            transpose(
+                &scratch.strip,
+                bottleneck,
+                count,
+                count,
+                &mut scratch.transposed,
+            );
+            let transposed = Matrix {
+                data: &scratch.transposed,
+                row: bottleneck,
                 column: 1,
             };
             matmul(
-                (reads, middle, count),
+                (reads, bottleneck, count),
                 &mut products,
-                middle,
+                bottleneck,
                 true,
                 shifted,
-                turned,
+                transposed,
             );
         }
         Part { sums, products }
     }
 
-    /// Lines of maps that make a strip.
+    /// Number of lines of maps that make a strip.
     fn lines(&self) -> usize {
         (STRIP / self.width).max(1)
     }
 
-    /// Back through the second batch norm, the first convolution and the ReLU before it: adds to the
-    /// gradient of the channels that the layer read, but for what they lose through their statistics.
-    /// `middle_loss` is what the middles lose through theirs.
-    fn back_to_channels(
+    /// The backward pass of the second batch norm, the first convolution and the ReLU before it:
+    /// adds to the gradient of the channels that the layer read, without the part that flows
+    /// through their statistics. `bottleneck_correction` is that part of the bottleneck maps.
+    fn backward_to_channels(
         &self,
         layer: &Layer,
-        middle_loss: &Losses,
+        bottleneck_correction: &StatisticsCorrection,
         features: &[f32],
-        middles: &[f32],
-        middle_gradient: &mut [f32],
+        bottlenecks: &[f32],
+        bottleneck_gradient: &mut [f32],
         gradient: &mut [f32],
     ) -> NormAndWeight {
-        let (total, middle, channels) = (self.total(), self.middle, layer.channels);
-        let parts = middle_gradient
-            .par_chunks_mut(self.group(middle))
-            .zip(middles.par_chunks(self.group(middle)))
+        let (total, bottleneck, channels) = (self.total(), self.bottleneck, layer.channels);
+        let parts = bottleneck_gradient
+            .par_chunks_mut(self.group(bottleneck))
+            .zip(bottlenecks.par_chunks(self.group(bottleneck)))
             .zip(gradient.par_chunks_mut(self.group(total)))
             .zip(features.par_chunks(self.group(total)))
             .map_init(
                 || Scratch::new(self),
-                |scratch, (((middle_gradient, middles), gradient), features)| {
-                    let row = middles.len() / middle;
-                    let rows = middle_gradient.chunks_exact_mut(row);
-                    for (c, (row, x)) in rows.zip(middles.chunks_exact(row)).enumerate() {
-                        let (slope, offset) = middle_loss.line(c, layer.norm2.mean[c]);
+                |scratch, (((bottleneck_gradient, bottlenecks), gradient), features)| {
+                    let row = bottlenecks.len() / bottleneck;
+                    let rows = bottleneck_gradient.chunks_exact_mut(row);
+                    for (c, (row, x)) in rows.zip(bottlenecks.chunks_exact(row)).enumerate() {
+                        let (slope, offset) = bottleneck_correction.line(c, layer.norm2.mean[c]);
                         through_statistics(row, x, layer.norm2.scale[c], slope, offset);
                     }
-                    self.group_back_to_channels(layer, scratch, features, middle_gradient, gradient)
+                    self.group_backward_to_channels(
+                        layer,
+                        scratch,
+                        features,
+                        bottleneck_gradient,
+                        gradient,
+                    )
                 },
             )
             .collect();
         let mut gathered = NormAndWeight::gather(parts, &layer.norm1);
         let products = std::mem::take(&mut gathered.weight);
         gathered.weight = vec![0.0; products.len()];
-        transpose(&products, channels, middle, middle, &mut gathered.weight);
+        transpose(
+            &products,
+            channels,
+            bottleneck,
+            bottleneck,
+            &mut gathered.weight,
+        );
         gathered
     }
 
-    /// [`back_to_channels`](Self::back_to_channels) for one group, from the gradient of its middles. That of
-    /// the kernel comes as `C x M`.
-    fn group_back_to_channels(
+    /// [`backward_to_channels`](Self::backward_to_channels) for one group, from the gradient of its bottleneck
+    /// maps. That of the kernel comes as `C x M`.
+    fn group_backward_to_channels(
         &self,
         layer: &Layer,
         scratch: &mut Scratch,
         features: &[f32],
-        middle_gradient: &[f32],
+        bottleneck_gradient: &[f32],
         gradient: &mut [f32],
     ) -> Part {
-        let (map, middle, norm) = (self.map(), self.middle, &layer.norm1);
+        let (map, bottleneck, norm) = (self.map(), self.bottleneck, &layer.norm1);
         let channels = layer.channels;
-        let row = middle_gradient.len() / middle;
-        let mut products = vec![0.0; channels * middle];
+        let row = bottleneck_gradient.len() / bottleneck;
+        let mut products = vec![0.0; channels * bottleneck];
         let mut sums = vec![(0.0, 0.0); channels];
         for start in (0..row).step_by(STRIP) {
             let columns = start..row.min(start + STRIP);
@@ -384,24 +424,24 @@ impl Sizes {
                 column: 1,
             };
             transpose(
-                &middle_gradient[start..],
-                middle,
+                &bottleneck_gradient[start..],
+                bottleneck,
                 count,
                 row,
-                &mut scratch.turned,
+                &mut scratch.transposed,
             );
-            let turned = Matrix {
-                data: &scratch.turned,
-                row: middle,
+            let transposed = Matrix {
+                data: &scratch.transposed,
+                row: bottleneck,
                 column: 1,
             };
             matmul(
-                (channels, middle, count),
+                (channels, bottleneck, count),
                 &mut products,
-                middle,
+                bottleneck,
                 true,
                 strip,
-                turned,
+                transposed,
             );
             let kernel = Matrix {
                 data: layer.conv1,
@@ -409,13 +449,13 @@ impl Sizes {
                 column: channels,
             };
             let columns_gradient = Matrix {
-                data: &middle_gradient[start..],
+                data: &bottleneck_gradient[start..],
                 row,
                 column: 1,
             };
             let back = &mut scratch.back;
             matmul(
-                (channels, count, middle),
+                (channels, count, bottleneck),
                 back,
                 count,
                 false,
@@ -445,27 +485,27 @@ struct Scratch {
     shifted: Vec<f32>,
     strip: Vec<f32>,
     back: Vec<f32>,
-    turned: Vec<f32>,
+    transposed: Vec<f32>,
 }
 
 impl Scratch {
-    fn new(sizes: &Sizes) -> Self {
+    fn new(sizes: &BlockSizes) -> Self {
         let longest = STRIP.max(sizes.width);
         let zeros = |rows: usize| vec![0.0; rows * longest];
-        let widest = sizes.total().max(sizes.middle);
+        let widest = sizes.total().max(sizes.bottleneck);
         Self {
             outputs: None,
             shifted: zeros(TAPS * sizes.growth),
             strip: zeros(widest),
             back: zeros(widest),
-            turned: zeros(sizes.middle),
+            transposed: zeros(sizes.bottleneck),
         }
     }
 }
 
 impl Framed {
-    /// For each tap and row, what the tap has read of the row for lines of inputs from `first` on:
-    /// `shifted` is `9 x rows x places`.
+    /// For each tap and row, the elements of the row that the tap reads for lines of inputs from
+    /// `first` on: `shifted` is `9 x rows x places`.
     fn shift(&self, first: usize, shifted: &mut [f32]) {
         let Self { frame, rows } = self;
         let channels = rows.len() / frame.row();
@@ -488,8 +528,8 @@ impl Framed {
 }
 
 vectorised! {
-    /// Zeroes the gradient where `x scale + shift` is not above zero; the sum of what stays, and of
-    /// its products with `x - mean`.
+    /// Zeroes the gradient where `x scale + shift` is not above zero; returns the sum of the rest,
+    /// and of its products with `x - mean`.
     fn through_relu(
         x: &[f32],
         scale: f32,

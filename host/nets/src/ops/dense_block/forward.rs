@@ -1,15 +1,16 @@
-//! From the incoming channels to all.
+//! The forward pass of a dense block: from the incoming channels to all.
 
 use candle_core::{Result, bail};
 use rayon::prelude::*;
 
-use super::super::batch_norm::{
-    Activation, Affine, ChannelStatistics, apply, rectified, statistics,
-};
+use super::super::activation::{Activation, apply, rectified};
+use super::super::affine::Affine;
 use super::super::frame::Frame;
 use super::super::gemm::{Matrix, matmul};
+use super::super::statistics::{ChannelStatistics, channel_statistics};
 use super::super::vectorised::vectorised;
-use super::{DenseBlock, Kept, Layer, LayerNumbers, STRIP, Sizes, for_each_piece};
+use super::block::{DenseBlock, Kept, Layer, LayerNumbers};
+use super::sizes::{BlockSizes, STRIP, for_each_piece};
 
 impl DenseBlock {
     /// All channels of all films, from the incoming ones.
@@ -28,7 +29,7 @@ impl DenseBlock {
 
         let mut kept = Kept {
             statistics: Vec::new(),
-            middles: Vec::new(),
+            bottlenecks: Vec::new(),
         };
         // Of all channels so far; each is measured once, for all layers that read it.
         let mut measured = ChannelStatistics {
@@ -36,14 +37,14 @@ impl DenseBlock {
             variance: Vec::new(),
             count: 0,
         };
-        let mut middles = Vec::new();
+        let mut bottlenecks = Vec::new();
         for index in 0..sizes.layers {
             let channels = sizes.channels(index);
             let first = match running {
                 Some(running) => running[index].first.clone(),
                 None => {
                     let known = measured.mean.len();
-                    let new = statistics(channels - known, sizes.films, |channel, film| {
+                    let new = channel_statistics(channels - known, sizes.films, |channel, film| {
                         &features[(film * total + known + channel) * map..][..map]
                     });
                     measured.mean.extend(new.mean);
@@ -54,11 +55,11 @@ impl DenseBlock {
             };
             let [gamma1, beta1, conv1, gamma2, beta2, conv2] = self.split(parameters, index);
             let norm1 = Affine::new(&first, self.epsilon, gamma1, beta1)?;
-            middles.resize(sizes.films * sizes.middle * map, 0.0);
-            sizes.fill_middles(&features, channels, &norm1, conv1, &mut middles);
+            bottlenecks.resize(sizes.films * sizes.bottleneck * map, 0.0);
+            sizes.fill_bottlenecks(&features, channels, &norm1, conv1, &mut bottlenecks);
             let second = match running {
                 Some(running) => running[index].second.clone(),
-                None => sizes.measure_middles(&middles),
+                None => sizes.measure_bottlenecks(&bottlenecks),
             };
             let layer = Layer {
                 channels,
@@ -67,46 +68,46 @@ impl DenseBlock {
                 norm2: Affine::new(&second, self.epsilon, gamma2, beta2)?,
                 conv2,
             };
-            sizes.add_channels(&middles, &layer, &mut features);
+            sizes.add_channels(&bottlenecks, &layer, &mut features);
             kept.statistics.push(LayerNumbers { first, second });
-            if self.keep_middles {
-                kept.middles.push(std::mem::take(&mut middles));
+            if self.keep_bottlenecks {
+                kept.bottlenecks.push(std::mem::take(&mut bottlenecks));
             }
         }
         Ok((features, kept))
     }
 }
 
-impl Sizes {
-    /// Films of the group that starts at film `start`.
+impl BlockSizes {
+    /// Number of films in the group that starts at film `start`.
     fn films_from(&self, start: usize) -> usize {
         self.together().min(self.films - start)
     }
 
-    /// The first convolution of a layer. The middles lie by groups of films, each group as one row
-    /// a channel.
-    pub(super) fn fill_middles(
+    /// The first convolution of a layer. The bottleneck maps lie by groups of films, each group as
+    /// one row a channel.
+    pub(super) fn fill_bottlenecks(
         &self,
         features: &[f32],
         channels: usize,
         norm: &Affine,
         conv: &[f32],
-        middles: &mut [f32],
+        bottlenecks: &mut [f32],
     ) {
         features
             .par_chunks(self.group(self.total()))
-            .zip(middles.par_chunks_mut(self.group(self.middle)))
+            .zip(bottlenecks.par_chunks_mut(self.group(self.bottleneck)))
             .for_each_init(
                 || vec![0.0; channels * STRIP],
-                |strip, (features, middles)| {
-                    let row = middles.len() / self.middle;
+                |strip, (features, bottlenecks)| {
+                    let row = bottlenecks.len() / self.bottleneck;
                     for start in (0..row).step_by(STRIP) {
                         let columns = start..row.min(start + STRIP);
                         let count = columns.len();
                         self.normalise(features, norm, columns, strip);
                         matmul(
-                            (self.middle, count, channels),
-                            &mut middles[start..],
+                            (self.bottleneck, count, channels),
+                            &mut bottlenecks[start..],
                             row,
                             false,
                             Matrix {
@@ -125,7 +126,7 @@ impl Sizes {
             );
     }
 
-    /// What a layer's first convolution reads, for some columns of a group: one row of them a
+    /// The input of a layer's first convolution, for some columns of a group: one row of them a
     /// channel, for as many channels as `norm` has.
     pub(super) fn normalise(
         &self,
@@ -144,29 +145,30 @@ impl Sizes {
         });
     }
 
-    fn measure_middles(&self, middles: &[f32]) -> ChannelStatistics {
+    /// The statistics of the bottleneck maps.
+    fn measure_bottlenecks(&self, bottlenecks: &[f32]) -> ChannelStatistics {
         let groups = self.films.div_ceil(self.together());
-        statistics(self.middle, groups, |channel, group| {
+        channel_statistics(self.bottleneck, groups, |channel, group| {
             let start = group * self.together();
             let row = self.films_from(start) * self.map();
-            &middles[start * self.middle * self.map() + channel * row..][..row]
+            &bottlenecks[start * self.bottleneck * self.map() + channel * row..][..row]
         })
     }
 
     /// The second convolution of a layer, whose outputs follow the channels that it read.
-    fn add_channels(&self, middles: &[f32], layer: &Layer, features: &mut [f32]) {
+    fn add_channels(&self, bottlenecks: &[f32], layer: &Layer, features: &mut [f32]) {
         let (map, total) = (self.map(), self.total());
         features
             .par_chunks_mut(self.group(total))
-            .zip(middles.par_chunks(self.group(self.middle)))
+            .zip(bottlenecks.par_chunks(self.group(self.bottleneck)))
             .for_each_init(
                 || None,
-                |scratch: &mut Option<Framed>, (features, middles)| {
+                |scratch: &mut Option<Framed>, (features, bottlenecks)| {
                     let frame = self.frame(features);
-                    let framed = Framed::of(scratch, frame, self.middle);
-                    framed.rectify(middles, &layer.norm2);
+                    let framed = Framed::of(scratch, frame, self.bottleneck);
+                    framed.rectify(bottlenecks, &layer.norm2);
                     let mut out = vec![0.0; self.growth * frame.row()];
-                    let channels = (self.middle, self.growth);
+                    let channels = (self.bottleneck, self.growth);
                     frame.convolve(&framed.rows, layer.conv2, channels, &mut out);
                     for (channel, row) in out.chunks_exact(frame.row()).enumerate() {
                         for film in 0..frame.films {
@@ -179,7 +181,7 @@ impl Sizes {
     }
 }
 
-/// Rows in their frame, whose borders stay zeros from one use to the next.
+/// Rows in their frame, whose borders stay zero from one use to the next.
 pub(super) struct Framed {
     pub frame: Frame,
     pub rows: Vec<f32>,
@@ -195,13 +197,13 @@ impl Framed {
         })
     }
 
-    /// What a layer's second convolution reads: a group's middles, normalised.
-    pub fn rectify(&mut self, middles: &[f32], norm: &Affine) {
+    /// The input of a layer's second convolution: a group's bottleneck maps, normalised.
+    pub fn rectify(&mut self, bottlenecks: &[f32], norm: &Affine) {
         let Self { frame, rows } = self;
         let map = frame.map();
         for (channel, row) in rows.chunks_exact_mut(frame.row()).enumerate() {
             for film in 0..frame.films {
-                let from = &middles[(channel * frame.films + film) * map..][..map];
+                let from = &bottlenecks[(channel * frame.films + film) * map..][..map];
                 let to = &mut row[frame.first(film)..];
                 let (scale, shift) = (norm.scale[channel], norm.shift[channel]);
                 rectify_lines(from, frame.width, scale, shift, to, frame.line());

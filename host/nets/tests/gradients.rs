@@ -1,12 +1,16 @@
 //! Every operation against a plain loop, and every gradient against finite differences, on odd
 //! shapes.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::*;
-use crate::mode::{Mode, Training};
+use plumbline_nets::ops::{
+    Activation, DenseFeatures, Padding, Statistics, average_pool_2x2, batch_norm, conv2d,
+    depthwise_conv2d, global_average_pool, linear, mask, max_pool_3x3, measure, relu,
+    scale_channels, sigmoid, silu,
+};
+use plumbline_nets::{Mode, Precision, Traced, Training};
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -32,7 +36,7 @@ fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Traced]) -> Result<Traced>) {
     let weights = random(99, y.dims());
     let gradients = y.backward_from(weights.clone()).unwrap();
     let total = |inputs: &[Tensor]| -> f64 {
-        let y = values(&f(&constants(inputs)).unwrap());
+        let y = values(f(&constants(inputs)).unwrap().value());
         let products = y
             .iter()
             .zip(values(&weights))
@@ -149,10 +153,13 @@ fn convolutions_follow_their_definition() {
         let x = random(1, &[films, inputs, height, width]);
         let w = random(2, &[outputs, inputs, kernel, kernel]);
         for (padding, before) in paddings((height, width), kernel, stride) {
-            let y = conv2d(&(&x).into(), &(&w).into(), stride, padding).unwrap();
-            assert_close(&values(&y), &plain_convolution(&x, &w, stride, before, 1));
+            let y = conv2d(&(&x).into(), &(&w).into(), stride, padding, Precision::F32).unwrap();
+            assert_close(
+                &values(y.value()),
+                &plain_convolution(&x, &w, stride, before, 1),
+            );
             check_gradients(&[x.clone(), w.clone()], |t| {
-                conv2d(&t[0], &t[1], stride, padding)
+                conv2d(&t[0], &t[1], stride, padding, Precision::F32)
             });
         }
     }
@@ -173,7 +180,10 @@ fn depthwise_convolutions_follow_their_definition() {
         let w = random(4, &[10, 1, kernel, kernel]);
         for (padding, before) in paddings((height, width), kernel, stride) {
             let y = depthwise_conv2d(&(&x).into(), &(&w).into(), stride, padding).unwrap();
-            assert_close(&values(&y), &plain_convolution(&x, &w, stride, before, 10));
+            assert_close(
+                &values(y.value()),
+                &plain_convolution(&x, &w, stride, before, 10),
+            );
             check_gradients(&[x.clone(), w.clone()], |t| {
                 depthwise_conv2d(&t[0], &t[1], stride, padding)
             });
@@ -196,7 +206,12 @@ fn batch_norm_normalises_and_differentiates() {
         Activation::Identity,
     )
     .unwrap();
-    let y = y.transpose(0, 1).unwrap().reshape((4, 105)).unwrap();
+    let y = y
+        .value()
+        .transpose(0, 1)
+        .unwrap()
+        .reshape((4, 105))
+        .unwrap();
     let mean = y.mean(1).unwrap().to_vec1::<f32>().unwrap();
     let variance = y.sqr().unwrap().mean(1).unwrap().to_vec1::<f32>().unwrap();
     assert_close(&mean, &[0.0; 4]);
@@ -206,7 +221,7 @@ fn batch_norm_normalises_and_differentiates() {
         for training in [true, false] {
             check_gradients(&[x.clone(), gamma.clone(), beta.clone()], |t| {
                 let statistics = match training {
-                    true => Statistics::Batch(measure(&t[0], None)?, None),
+                    true => Statistics::Batch(measure(t[0].value(), None)?, None),
                     false => Statistics::Running(batch.clone()),
                 };
                 // A large epsilon keeps finite differences away from the kinks of small variances.
@@ -251,13 +266,13 @@ fn max_pool_takes_the_largest_of_each_window() {
         .unwrap();
     let y = max_pool_3x3(&(&x).into()).unwrap();
     assert_eq!(y.dims(), [1, 1, 2, 3]);
-    assert_eq!(values(&y), [6.0, 8.0, 9.0, 16.0, 18.0, 19.0]);
+    assert_eq!(values(y.value()), [6.0, 8.0, 9.0, 16.0, 18.0, 19.0]);
     let all_negative = max_pool_3x3(&(&(x - 100.0).unwrap()).into()).unwrap();
-    assert_eq!(values(&all_negative)[0], -94.0);
+    assert_eq!(values(all_negative.value())[0], -94.0);
 }
 
 #[test]
-fn growing_maps_are_those_joined() {
+fn dense_features_are_their_parts_joined() {
     let parts = [1, 3, 2].map(|channels| random(10 + channels as u64, &[2, channels, 3, 5]));
     let whole = Tensor::cat(&parts, 1).unwrap();
     let mode = Mode::Training(Training::default());
@@ -265,7 +280,7 @@ fn growing_maps_are_those_joined() {
     for (more, channels) in [(&parts[1], 4), (&parts[2], 6)] {
         maps.push(&more.into()).unwrap();
         let there = whole.narrow(1, 0, channels).unwrap();
-        assert_eq!(values(maps.maps()), values(&there));
+        assert_eq!(values(maps.maps().value()), values(&there));
         let Ok(Some(Statistics::Batch(grown, None))) = maps.statistics() else {
             panic!("the maps were not measured");
         };
@@ -280,7 +295,7 @@ fn growing_maps_are_those_joined() {
 }
 
 #[test]
-fn growing_maps_differentiate() {
+fn dense_features_differentiate() {
     let (x, y) = (random(14, &[2, 3, 4, 5]), random(15, &[2, 2, 4, 5]));
     // As in a dense block, what is added was read from what was there.
     check_gradients(&[x, y], |t| {
@@ -296,10 +311,45 @@ fn shapes_that_do_not_fit_are_refused() {
     let of = |shape: &[usize]| Traced::from(&random(13, shape));
     let x = of(&[1, 3, 4, 4]);
     let same = Padding::Same;
-    assert!(conv2d(&x, &of(&[2, 4, 3, 3]), 1, same).is_err());
-    assert!(conv2d(&x, &of(&[2, 3, 4, 4]), 2, same).is_err());
+    assert!(conv2d(&x, &of(&[2, 4, 3, 3]), 1, same, Precision::F32).is_err());
+    assert!(conv2d(&x, &of(&[2, 3, 4, 4]), 2, same, Precision::F32).is_err());
     assert!(depthwise_conv2d(&x, &of(&[3, 1, 7, 7]), 1, same).is_err());
     let mut maps = DenseFeatures::new(&x, 5, &Mode::Evaluation).unwrap();
     assert!(maps.push(&of(&[1, 2, 4, 5])).is_err());
     assert!(scale_channels(&x, &of(&[1, 4])).is_err());
+}
+
+#[test]
+fn empty_batches_are_refused() {
+    let of =
+        |shape: &[usize]| Traced::from(&Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap());
+    for shape in [[0, 3, 4, 4], [2, 3, 0, 4], [2, 3, 4, 0]] {
+        let x = of(&shape);
+        let dense = |stride| {
+            let weight = of(&[2, 3, 3, 3]);
+            conv2d(&x, &weight, stride, Padding::Symmetric, Precision::F32)
+        };
+        let results = [
+            ("convolution", dense(1)),
+            ("strided convolution", dense(2)),
+            (
+                "depthwise",
+                depthwise_conv2d(&x, &of(&[3, 1, 3, 3]), 1, Padding::Same),
+            ),
+            ("max pool", max_pool_3x3(&x)),
+            ("average pool", average_pool_2x2(&x)),
+            ("global average", global_average_pool(&x)),
+            ("scale", scale_channels(&x, &of(&[shape[0], 3]))),
+        ];
+        for (name, result) in results {
+            let error = result.err().map(|error| error.to_string());
+            let told = error.is_some_and(|error| error.contains("give at least one film"));
+            assert!(told, "{name} of {shape:?}");
+        }
+        assert!(measure(x.value(), None).is_err());
+    }
+    // Kernels without outputs or inputs.
+    let x = of(&[1, 3, 4, 4]);
+    let none = conv2d(&x, &of(&[0, 3, 3, 3]), 1, Padding::Same, Precision::F32);
+    assert!(none.is_err());
 }

@@ -4,7 +4,6 @@ mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
 use common::reference;
-use plumbline_host::model::head_of;
 use plumbline_nets::ops::Loss;
 use plumbline_nets::{Head, Mode, Network, Parameters, Traced, Training};
 use plumbline_shared::architecture::Architecture;
@@ -50,12 +49,18 @@ fn forward_is_torchvision_s(architecture: Architecture) {
     let output = network
         .forward(&inputs(&expected), &mut Mode::Evaluation)
         .unwrap();
-    let logits = output.logits.to_vec2::<f32>().unwrap();
+    let logits = output.logits.value().to_vec2::<f32>().unwrap();
     for (film, answer) in expected.answers.iter().enumerate() {
         for (got, logit) in logits[film].iter().zip(&answer.logits) {
             assert_near(f64::from(*got), *logit, 1e-4, "logit");
         }
-        let features = output.features.get(film).unwrap().flatten_all().unwrap();
+        let features = output
+            .features
+            .value()
+            .get(film)
+            .unwrap()
+            .flatten_all()
+            .unwrap();
         let features = features.to_vec1::<f32>().unwrap();
         for (at, value) in &answer.features {
             assert_near(f64::from(features[*at]), *value, 1e-4, "feature");
@@ -64,7 +69,7 @@ fn forward_is_torchvision_s(architecture: Architecture) {
 }
 
 /// Not-a-number in one film reaches that film's logits, and in training its batch's: no ReLU and no
-/// maximum swallows it, so that a network that is lost says so in its loss.
+/// maximum swallows it, so that divergence shows in the loss.
 fn not_a_number_stays(architecture: Architecture) {
     let (network, _, expected) = network(architecture);
     let films = inputs(&expected).narrow(0, 0, 2).unwrap();
@@ -74,7 +79,7 @@ fn not_a_number_stays(architecture: Architecture) {
     let films = Tensor::from_vec(pixels, films.shape(), &Device::Cpu).unwrap();
     let lost = |mode: &mut Mode| -> Vec<bool> {
         let logits = network.forward(&films, mode).unwrap().logits;
-        let logits = logits.to_vec2::<f32>().unwrap();
+        let logits = logits.value().to_vec2::<f32>().unwrap();
         let all = |film: &Vec<f32>| film.iter().all(|logit| logit.is_nan());
         logits.iter().map(all).collect()
     };
@@ -93,7 +98,7 @@ fn gradients_are_pytorch_s(architecture: Architecture) {
         .of(&output.logit().unwrap(), &label)
         .unwrap();
     assert_near(
-        f64::from(loss.to_scalar::<f32>().unwrap()),
+        f64::from(loss.value().to_scalar::<f32>().unwrap()),
         expected.training.loss,
         1e-4,
         "loss",
@@ -167,9 +172,9 @@ fn grad_cam_is_the_same_three_ways(architecture: Architecture) {
     let (network, parameters, expected) = network(architecture);
     let x = inputs(&expected);
     let features = network.features(&x, &mut Mode::Evaluation).unwrap();
-    let head = head_of(architecture, Head::Study, &parameters).unwrap();
+    let head = Head::Study.grad_cam(architecture, &parameters).unwrap();
     for (film, answer) in expected.answers.iter().enumerate() {
-        let features = features.narrow(0, film, 1).unwrap();
+        let features = features.value().narrow(0, film, 1).unwrap();
         let differentiated = grad_cam_by_differentiation(&network, &features);
         let values = features.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let closed = grad_cam(&head, &values, 8, 8).values;
