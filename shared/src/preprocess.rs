@@ -27,11 +27,13 @@ pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 pub const FINGERPRINT: &str = "b9477af35ad82fe418ab0246c4280253fbb4f29a73998ccec3a0d73b95651247";
 
 /// Earlier fingerprints whose preprocessing gives the same greys as today's for every film that
-/// both read.
+/// both read rightly.
 ///
 /// - `c464a74d`: the SHA-256 of [`prepare`]'s outputs alone, for the synthetic films of this
-///   module's tests, which still prove it. When it was replaced, decoding was as today, but for
-///   films that are now refused.
+///   module's tests, which still prove it. When it was replaced, every golden file had the greys
+///   that it has today. Two kinds of films were read wrongly then: those with unreadable numbers or
+///   with more bits than Bits Stored are refused today, and compressed ones whose stored bits are
+///   not the lowest ones are read.
 const EARLIER: [&str; 1] = ["c464a74d8f93e459935240e4903fab3e0a878429b611c77848e047bbbb23bf71"];
 
 /// Returns true if a network that was trained with the preprocessing of this fingerprint can read

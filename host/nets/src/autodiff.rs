@@ -29,6 +29,15 @@ use candle_core::{DType, Device, Result, Shape, Tensor, TensorId, Var, bail};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A tensor's own methods would cut the gradient silently, so they are not there:
+///
+/// ```compile_fail,E0599
+/// # use plumbline_nets::Traced;
+/// fn square(x: &Traced) -> candle_core::Result<Traced> {
+///     x.sqr()
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Traced {
     value: Tensor,

@@ -1,3 +1,4 @@
-//! Parts that integration tests share.
+//! Parts that integration tests share, these and those of plumbline-host. Each uses some of it.
+#![allow(dead_code)]
 
 pub mod reference;

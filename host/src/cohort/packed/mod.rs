@@ -41,4 +41,4 @@ mod tests;
 
 pub use error::{PackError, StaleReason};
 pub use pack::{Packing, pack};
-pub use packed_films::{PACKED, PackedFilms};
+pub use packed_films::{PACKED, PackedFilms, Usable};

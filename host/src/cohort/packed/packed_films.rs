@@ -17,6 +17,9 @@ use crate::cohort::manifest::Entry;
 /// Name of the packed films in a cohort's folder.
 pub const PACKED: &str = "films.packed";
 
+/// Films that can be used, with their places among packed ones, and the faults of the others.
+pub type Usable<'a> = (Vec<(&'a Entry, usize)>, Vec<FilmsError>);
+
 /// Packed films, mapped into memory: reading one is a look at the page cache.
 #[derive(Debug)]
 pub struct PackedFilms {
@@ -111,10 +114,7 @@ impl PackedFilms {
     ///
     /// # Errors
     /// If more cannot be used than may be left out.
-    pub fn usable<'a>(
-        &self,
-        entries: Vec<&'a Entry>,
-    ) -> Result<(Vec<(&'a Entry, usize)>, Vec<FilmsError>), TooManyUnusable> {
+    pub fn usable<'a>(&self, entries: Vec<&'a Entry>) -> Result<Usable<'a>, TooManyUnusable> {
         let films = entries.len();
         let (mut usable, mut left_out) = (Vec::with_capacity(films), Vec::new());
         for entry in entries {

@@ -3,7 +3,7 @@
 use candle_core::{CudaStorage, Layout, Result, Shape, Tensor, bail};
 
 use super::super::map_sizes::map_sizes;
-use super::element::{Element, by_element};
+use super::element::by_element;
 use super::kernels::{Contiguous, PlaneProducts, ScalePlanes};
 use super::launch::Blocks;
 use super::memory::{buffer, elements, films, integers, small, storage, tensor, with_storages};

@@ -3,7 +3,7 @@
 use candle_core::{CudaStorage, Layout, Result, Shape, bail};
 
 use super::super::depthwise_sizes::DepthwiseSizes;
-use super::element::{Element, by_element};
+use super::element::by_element;
 use super::kernels::{Depthwise, DepthwiseData, DepthwiseTaps, JoinedTaps};
 use super::launch::{Blocks, spans};
 use super::memory::{buffer, elements, integers, small, storage};

@@ -385,7 +385,7 @@ kernel! {
     # Safety
     /// `average` and `x` have `count` elements.
     RunningAverage = "running_average" {
-        average: &'a mut CudaViewMut<'a, f32>,
+        average: CudaViewMut<'a, f32>,
         x: &'a CudaView<'a, f32>,
         decay: f32,
         share: f32,

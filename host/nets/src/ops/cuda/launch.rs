@@ -35,9 +35,9 @@ impl<T> Argument for &mut CudaSlice<T> {
     }
 }
 
-impl<T> Argument for &mut CudaViewMut<'_, T> {
+impl<T> Argument for CudaViewMut<'_, T> {
     fn push<'b>(&'b mut self, launch: &mut LaunchArgs<'b>) {
-        launch.arg(&mut **self);
+        launch.arg(self);
     }
 }
 

@@ -25,7 +25,7 @@ pub fn average(
     (decay, share): (f32, f32),
 ) -> Result<()> {
     let device = average.0.device.clone();
-    let mut average = elements_mut(average.0, average.1)?;
+    let average = elements_mut(average.0, average.1)?;
     let x = elements::<f32>(x.0, x.1)?;
     if average.len() != x.len() {
         bail!(
@@ -36,7 +36,7 @@ pub fn average(
     }
     let (grid, count) = (Blocks::Elements(x.len()), small(x.len())?);
     let kernel = RunningAverage {
-        average: &mut average,
+        average,
         x: &x,
         decay,
         share,

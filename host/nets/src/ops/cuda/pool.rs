@@ -3,7 +3,7 @@
 use candle_core::{CudaStorage, Layout, Result, Shape, bail};
 
 use super::super::map_sizes::map_sizes;
-use super::element::{Element, by_element};
+use super::element::by_element;
 use super::kernels::{
     AveragePool, AveragePoolGradient, FillPlanes, MaxPool, MaxPoolGradient, PlaneMeans,
 };
