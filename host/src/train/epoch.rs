@@ -211,10 +211,10 @@ impl<'a> Trainer<'a> {
                 for ((learner, mut state), batches) in others.into_iter().zip(receivers) {
                     let work = move || {
                         let nothing = &mut |_, _| Ok(());
-                        learner.leave_on_error(|| {
-                            self.run_steps(learner, progress, &mut state, batches, rate, nothing)
-                        })
+                        self.run_steps(learner, progress, &mut state, batches, rate, nothing)
                     };
+                    // On the device's own thread, where it finds what it kept from the last epoch.
+                    let work = move || learner.thread.run(|| learner.leave_on_error(work));
                     threads.push(scope.spawn(work));
                 }
                 self.run_steps(&self.first, progress, state, own_batches, rate, on_step)

@@ -8,7 +8,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use super::average::AveragedWeights;
 use super::optimiser::Optimiser;
 use super::recipe::{Recipe, Round, Trained};
-use plumbline_nets::devices::Rank;
+use plumbline_nets::devices::{DeviceThread, Rank};
 use plumbline_nets::{Gradients, Network, Parameters, Share, Traced, Variant};
 
 /// A network on one of a training's devices.
@@ -17,6 +17,8 @@ pub(super) struct Learner {
     pub(super) parameters: Parameters,
     /// Its rank among the devices, where several train together.
     pub(super) rank: Option<Arc<Rank>>,
+    /// The thread of its work beside the first device.
+    pub(super) thread: DeviceThread,
 }
 
 /// The optimiser of a round with its state, and the average of the weights.
@@ -58,6 +60,7 @@ impl Learner {
             network,
             parameters,
             rank,
+            thread: DeviceThread::new(device)?,
         })
     }
 
