@@ -353,7 +353,7 @@ fn one_output_reads_scoliosis_only_if_that_is_said() {
         let import = ["weights", "import", &file, "--arch", "densenet121"];
         let said = plumbline(&[&import[..], classes, &["--out", &weights]].concat()).unwrap();
         assert_eq!(said.contains("reads scoliosis"), is_scoliosis, "{said}");
-        let description = WeightsFile::read(&weights).unwrap().description;
+        let description = WeightsFile::read(Path::new(&weights)).unwrap().description;
         assert_eq!(description.reads_scoliosis(), is_scoliosis, "{classes:?}");
         let predict = [
             "predict",
