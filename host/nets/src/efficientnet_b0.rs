@@ -165,8 +165,8 @@ impl EfficientNetB0 {
             Layer::Stem => self.stem.forward(x, mode),
             Layer::Stage(number) => {
                 let stage = number.checked_sub(1).and_then(|at| self.stages.get(at));
-                let blocks = stage.ok_or_else(|| no_such_layer(layer))?.iter();
-                blocks.fold(Ok(x.clone()), |x, block| block.forward(&x?, mode))
+                let mut blocks = stage.ok_or_else(|| no_such_layer(layer))?.iter();
+                blocks.try_fold(x.clone(), |x, block| block.forward(&x, mode))
             }
             Layer::Last => self.last.forward(x, mode),
             Layer::Pool | Layer::DenseBlock(_) | Layer::Transition(_) => Err(no_such_layer(layer)),

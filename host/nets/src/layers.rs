@@ -1,4 +1,4 @@
-//! The layers both networks are made of.
+//! The layers that both networks consist of.
 
 use candle_core::{Result, Tensor, Var};
 use rand::RngExt;

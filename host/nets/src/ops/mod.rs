@@ -2,7 +2,7 @@
 //!
 //! Candle's own convolutions, batch norm and pooling are many times slower than they need to be
 //! on a CPU, and some have wrong or missing gradients. Each operation here is a node of
-//! [`Traced`](crate::Traced) values, made of Candle custom ops. All tensors are `f32` (on a GPU maps
+//! [`Traced`](crate::Traced) values, built on Candle's custom ops. All tensors are `f32` (on a GPU maps
 //! may be `bf16`), contiguous, `N x C x H x W` unless said otherwise.
 //!
 //! Sums that cross threads are always added in the same order, so a step gives the same bits

@@ -297,10 +297,10 @@ impl BlockSizes {
                 row: reads,
                 column: 1,
             };
-            let back = &mut bottleneck_gradient[start..];
+            let input_gradient = &mut bottleneck_gradient[start..];
             matmul(
                 (bottleneck, count, reads),
-                back,
+                input_gradient,
                 row,
                 false,
                 by_tap,
@@ -315,8 +315,8 @@ impl BlockSizes {
                 let x = &bottlenecks[c * row + start..][..count];
                 let (scale, shift) = (norm.scale[c], norm.shift[c]);
                 apply(Activation::Relu, x, scale, shift, strip);
-                let back = &mut bottleneck_gradient[c * row + start..][..count];
-                let (sum, product) = through_relu(x, scale, shift, norm.mean[c], back);
+                let input_gradient = &mut bottleneck_gradient[c * row + start..][..count];
+                let (sum, product) = through_relu(x, scale, shift, norm.mean[c], input_gradient);
                 sums[c].0 += sum;
                 sums[c].1 += product;
             }
@@ -453,10 +453,10 @@ impl BlockSizes {
                 row,
                 column: 1,
             };
-            let back = &mut scratch.back;
+            let input_gradient = &mut scratch.input_gradient;
             matmul(
                 (channels, count, bottleneck),
-                back,
+                input_gradient,
                 count,
                 false,
                 kernel,
@@ -464,14 +464,15 @@ impl BlockSizes {
             );
             for_each_piece(columns, map, |film, piece, at| {
                 for c in 0..channels {
-                    let back = &mut back[c * count + at..][..piece.len()];
+                    let input_gradient = &mut input_gradient[c * count + at..][..piece.len()];
                     let place = (film * self.total() + c) * map;
                     let x = &features[place..][piece.clone()];
                     let (scale, shift) = (norm.scale[c], norm.shift[c]);
-                    let (sum, product) = through_relu(x, scale, shift, norm.mean[c], back);
+                    let (sum, product) =
+                        through_relu(x, scale, shift, norm.mean[c], input_gradient);
                     sums[c].0 += sum;
                     sums[c].1 += product;
-                    add_scaled(back, scale, &mut gradient[place..][piece.clone()]);
+                    add_scaled(input_gradient, scale, &mut gradient[place..][piece.clone()]);
                 }
             });
         }
@@ -484,7 +485,7 @@ struct Scratch {
     outputs: Option<Framed>,
     shifted: Vec<f32>,
     strip: Vec<f32>,
-    back: Vec<f32>,
+    input_gradient: Vec<f32>,
     transposed: Vec<f32>,
 }
 
@@ -497,7 +498,7 @@ impl Scratch {
             outputs: None,
             shifted: zeros(TAPS * sizes.growth),
             strip: zeros(widest),
-            back: zeros(widest),
+            input_gradient: zeros(widest),
             transposed: zeros(sizes.bottleneck),
         }
     }

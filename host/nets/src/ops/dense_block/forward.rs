@@ -188,7 +188,7 @@ pub(super) struct Framed {
 }
 
 impl Framed {
-    /// The rows of `scratch`, made anew if there are none or they lie in another frame.
+    /// The rows of `scratch`, which are replaced if there are none or they lie in another frame.
     pub fn of(scratch: &mut Option<Self>, frame: Frame, channels: usize) -> &mut Self {
         scratch.take_if(|framed| framed.frame != frame);
         scratch.get_or_insert_with(|| Self {
