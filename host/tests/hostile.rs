@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use hostile::mutation::Random;
 use plumbline_host::cohort::import::{Format, ImportOptions, import};
 use plumbline_host::cohort::{Cohort, MANIFEST, Shares};
-use plumbline_host::weights::{self, ImportError};
+use plumbline_host::weights::{self, WeightsImportError};
 use plumbline_nets::WeightsFile;
 use plumbline_shared::architecture::Architecture;
 
@@ -126,7 +126,8 @@ fn damaged_weights_of_other_libraries_are_refused() {
             let sentence = error.to_string();
             // The undamaged files are whole, but not all tensors of a network.
             match error {
-                ImportError::Unrecognised { .. } | ImportError::ShapeMismatch { .. } => {}
+                WeightsImportError::Unrecognised { .. }
+                | WeightsImportError::ShapeMismatch { .. } => {}
                 _ => return Err(sentence),
             }
         }

@@ -163,10 +163,10 @@ impl Material {
         };
         generate(&options, |_| {}).unwrap();
         let cohort = Cohort::open(&cohort).unwrap();
-        let cache = Arc::new(cohort.pack(|| {}).unwrap().packed);
+        let packed = Arc::new(cohort.pack(|| {}).unwrap().packed);
         let films = |split| {
             let (entries, _) = cohort.labelled(Some(split));
-            PreparedFilms::new(Arc::clone(&cache), entries).unwrap()
+            PreparedFilms::new(Arc::clone(&packed), entries).unwrap()
         };
         let (training, validation) = (films(Split::Train), films(Split::Val));
         Self {

@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use common::foreign::{self, Object, Pickler};
 use common::reference;
 use plumbline_host::export::{About, StoragePrecision, onnx, weights, write_bundle};
-use plumbline_host::weights::{ImportError, Source, import};
+use plumbline_host::weights::{Source, WeightsImportError, import};
 use plumbline_nets::{Head, Mode, Network, Parameters, Variant, WeightsFile};
 use plumbline_reader::Bundle;
 use plumbline_shared::architecture::Architecture;
@@ -637,5 +637,5 @@ fn hostile_pickles_are_refused() {
     let missing = import(Path::new("/nowhere/w.pth"), DENSENET, None)
         .err()
         .unwrap();
-    assert!(matches!(missing, ImportError::File(_)), "{missing}");
+    assert!(matches!(missing, WeightsImportError::File(_)), "{missing}");
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::model::ModelArgs;
 use super::out;
-use super::pack::{packed, tell};
+use super::pack::{open_packed, tell};
 use super::progress::scoring;
 use crate::cohort::{Cohort, Split};
 use crate::evaluate::evaluate;
@@ -55,8 +55,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Part::Test => Some(Split::Test),
         Part::All => None,
     };
-    let cache = packed(&cohort)?;
-    let evaluation = scoring(|progress| evaluate(&model, &cohort, &cache, split, progress))?;
+    let packed = open_packed(&cohort)?;
+    let evaluation = scoring(|progress| evaluate(&model, &cohort, &packed, split, progress))?;
     tell(evaluation.left_out.iter());
     evaluation
         .write(&args.out)

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use super::out;
-use super::pack::packed;
+use super::pack::open_packed;
 use super::progress::scoring;
 use crate::cohort::Cohort;
 use crate::export::{ExportOptions, StoragePrecision, export};
@@ -65,9 +65,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             None => String::new(),
         },
     };
-    let cache = packed(&cohort)?;
+    let packed = open_packed(&cohort)?;
     let exported =
-        scoring(|progress| export(&run, &cohort, &cache, &options, &args.out, progress))?;
+        scoring(|progress| export(&run, &cohort, &packed, &options, &args.out, progress))?;
     if exported.left_out > 0 {
         out::note(format_args!("films left out: {}", exported.left_out));
     }

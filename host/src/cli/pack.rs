@@ -12,7 +12,7 @@ const TOLD: usize = 20;
 ///
 /// # Errors
 /// If there is no room for them.
-pub fn packed(cohort: &Cohort) -> anyhow::Result<PackedFilms> {
+pub fn open_packed(cohort: &Cohort) -> anyhow::Result<PackedFilms> {
     match cohort.packed() {
         Ok(packed) => Ok(packed),
         Err(reason) => Ok(pack(cohort, &reason)?.packed),

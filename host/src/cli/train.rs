@@ -12,7 +12,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressState};
 use plumbline_shared::preprocess::FINGERPRINT;
 
 use super::out;
-use super::pack::packed;
+use super::pack::open_packed;
 use super::progress::bar;
 use crate::cohort::{Cohort, PackedFilms, Split};
 use crate::train::{Event, PreparedFilms, Recipe, Record, Run, Work, train};
@@ -51,9 +51,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(path) => Some(initial_weights(path, &recipe)?),
         None => None,
     };
-    let cache = Arc::new(packed(&cohort)?);
-    let training = films(&cohort, &cache, Split::Train, &recipe)?;
-    let validation = films(&cohort, &cache, Split::Val, &recipe)?;
+    let packed = Arc::new(open_packed(&cohort)?);
+    let training = films(&cohort, &packed, Split::Train, &recipe)?;
+    let validation = films(&cohort, &packed, Split::Val, &recipe)?;
     let left_out = training.left_out() + validation.left_out();
     if left_out > 0 {
         out::note(format_args!("films left out: {left_out}"));
@@ -170,17 +170,17 @@ impl TrainingProgress {
 /// The films of one split that the recipe learns from.
 fn films(
     cohort: &Cohort,
-    cache: &Arc<PackedFilms>,
+    packed: &Arc<PackedFilms>,
     split: Split,
     recipe: &Recipe,
 ) -> anyhow::Result<PreparedFilms> {
-    let cache = Arc::clone(cache);
+    let packed = Arc::clone(packed);
     let (films, known) = if recipe.findings.is_empty() {
         let (entries, _) = cohort.labelled(Some(split));
-        (PreparedFilms::new(cache, entries)?, "labelled films")
+        (PreparedFilms::new(packed, entries)?, "labelled films")
     } else {
         let entries = cohort.with_findings(split);
-        let films = PreparedFilms::of_findings(cache, entries, &recipe.findings)?;
+        let films = PreparedFilms::of_findings(packed, entries, &recipe.findings)?;
         (films, "films with known findings")
     };
     if films.is_empty() {

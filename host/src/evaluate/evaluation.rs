@@ -85,7 +85,7 @@ impl Evaluation {
     }
 }
 
-/// Measures `model` on the labelled films of one split, or of all, in `cache`, on all cores. Films
+/// Measures `model` on the labelled films of one split, or of all, in `packed`, on all cores. Films
 /// that cannot be used are left out.
 ///
 /// # Errors
@@ -93,7 +93,7 @@ impl Evaluation {
 pub fn evaluate(
     model: &Model,
     cohort: &Cohort,
-    cache: &PackedFilms,
+    packed: &PackedFilms,
     split: Option<Split>,
     progress: impl Fn(Step) + Sync,
 ) -> Result<Evaluation, EvaluateError> {
@@ -102,7 +102,7 @@ pub fn evaluate(
     if entries.is_empty() {
         return Err(EvaluateError::NoFilms(split));
     }
-    let (entries, left_out) = cache.usable(entries)?;
+    let (entries, left_out) = packed.usable(entries)?;
     progress(Step::Begin {
         split,
         films: entries.len() as u64,
@@ -110,7 +110,7 @@ pub fn evaluate(
     let predictions: Vec<Prediction> = entries
         .par_iter()
         .map(|(entry, place)| {
-            let tensor = tensor(cache.grey(*place));
+            let tensor = tensor(packed.grey(*place));
             let decision = model.read(&tensor).map_err(Box::new)?.decision;
             progress(Step::Film);
             let film = entry.film.strip_prefix(cohort.folder());

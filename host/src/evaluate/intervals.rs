@@ -109,7 +109,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let (mut scores, mut labels, mut of_patient) = (vec![], vec![], vec![]);
         for patient in 0..patients {
-            let label = patient % 2 == 0;
+            let label = patient.is_multiple_of(2);
             let score = rng.random::<f64>() + f64::from(u8::from(label)) * 0.5;
             for _ in 0..each {
                 scores.push(score);

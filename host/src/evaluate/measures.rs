@@ -200,7 +200,7 @@ mod tests {
             let films = names.iter().enumerate().map(|(i, name)| {
                 let patient = i / each;
                 let noise = score(patient) * 0.6;
-                let label = patient % 2 == 0;
+                let label = patient.is_multiple_of(2);
                 (noise + if label { 0.35 } else { 0.0 }, label, name.as_str())
             });
             Measures::new(&Scored::new(films), 0.5)

@@ -44,7 +44,7 @@ pub struct Exported {
 pub fn export(
     run: &Run,
     cohort: &Cohort,
-    cache: &PackedFilms,
+    packed: &PackedFilms,
     options: &ExportOptions,
     out: &Path,
     progress: impl Fn(Step) + Sync,
@@ -66,7 +66,7 @@ pub fn export(
         };
         write_bundle(out, &about, &model)
     };
-    let measured = |model: &Model, split| evaluate(model, cohort, cache, Some(split), &progress);
+    let measured = |model: &Model, split| evaluate(model, cohort, packed, Some(split), &progress);
 
     // The threshold belongs to the bundle as stations run it, so a provisional one is measured.
     let provisional = tempfile::tempdir().map_err(|error| ExportError::Write {

@@ -10,7 +10,7 @@ use crate::cohort::{Entry, PackedFilms, TooManyUnusable};
 /// Films as the networks see them, 256 x 256, with their labels; the pixels stay in the cohort's
 /// packed films.
 pub struct PreparedFilms {
-    cache: Arc<PackedFilms>,
+    packed: Arc<PackedFilms>,
     places: Vec<usize>,
     labels: Vec<bool>,
     /// The number of findings, and for each film whether it shows each of them, where a network is
@@ -26,8 +26,8 @@ impl PreparedFilms {
     ///
     /// # Errors
     /// If too many cannot be used.
-    pub fn new(cache: Arc<PackedFilms>, entries: Vec<&Entry>) -> Result<Self, TooManyUnusable> {
-        Self::with(cache, entries, None)
+    pub fn new(packed: Arc<PackedFilms>, entries: Vec<&Entry>) -> Result<Self, TooManyUnusable> {
+        Self::with(packed, entries, None)
     }
 
     /// The films of `entries`, whose findings are known, with the findings `names` as targets. A film
@@ -36,19 +36,19 @@ impl PreparedFilms {
     /// # Errors
     /// If too many cannot be used.
     pub fn of_findings(
-        cache: Arc<PackedFilms>,
+        packed: Arc<PackedFilms>,
         entries: Vec<&Entry>,
         names: &[String],
     ) -> Result<Self, TooManyUnusable> {
-        Self::with(cache, entries, Some(names))
+        Self::with(packed, entries, Some(names))
     }
 
     fn with(
-        cache: Arc<PackedFilms>,
+        packed: Arc<PackedFilms>,
         entries: Vec<&Entry>,
         names: Option<&[String]>,
     ) -> Result<Self, TooManyUnusable> {
-        let (usable, left_out) = cache.usable(entries)?;
+        let (usable, left_out) = packed.usable(entries)?;
         let (entries, places): (Vec<&Entry>, Vec<usize>) = usable.into_iter().unzip();
         let findings: Option<Vec<Vec<bool>>> = names.map(|names| {
             let shown = |entry: &&Entry| {
@@ -66,7 +66,7 @@ impl PreparedFilms {
             findings: findings.map(|films| (names.map_or(0, <[_]>::len), films.concat())),
             cobb_degrees: entries.iter().map(|entry| entry.cobb_degrees).collect(),
             left_out: left_out.len(),
-            cache,
+            packed,
         })
     }
 
@@ -135,6 +135,6 @@ impl PreparedFilms {
 
     /// Film `index`, 256 x 256, 0 to 65535.
     pub fn grey(&self, index: usize) -> &[u16] {
-        self.cache.grey(self.places[index])
+        self.packed.grey(self.places[index])
     }
 }

@@ -7,7 +7,7 @@ use plumbline_nets::{Description, Head, Network, Parameters, ShapeMismatch, Shap
 use plumbline_shared::architecture::Architecture;
 
 use super::container::Container;
-use super::error::ImportError;
+use super::error::WeightsImportError;
 use super::imported::Imported;
 use super::names::Naming;
 use super::place::{Layout, Place};
@@ -18,7 +18,7 @@ pub(super) fn adopt(
     container: &dyn Container,
     architecture: Architecture,
     source: Option<Source>,
-) -> Result<Imported, ImportError> {
+) -> Result<Imported, WeightsImportError> {
     let file = Named::recognise(container, architecture)?;
     let (head, classifier) = file.naming.head(architecture, &file.shapes);
     let layers = head.layers(architecture);
@@ -33,7 +33,7 @@ pub(super) fn adopt(
         .map(|(_, shape, place)| (place.name.clone(), place.layout.shape(shape)))
         .collect();
     if let Some(mismatch) = ShapeMismatch::between(&file.shapes, &expected) {
-        return Err(ImportError::ShapeMismatch {
+        return Err(WeightsImportError::ShapeMismatch {
             origin: source,
             architecture,
             mismatch: Box::new(mismatch),
@@ -42,7 +42,7 @@ pub(super) fn adopt(
     let tensors = places
         .into_iter()
         .map(|(ours, _, place)| Ok((ours, file.read(&place)?)))
-        .collect::<Result<HashMap<_, _>, ImportError>>()?;
+        .collect::<Result<HashMap<_, _>, WeightsImportError>>()?;
     Ok(Imported {
         description: Description {
             architecture: Some(architecture),
@@ -71,11 +71,11 @@ impl<'a> Named<'a> {
     fn recognise(
         container: &'a dyn Container,
         architecture: Architecture,
-    ) -> Result<Self, ImportError> {
+    ) -> Result<Self, WeightsImportError> {
         let all = container.shapes().keys();
         let all = all.filter(|name| !name.ends_with("num_batches_tracked"));
         let Some((naming, prefix)) = Naming::recognise(architecture, all.clone()) else {
-            return Err(ImportError::Unrecognised {
+            return Err(WeightsImportError::Unrecognised {
                 architecture,
                 names: all.cloned().collect(),
             });
@@ -103,11 +103,11 @@ impl<'a> Named<'a> {
         architecture: Architecture,
         outputs: usize,
         given: Option<Source>,
-    ) -> Result<(Source, Option<&'static str>), ImportError> {
+    ) -> Result<(Source, Option<&'static str>), WeightsImportError> {
         let (found, assumed) = Source::of(architecture, self.naming, &self.shapes, outputs);
         match given {
             Some(given) if !given.has(architecture, self.naming) => {
-                Err(ImportError::OtherSource { given, found })
+                Err(WeightsImportError::OtherSource { given, found })
             }
             Some(given) => Ok((given, None)),
             None => Ok((found, assumed)),
@@ -115,10 +115,10 @@ impl<'a> Named<'a> {
     }
 
     /// Reads the tensor at a place, its dimensions in this program's order.
-    fn read(&self, place: &Place) -> Result<Tensor, ImportError> {
+    fn read(&self, place: &Place) -> Result<Tensor, WeightsImportError> {
         let values = self.container.read(self.names[&place.name])?;
         if !values.iter().all(|value| value.is_finite()) {
-            return Err(ImportError::NotFinite(place.name.clone()));
+            return Err(WeightsImportError::NotFinite(place.name.clone()));
         }
         let shape = self.shapes[&place.name].as_slice();
         let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
@@ -136,7 +136,7 @@ fn places(
     variant: Variant,
     head: Head,
     place: impl Fn(&str) -> Place,
-) -> Result<Vec<(String, Vec<usize>, Place)>, ImportError> {
+) -> Result<Vec<(String, Vec<usize>, Place)>, WeightsImportError> {
     let mut parameters = Parameters::blank(&Device::Cpu);
     Network::build(architecture, variant, head, &mut parameters)?;
     let tensors = parameters.tensors().into_iter();

@@ -2,7 +2,7 @@
 
 use plumbline_nets::Shapes;
 
-use super::error::ImportError;
+use super::error::WeightsImportError;
 
 /// A file of tensors of floating-point numbers, of which only names and shapes have been read.
 pub(super) trait Container {
@@ -13,5 +13,5 @@ pub(super) trait Container {
     ///
     /// # Errors
     /// If the file is damaged there.
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError>;
+    fn read(&self, name: &str) -> Result<Vec<f32>, WeightsImportError>;
 }

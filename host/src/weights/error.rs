@@ -12,7 +12,7 @@ pub(super) const LARGEST: u64 = 2 << 30;
 /// An error of importing weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ImportError {
+pub enum WeightsImportError {
     /// The file could not be read, or the new one not be written.
     #[error(transparent)]
     File(#[from] std::io::Error),
@@ -80,14 +80,14 @@ pub enum ImportError {
     Network(#[from] candle_core::Error),
 }
 
-impl ImportError {
+impl WeightsImportError {
     /// Returns the error of a file that is not whole, from its fault.
     pub(super) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged(what.into())
     }
 }
 
-impl From<PickleError> for ImportError {
+impl From<PickleError> for WeightsImportError {
     fn from(error: PickleError) -> Self {
         Self::damaged(error.to_string())
     }

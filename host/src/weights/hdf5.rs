@@ -5,7 +5,7 @@ use hdf5_pure::{DType, File, Group};
 use plumbline_nets::Shapes;
 
 use super::container::Container;
-use super::error::ImportError;
+use super::error::WeightsImportError;
 
 /// Greatest depth of groups in each other.
 const DEPTH: usize = 16;
@@ -19,8 +19,8 @@ pub struct Hdf5File {
     shapes: Shapes,
 }
 
-fn damaged(error: hdf5_pure::Error) -> ImportError {
-    ImportError::damaged(error.to_string())
+fn damaged(error: hdf5_pure::Error) -> WeightsImportError {
+    WeightsImportError::damaged(error.to_string())
 }
 
 impl Hdf5File {
@@ -28,7 +28,7 @@ impl Hdf5File {
     ///
     /// # Errors
     /// If it is damaged.
-    pub fn open(bytes: Vec<u8>) -> Result<Self, ImportError> {
+    pub fn open(bytes: Vec<u8>) -> Result<Self, WeightsImportError> {
         let file = File::from_bytes(bytes).map_err(damaged)?;
         let mut shapes = Shapes::new();
         collect(&file.root(), "", 0, &mut shapes)?;
@@ -41,10 +41,10 @@ fn collect(
     prefix: &str,
     depth: usize,
     shapes: &mut Shapes,
-) -> Result<(), ImportError> {
+) -> Result<(), WeightsImportError> {
     if depth == DEPTH || shapes.len() > MOST_DATASETS {
         let what = "its groups lie too deep in each other, or are too many";
-        return Err(ImportError::damaged(what));
+        return Err(WeightsImportError::damaged(what));
     }
     for name in group.datasets().map_err(damaged)? {
         let dataset = group.dataset(&name).map_err(damaged)?;
@@ -70,7 +70,7 @@ impl Container for Hdf5File {
         &self.shapes
     }
 
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
+    fn read(&self, name: &str) -> Result<Vec<f32>, WeightsImportError> {
         let dataset = self.file.dataset(name).map_err(damaged)?;
         dataset.read_f32().map_err(damaged)
     }

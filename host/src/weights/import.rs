@@ -7,7 +7,7 @@ use std::path::Path;
 use plumbline_shared::architecture::Architecture;
 
 use super::adopt::adopt;
-use super::error::{ImportError, LARGEST};
+use super::error::{LARGEST, WeightsImportError};
 use super::hdf5::Hdf5File;
 use super::imported::Imported;
 use super::safetensors::SafetensorsFile;
@@ -23,13 +23,13 @@ use super::torch::{TorchFile, is_legacy};
 /// If the file cannot be read, or its tensors are not exactly the architecture's.
 ///
 /// ```
-/// use plumbline_host::weights::{ImportError, import};
+/// use plumbline_host::weights::{WeightsImportError, import};
 /// use plumbline_shared::architecture::Architecture;
 ///
 /// let file = std::env::temp_dir().join(format!("{}.pth", std::process::id()));
 /// std::fs::write(&file, "no weights")?;
 /// let refused = import(&file, Architecture::Densenet121, None);
-/// assert!(matches!(refused, Err(ImportError::Format)));
+/// assert!(matches!(refused, Err(WeightsImportError::Format)));
 /// # std::fs::remove_file(&file)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -37,7 +37,7 @@ pub fn import(
     path: &Path,
     architecture: Architecture,
     source: Option<Source>,
-) -> Result<Imported, ImportError> {
+) -> Result<Imported, WeightsImportError> {
     let bytes = read_bounded(path)?;
     if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
         return adopt(&Hdf5File::open(bytes)?, architecture, source);
@@ -49,21 +49,21 @@ pub fn import(
     } else if bytes.get(8) == Some(&b'{') {
         adopt(&SafetensorsFile::open(&bytes)?, architecture, source)
     } else {
-        Err(ImportError::Format)
+        Err(WeightsImportError::Format)
     }
 }
 
 /// Reads a plain file, unless it is larger than that of any weights.
-fn read_bounded(path: &Path) -> Result<Vec<u8>, ImportError> {
+fn read_bounded(path: &Path) -> Result<Vec<u8>, WeightsImportError> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(ImportError::Format);
+        return Err(WeightsImportError::Format);
     }
     let mut bytes = Vec::new();
     File::open(path)?
         .take(LARGEST + 1)
         .read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LARGEST {
-        true => Err(ImportError::TooLarge),
+        true => Err(WeightsImportError::TooLarge),
         false => Ok(bytes),
     }
 }

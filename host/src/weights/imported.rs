@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use plumbline_nets::{Description, Head, weights_to_bytes};
 use plumbline_shared::durable::replace_file;
 
-use super::error::ImportError;
+use super::error::WeightsImportError;
 
 /// Imported weights, by the names of this program.
 pub struct Imported {
@@ -24,13 +24,13 @@ impl Imported {
     /// # Errors
     /// If there is not one class for each output; a negative and a positive output of the study's
     /// head are for one.
-    pub fn set_classes(&mut self, classes: Vec<String>) -> Result<(), ImportError> {
+    pub fn set_classes(&mut self, classes: Vec<String>) -> Result<(), WeightsImportError> {
         let outputs = match self.description.head {
             Head::Study => 1,
             Head::Linear { outputs } => outputs,
         };
         if classes.len() != outputs {
-            return Err(ImportError::Classes {
+            return Err(WeightsImportError::Classes {
                 outputs,
                 given: classes.len(),
             });
@@ -43,7 +43,7 @@ impl Imported {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), ImportError> {
+    pub fn save(&self, path: &Path) -> Result<(), WeightsImportError> {
         let bytes = weights_to_bytes(&self.tensors, &self.description)?;
         Ok(replace_file(path, &bytes)?)
     }

@@ -21,7 +21,7 @@ mod safetensors;
 mod source;
 mod torch;
 
-pub use error::ImportError;
+pub use error::WeightsImportError;
 pub use import::import;
 pub use imported::Imported;
 pub use source::Source;

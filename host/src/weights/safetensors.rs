@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use plumbline_nets::Shapes;
 
 use super::container::Container;
-use super::error::ImportError;
+use super::error::WeightsImportError;
 use super::number::Number;
 
 /// A file's tensors of floating-point numbers.
@@ -21,9 +21,9 @@ impl<'a> SafetensorsFile<'a> {
     ///
     /// # Errors
     /// If it is damaged.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, ImportError> {
+    pub fn open(bytes: &'a [u8]) -> Result<Self, WeightsImportError> {
         let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| ImportError::damaged(error.to_string()))?;
+            .map_err(|error| WeightsImportError::damaged(error.to_string()))?;
         let tensors = file.tensors().into_iter().filter_map(|(name, view)| {
             let number = match view.dtype() {
                 Dtype::F16 => Number::F16,
@@ -50,7 +50,7 @@ impl Container for SafetensorsFile<'_> {
         &self.shapes
     }
 
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
+    fn read(&self, name: &str) -> Result<Vec<f32>, WeightsImportError> {
         let Some((number, view)) = self.tensors.get(name) else {
             return Ok(Vec::new());
         };

@@ -12,8 +12,8 @@ use crate::cohort::duplicates::Hash;
 /// The first bytes of every packed file.
 const MAGIC: [u8; 8] = *b"PLUMBPAK";
 
-/// The layout's version; raised also when decoding comes to give other pixels for the same file,
-/// which the preprocessing's fingerprint does not cover.
+/// The layout's version. Films that are decoded or prepared otherwise are told by the
+/// preprocessing's fingerprint.
 const VERSION: u32 = 1;
 
 /// Bytes of the header that its checksum covers, and of the checksum.

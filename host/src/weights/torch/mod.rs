@@ -14,7 +14,7 @@ use std::io::Cursor;
 use plumbline_nets::Shapes;
 
 use super::container::Container;
-use super::error::ImportError;
+use super::error::WeightsImportError;
 use super::pickle::{Pickle, Value};
 use tensors::{Storage, Strided, View};
 
@@ -38,8 +38,9 @@ impl<'a> TorchFile<'a> {
     ///
     /// # Errors
     /// If it is damaged or not PyTorch's.
-    pub fn open_zip(bytes: &'a [u8]) -> Result<Self, ImportError> {
-        let unusable = |error: zip::result::ZipError| ImportError::damaged(error.to_string());
+    pub fn open_zip(bytes: &'a [u8]) -> Result<Self, WeightsImportError> {
+        let unusable =
+            |error: zip::result::ZipError| WeightsImportError::damaged(error.to_string());
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(unusable)?;
         let mut entries = BTreeMap::new();
         for index in 0..archive.len() {
@@ -47,15 +48,16 @@ impl<'a> TorchFile<'a> {
             let name = entry.name().map_err(unusable)?.into_owned();
             if entry.compression() != zip::CompressionMethod::Stored {
                 let what = format!("its entry {name} is compressed");
-                return Err(ImportError::Unsupported(what));
+                return Err(WeightsImportError::Unsupported(what));
             }
             let range = entry.data_start().and_then(|start| {
                 let start = usize::try_from(start).ok()?;
                 let end = start.checked_add(usize::try_from(entry.size()).ok()?)?;
                 bytes.get(start..end)
             });
-            let data = range
-                .ok_or_else(|| ImportError::damaged(format!("its entry {name} is cut off")))?;
+            let data = range.ok_or_else(|| {
+                WeightsImportError::damaged(format!("its entry {name} is cut off"))
+            })?;
             entries.insert(name, data);
         }
         let pickle = entries.iter().find_map(|(name, data)| {
@@ -63,10 +65,10 @@ impl<'a> TorchFile<'a> {
             (folder.is_empty() || folder.ends_with('/')).then_some((folder, *data))
         });
         let Some((folder, data)) = pickle else {
-            return Err(ImportError::Format);
+            return Err(WeightsImportError::Format);
         };
         if entries.get(&format!("{folder}byteorder")) == Some(&&b"big"[..]) {
-            return Err(ImportError::Unsupported(
+            return Err(WeightsImportError::Unsupported(
                 "its numbers are big-endian".into(),
             ));
         }
@@ -81,9 +83,9 @@ impl<'a> TorchFile<'a> {
     ///
     /// # Errors
     /// If it is damaged.
-    pub fn open_legacy(bytes: &'a [u8]) -> Result<Self, ImportError> {
+    pub fn open_legacy(bytes: &'a [u8]) -> Result<Self, WeightsImportError> {
         let mut at = 0;
-        let mut next = || -> Result<Pickle<'a>, ImportError> {
+        let mut next = || -> Result<Pickle<'a>, WeightsImportError> {
             let pickle = Pickle::read(&bytes[at..])?;
             at += pickle.length;
             Ok(pickle)
@@ -94,17 +96,20 @@ impl<'a> TorchFile<'a> {
         let mut data = BTreeMap::new();
         for id in keys.items(keys.root()) {
             let Value::Text(key) = keys.get(*id) else {
-                return Err(ImportError::damaged("its storages are not named by text"));
+                return Err(WeightsImportError::damaged(
+                    "its storages are not named by text",
+                ));
             };
             let size = *sizes.get(key).ok_or_else(|| {
-                ImportError::damaged(format!("nothing says what its storage {key} holds"))
+                WeightsImportError::damaged(format!("nothing says what its storage {key} holds"))
             })?;
             let range = bytes.get(at..).and_then(|rest| {
                 let (count, rest) = rest.split_first_chunk::<8>()?;
                 let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
                 rest.get(..count.checked_mul(size)?)
             });
-            let range = range.ok_or_else(|| ImportError::damaged("its storages are cut off"))?;
+            let range =
+                range.ok_or_else(|| WeightsImportError::damaged("its storages are cut off"))?;
             at += 8 + range.len();
             data.insert(*key, range);
         }
@@ -116,8 +121,8 @@ impl<'a> TorchFile<'a> {
 
     fn new(
         pickle: &Pickle<'a>,
-        data: &dyn Fn(&Storage<'a>) -> Result<&'a [u8], ImportError>,
-    ) -> Result<Self, ImportError> {
+        data: &dyn Fn(&Storage<'a>) -> Result<&'a [u8], WeightsImportError>,
+    ) -> Result<Self, WeightsImportError> {
         let mut file = Self {
             shapes: Shapes::new(),
             tensors: BTreeMap::new(),
@@ -132,7 +137,7 @@ impl<'a> TorchFile<'a> {
             let storage = data(&view.storage)?;
             let tensor = view.resolve(number, storage);
             let tensor = tensor.ok_or_else(|| {
-                ImportError::damaged(format!("its tensor {name} reaches beyond its storage"))
+                WeightsImportError::damaged(format!("its tensor {name} reaches beyond its storage"))
             })?;
             file.shapes.insert(name.clone(), tensor.shape.clone());
             file.tensors.insert(name, tensor);
@@ -146,7 +151,7 @@ impl Container for TorchFile<'_> {
         &self.shapes
     }
 
-    fn read(&self, name: &str) -> Result<Vec<f32>, ImportError> {
+    fn read(&self, name: &str) -> Result<Vec<f32>, WeightsImportError> {
         let tensor = self.tensors.get(name);
         Ok(tensor.map(Strided::values).unwrap_or_default())
     }

@@ -1,6 +1,6 @@
 //! The tensors of an object: a state dict, a checkpoint with one, or a whole module.
 
-use crate::weights::error::ImportError;
+use crate::weights::error::WeightsImportError;
 use crate::weights::pickle::{Id, Pickle, Value};
 
 /// Keys under which checkpoints keep the weights; others have them under none.
@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 300;
 ///
 /// # Errors
 /// If there is more of it than weights need.
-pub fn named<'a>(pickle: &Pickle<'a>) -> Result<Vec<(String, Id)>, ImportError> {
+pub fn named<'a>(pickle: &Pickle<'a>) -> Result<Vec<(String, Id)>, WeightsImportError> {
     let mut collector = Collector {
         pickle,
         named: Vec::new(),
@@ -69,7 +69,7 @@ struct Collector<'p, 'a> {
 }
 
 impl<'a> Collector<'_, 'a> {
-    fn collect(&mut self, id: Id, prefix: &str, depth: usize) -> Result<(), ImportError> {
+    fn collect(&mut self, id: Id, prefix: &str, depth: usize) -> Result<(), WeightsImportError> {
         let Some(state) = state_of_module(self.pickle, id) else {
             return self.add(id, prefix);
         };
@@ -77,7 +77,7 @@ impl<'a> Collector<'_, 'a> {
             match part {
                 "_parameters" | "_buffers" => self.add(id, prefix)?,
                 "_modules" if depth == DEPTH => {
-                    return Err(ImportError::damaged(
+                    return Err(WeightsImportError::damaged(
                         "its modules lie too deep in each other",
                     ));
                 }
@@ -93,25 +93,25 @@ impl<'a> Collector<'_, 'a> {
         Ok(())
     }
 
-    fn add(&mut self, id: Id, prefix: &str) -> Result<(), ImportError> {
+    fn add(&mut self, id: Id, prefix: &str) -> Result<(), WeightsImportError> {
         for (key, id) in self.entries(id)? {
             self.named.push((name(prefix, key)?, id));
         }
         Ok(())
     }
 
-    fn entries(&mut self, id: Id) -> Result<Vec<(&'a str, Id)>, ImportError> {
+    fn entries(&mut self, id: Id) -> Result<Vec<(&'a str, Id)>, WeightsImportError> {
         let entries = self.pickle.entries(id);
         let left = self.budget.checked_sub(entries.len() + 1);
         self.budget =
-            left.ok_or_else(|| ImportError::damaged("it names more than weights need"))?;
+            left.ok_or_else(|| WeightsImportError::damaged("it names more than weights need"))?;
         Ok(entries)
     }
 }
 
-fn name(prefix: &str, key: &str) -> Result<String, ImportError> {
+fn name(prefix: &str, key: &str) -> Result<String, WeightsImportError> {
     if prefix.len() + key.len() > LONGEST_NAME {
-        return Err(ImportError::damaged(
+        return Err(WeightsImportError::damaged(
             "its names are longer than any tensor's",
         ));
     }

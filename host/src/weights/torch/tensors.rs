@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::weights::error::ImportError;
+use crate::weights::error::WeightsImportError;
 use crate::weights::number::Number;
 use crate::weights::pickle::{Id, Pickle, Value};
 
@@ -65,8 +65,8 @@ impl<'a> Storage<'a> {
     }
 
     /// Returns the error of a file that lacks it.
-    pub fn lost(&self) -> ImportError {
-        ImportError::damaged(format!("its storage {} is missing", self.key))
+    pub fn lost(&self) -> WeightsImportError {
+        WeightsImportError::damaged(format!("its storage {} is missing", self.key))
     }
 }
 
