@@ -6,7 +6,9 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use plumbline_shared::grey::{Fixed, Grey, Lut, Modality, Shape, Stored, Voi};
+use plumbline_shared::grey::{
+    Fixed, GreyscaleTransform, Lut, ModalityTransform, Stored, VoiLutFunction, VoiTransform,
+};
 use plumbline_shared::preprocess::{SIDE, prepare};
 
 /// The most rows, so that most of the time goes into transforms.
@@ -59,7 +61,7 @@ impl InputLut {
 }
 
 /// The transforms that the input describes; none if a number of it cannot be one.
-fn transforms(input: &mut Input) -> Option<Grey> {
+fn transforms(input: &mut Input) -> Option<GreyscaleTransform> {
     let modality = std::mem::replace(
         &mut input.modality,
         InputModality::Rescale {
@@ -68,26 +70,26 @@ fn transforms(input: &mut Input) -> Option<Grey> {
         },
     );
     let modality = match modality {
-        InputModality::Rescale { slope, intercept } => Modality::Rescale {
+        InputModality::Rescale { slope, intercept } => ModalityTransform::Rescale {
             slope: Fixed::from_f64(slope)?,
             intercept: Fixed::from_f64(intercept)?,
         },
-        InputModality::Lut(lut) => Modality::Lut(lut.lut()),
+        InputModality::Lut(lut) => ModalityTransform::Lut(lut.lut()),
     };
     let voi = match std::mem::replace(&mut input.voi, InputVoi::Percentiles) {
         InputVoi::Window {
             centre,
             width,
             shape,
-        } => Voi::Window {
+        } => VoiTransform::Window {
             centre: Fixed::from_f64(centre)?,
             width: Fixed::from_f64(width)?,
-            shape: [Shape::Linear, Shape::LinearExact, Shape::Sigmoid][usize::from(shape % 3)],
+            shape: [VoiLutFunction::Linear, VoiLutFunction::LinearExact, VoiLutFunction::Sigmoid][usize::from(shape % 3)],
         },
-        InputVoi::Lut(lut) => Voi::Lut(lut.lut()),
-        InputVoi::Percentiles => Voi::Percentiles,
+        InputVoi::Lut(lut) => VoiTransform::Lut(lut.lut()),
+        InputVoi::Percentiles => VoiTransform::Percentiles,
     };
-    Some(Grey {
+    Some(GreyscaleTransform {
         stored: Stored {
             bits: input.bits,
             signed: input.signed,
@@ -110,13 +112,13 @@ fuzz_target!(|input: Input| {
         return;
     };
     let stored = &input.stored[..rows * width];
-    let film = |grey: &Grey| {
+    let film = |grey: &GreyscaleTransform| {
         let film = grey.film(width as u32, rows as u32, stored.to_vec());
         film.expect("the size is the number of stored values")
     };
     let plain = film(&grey);
     assert_eq!(plain, film(&grey));
-    let inverted = film(&Grey {
+    let inverted = film(&GreyscaleTransform {
         inverted: true,
         ..grey
     });
