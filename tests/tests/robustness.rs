@@ -2,7 +2,7 @@
 //! of any size.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use plumbline_tests::{objects, program, succeed};
@@ -57,29 +57,30 @@ fn a_bad_film_is_left_out_and_too_many_are_refused() {
     );
 }
 
+/// A short training on the cohort of `cohort(folder)`, and its run.
+fn training(folder: &Path) -> (Command, PathBuf) {
+    let recipe = folder.join("recipe.toml");
+    let text = "architecture = \"efficientnet-b0\"\nseed = 5\n[[round]]\ntrain = \"all\"\n\
+                optimiser = \"adam\"\nlearning_rate = 0.001\nbatch = 4\nepochs = 2\nfilms = 4\n\
+                side = 64\n";
+    fs::write(&recipe, text).unwrap();
+    let run = folder.join("run");
+    let mut train = plumbline(&["train"]);
+    train.arg(recipe).arg("--cohort").arg(folder.join("cohort"));
+    train.arg("--out").arg(&run);
+    (train, run)
+}
+
 #[test]
 fn a_training_leaves_bad_films_out_and_records_how_many() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = cohort(folder.path());
-    let recipe = folder.path().join("recipe.toml");
-    let text = "architecture = \"efficientnet-b0\"\nseed = 5\n[[round]]\ntrain = \"all\"\n\
-                optimiser = \"adam\"\nlearning_rate = 0.001\nbatch = 4\nepochs = 1\nfilms = 4\n\
-                side = 64\n";
-    fs::write(&recipe, text).unwrap();
-    let (recipe, run) = (recipe.to_str().unwrap(), folder.path().join("run"));
     let table = fs::read_to_string(format!("{cohort}/cohort.csv")).unwrap();
     let row = table.lines().find(|line| line.contains(",train,")).unwrap();
     let film = row.split(',').next().unwrap();
     fs::write(format!("{cohort}/{film}"), "no film").unwrap();
-    let arguments = [
-        "train",
-        recipe,
-        "--cohort",
-        &cohort,
-        "--out",
-        run.to_str().unwrap(),
-    ];
-    succeed(&mut plumbline(&arguments));
+    let (mut train, run) = training(folder.path());
+    succeed(&mut train);
     let record = fs::read_to_string(run.join("run.json")).unwrap();
     assert!(record.contains("\"left_out\": 1"), "{record}");
 }
@@ -126,15 +127,8 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn a_training_that_nobody_listens_to_goes_on_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let cohort = cohort(folder.path());
-    let recipe = folder.path().join("recipe.toml");
-    let text = "architecture = \"efficientnet-b0\"\nseed = 5\n[[round]]\ntrain = \"all\"\n\
-                optimiser = \"adam\"\nlearning_rate = 0.001\nbatch = 4\nepochs = 2\nfilms = 4\n\
-                side = 64\n";
-    fs::write(&recipe, text).unwrap();
-    let run = folder.path().join("run");
-    let (recipe, out) = (recipe.to_str().unwrap(), run.to_str().unwrap());
-    let train = plumbline(&["train", recipe, "--cohort", &cohort, "--out", out]);
+    cohort(folder.path());
+    let (train, run) = training(folder.path());
     let (code, errors) = with_nobody_listening(train);
     assert_eq!(code, Some(0), "{errors}");
     let epochs = fs::read_to_string(run.join("epochs.csv")).unwrap();

@@ -4,3 +4,4 @@
 pub mod foreign;
 #[path = "../../nets/tests/common/reference.rs"]
 pub mod reference;
+pub mod refusal;
