@@ -125,7 +125,7 @@ fn batch_norms_agree() {
                 agree(&name, &[x.clone(), gamma.clone(), beta.clone()], |t| {
                     let statistics = match training {
                         true => Statistics::Batch(ops::measure(t[0].value(), None)?, None),
-                        false => Statistics::Running(running(&t[1], &t[2])?),
+                        false => Statistics::Running(running(t[1].value(), t[2].value())?),
                     };
                     ops::batch_norm(&t[0], &t[1], &t[2], statistics, 0.1, activation)
                 });
@@ -227,7 +227,7 @@ fn growing_maps_agree() {
             maps.push(&t[1])?;
             let statistics = match maps.statistics()? {
                 Some(batch) => batch,
-                None => Statistics::Running(running(&t[2], &t[3])?),
+                None => Statistics::Running(running(t[2].value(), t[3].value())?),
             };
             ops::batch_norm(maps.maps(), &t[2], &t[3], statistics, 0.1, Activation::Silu)
         });
