@@ -16,7 +16,7 @@ fn main() {
     }
 }
 
-/// What git answers, where there is a git and a repository.
+/// Git's answer, where there is a git and a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -19,7 +19,7 @@ fn read(path: &Path) -> Result<Film, IntakeError> {
     decode_with(Path::new(PROGRAM), path, WAIT).map(|(film, _)| film)
 }
 
-/// What becomes of a film if `text`, a shell script, stands for the child.
+/// The error for a film where `text`, a shell script, stands for the child.
 fn read_by_script(text: &str, wait: Duration) -> IntakeError {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("child");

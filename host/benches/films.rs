@@ -105,7 +105,7 @@ fn packed(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What this thread has used of a processor; where that is not known, the time.
+/// The processor time of this thread; the wall-clock time where that is not known.
 fn processor_seconds() -> f64 {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -120,7 +120,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the processes of one side reported.
+/// The reports of the processes of one side.
 #[derive(Default)]
 struct Measured {
     seconds: Vec<f64>,

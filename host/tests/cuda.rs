@@ -41,7 +41,7 @@ fn apart(cpu: &Tensor, other: &Tensor) -> f32 {
     largest(&(cpu - other).unwrap()) / largest(cpu).max(1e-6)
 }
 
-/// What `f` makes of `inputs` on a device in a type, and the gradients of a weighted sum of it.
+/// The result of `f` on `inputs` on a device in a type, and the gradients of a weighted sum of it.
 fn run(
     inputs: &[Tensor],
     device: &Device,
@@ -305,7 +305,7 @@ fn optimisers_agree() {
     }
 }
 
-/// What a step of a network on four films of 96 x 96 gives.
+/// The results of a step of a network on four films of 96 x 96.
 struct Step {
     loss: f32,
     /// By the parameters' names.

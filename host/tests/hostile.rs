@@ -194,7 +194,7 @@ fn import_with(folder: &Path, format: Format, table: Option<&str>) -> Result<(),
     }
 }
 
-/// What damages tables most.
+/// The bytes that damage tables most.
 const CELLS: [&str; 10] = [
     "\"",
     ",",

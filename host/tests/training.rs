@@ -20,7 +20,7 @@ use plumbline_shared::architecture::Architecture;
 use plumbline_shared::durable::{Disk, Medium};
 use serde::Deserialize;
 
-/// What `references/training.py` wrote.
+/// The output of `references/training.py`.
 #[derive(Deserialize)]
 struct Reference {
     start: Vec<f32>,
@@ -116,13 +116,13 @@ fn losses_are_pytorch_s() {
     assert_eq!(reference.answers.len(), 4);
 }
 
-/// What each epoch of a run gave, times left out.
+/// The measures of each epoch of a run, without times.
 fn measures(run: &Run) -> Vec<[f64; 3]> {
     let of = |e: Epoch| [e.loss, e.validation_loss, e.validation_roc_auc];
     run.epochs().unwrap().into_iter().map(of).collect()
 }
 
-/// What a training said it would do when it began, and what it did.
+/// The work that a training announced when it began, and the work that it did.
 #[derive(Default)]
 struct Told {
     ahead: Work,

@@ -21,12 +21,12 @@ use serde::Deserialize;
 const DENSENET: Architecture = Architecture::Densenet121;
 const EFFICIENTNET: Architecture = Architecture::EfficientnetB0;
 
-/// What a library answers.
+/// A library's answer.
 #[derive(Deserialize)]
 struct Answer {
     /// The film's side.
     side: usize,
-    /// How many outputs there are, the first of them, and the sum of all.
+    /// The number of outputs, the first of them, and the sum of all.
     count: usize,
     first: Vec<f64>,
     sum: f64,
@@ -314,7 +314,7 @@ fn variants_are_exported() {
     }
 }
 
-/// What a command of the program prints.
+/// The output of a command of the program.
 fn plumbline(arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plumbline"));
     let output = command.args(arguments).output().unwrap();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use plumbline_shared::decode::{ErrorKind, decode, header};
 use plumbline_shared::film::Film;
 
-/// What `films.json` says of a film.
+/// An entry of `films.json`.
 #[derive(serde::Deserialize)]
 struct Expected {
     grey: String,

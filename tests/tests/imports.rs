@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use plumbline_tests::{program, root};
 
-/// What a command said on both outputs, and whether it succeeded.
+/// The exit code of a command, and its text on both outputs.
 fn said(command: &mut Command) -> (Option<i32>, String) {
     let Output {
         status,

@@ -1,4 +1,4 @@
-//! What the repository ships: both bundles, the sample films, and the README's first command.
+//! The shipped files: both bundles, the sample films, and the README's first command.
 
 use std::fs;
 

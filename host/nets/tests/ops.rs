@@ -8,7 +8,7 @@ use plumbline_nets::ops::{self, Activation, BatchStatistics, DenseFeatures, Padd
 use plumbline_nets::{Mode, Parameters, Precision, Traced};
 use serde::Deserialize;
 
-/// What `references/ops.py` wrote of one case.
+/// One case of `references/ops.py`.
 #[derive(Deserialize)]
 struct Case {
     shapes: Vec<Vec<usize>>,

@@ -37,8 +37,8 @@ impl Work {
         }
     }
 
-    /// What `recipe` asks for from `progress` on, should no round lose its patience. Validation is
-    /// left out.
+    /// The work of `recipe` from `progress` on, should no round lose its patience. Validation is left
+    /// out.
     pub(super) fn ahead(
         recipe: &Recipe,
         progress: Progress,

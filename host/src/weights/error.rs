@@ -57,7 +57,7 @@ pub enum WeightsImportError {
     /// Tensors that the network needs otherwise.
     #[error("as weights of {} it does not fit {architecture}: {mismatch}", origin.name())]
     ShapeMismatch {
-        /// Whose weights they were taken for.
+        /// The source that was assumed.
         origin: Source,
         /// The network.
         architecture: Architecture,

@@ -12,7 +12,7 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
-/// What a PyTorch file's object is.
+/// The kind of object in a PyTorch file.
 pub enum Object {
     /// An ordered dictionary of tensors.
     StateDict,
@@ -157,7 +157,7 @@ pub fn zip_file(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// What files of PyTorch before 1.6 begin with: magic number, version and sizes.
+/// The start of files of PyTorch before 1.6: magic number, version and sizes.
 pub const LEGACY_START: &[u8] =
     b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
 

@@ -1,4 +1,4 @@
-//! What several integration tests share. Each uses its own part of it.
+//! Parts that several integration tests share. Each uses its own of them.
 #![allow(dead_code)]
 
 pub mod foreign;

@@ -18,7 +18,7 @@ pub const MOST: usize = 16 << 10;
 /// The most bytes of one text in a message; longer ones are cut by [`cut`].
 pub const MOST_TEXT: usize = 512;
 
-/// What a decoder says of a file.
+/// A decoder's answer for a file.
 ///
 /// ```
 /// use plumbline_wire::decoder::{Answer, MOST, Outcome, decode, encode};
@@ -31,7 +31,7 @@ pub const MOST_TEXT: usize = 512;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer<'a> {
-    /// What the file says beside its pixels, if it is a DICOM file that can be read so far.
+    /// The DICOM header, if it is a DICOM file that can be read so far.
     #[serde(borrow)]
     pub header: Option<Header<'a>>,
     /// The film, or why there is none.
@@ -57,7 +57,7 @@ pub enum Outcome<'a> {
     },
 }
 
-/// Why a file gives no film.
+/// Reasons why a file gives no film.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RefusalCode {
@@ -83,7 +83,8 @@ pub enum RefusalCode {
     Crashed,
 }
 
-/// What a DICOM file says beside its pixels; text in UTF-8, absent where it is missing or empty.
+/// The elements of a DICOM file beside its pixels; text in UTF-8, absent where it is missing or
+/// empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header<'a> {
     /// Patient's Name (0010,0010).
@@ -118,7 +119,7 @@ pub struct Header<'a> {
     pub view_position: Option<&'a str>,
 }
 
-/// Why bytes are no message, or a message has no room.
+/// An error of reading or writing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {

@@ -29,7 +29,7 @@ pub struct Network {
     pub training: Training,
 }
 
-/// What one training step computes.
+/// The results of one training step.
 #[derive(Deserialize)]
 pub struct Training {
     /// Mean binary cross entropy.
@@ -49,7 +49,7 @@ pub struct Gradient {
     pub values: Vec<(usize, f64)>,
 }
 
-/// What torchvision answers to one input.
+/// Torchvision's answer to one input.
 #[derive(Deserialize)]
 pub struct Answer {
     /// The input's name, to be given to [`picture`].
