@@ -84,7 +84,11 @@ fn transforms(input: &mut Input) -> Option<GreyscaleTransform> {
         } => VoiTransform::Window {
             centre: Fixed::from_f64(centre)?,
             width: Fixed::from_f64(width)?,
-            shape: [VoiLutFunction::Linear, VoiLutFunction::LinearExact, VoiLutFunction::Sigmoid][usize::from(shape % 3)],
+            function: [
+                VoiLutFunction::Linear,
+                VoiLutFunction::LinearExact,
+                VoiLutFunction::Sigmoid,
+            ][usize::from(shape % 3)],
         },
         InputVoi::Lut(lut) => VoiTransform::Lut(lut.lut()),
         InputVoi::Percentiles => VoiTransform::Percentiles,
