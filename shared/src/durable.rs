@@ -9,7 +9,7 @@
 //! it is renamed. An error removes it; a process that is killed leaves it, and
 //! [`remove_unfinished`] clears it away.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::format;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -245,10 +245,8 @@ impl Drop for TemporaryFolder {
 /// Removes from `folder` the temporary files of processes that were killed while they wrote there.
 pub fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
         let path = entry.path();
-        if !(name.starts_with(b".") && name.ends_with(UNFINISHED.as_bytes())) {
+        if !is_unfinished(&entry.file_name()) {
             continue;
         }
         let age = entry.metadata().and_then(|metadata| metadata.modified());
@@ -262,6 +260,12 @@ pub fn remove_unfinished(folder: &Path) {
             fs::remove_file(&path).ok();
         }
     }
+}
+
+/// Returns true for the temporary names that files have here before they are whole.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(UNFINISHED.as_bytes())
 }
 
 /// Returns the folder that `path` is in.

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use plumbline_phantom::{FilmSpec, Phantom, files};
-use plumbline_shared::durable::{Disk, Medium, remove_unfinished, replace_file_on};
+use plumbline_shared::durable::{Disk, Medium, is_unfinished, remove_unfinished, replace_file_on};
 use rayon::prelude::*;
 
 use super::finishing::{Finisher, create_folders, finishing};
@@ -93,8 +93,7 @@ fn note(medium: &dyn Medium, options: &PhantomOptions) -> Result<PathBuf, Phanto
 
 /// Returns true of the temporary name of a note, which a process leaves that is killed just then.
 fn is_half_a_note(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes();
-    name.starts_with(b".unfinished.json.") && name.ends_with(b".unfinished")
+    name.as_encoded_bytes().starts_with(b".unfinished.json.") && is_unfinished(name)
 }
 
 /// Returns the note of an unfinished cohort: the program that draws it, and its options.

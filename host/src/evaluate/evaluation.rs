@@ -85,11 +85,10 @@ impl Evaluation {
     }
 }
 
-/// Measures `model` on the labelled films of one split, or of all, in `packed`, on all cores. Films
-/// that cannot be used are left out.
+/// Measures `model` on the labelled films of one split, or of all.
 ///
 /// # Errors
-/// If there are no such films, too many of them cannot be used, or the model cannot be run.
+/// As [`score`].
 pub fn evaluate(
     model: &Model,
     cohort: &Cohort,
@@ -97,6 +96,38 @@ pub fn evaluate(
     split: Option<Split>,
     progress: impl Fn(Step) + Sync,
 ) -> Result<Evaluation, EvaluateError> {
+    let Scores {
+        predictions,
+        left_out,
+    } = score(model, cohort, packed, split, progress)?;
+    Ok(Evaluation {
+        measures: Measures::new(&Scored::of(&predictions), model.threshold),
+        predictions,
+        left_out,
+    })
+}
+
+/// A model's answers to a cohort's films, not yet measured.
+#[derive(Debug)]
+pub struct Scores {
+    /// The model's answer to each film, in the cohort's order.
+    pub predictions: Vec<Prediction>,
+    /// The reasons why films were left out.
+    pub left_out: Vec<FilmsError>,
+}
+
+/// Runs `model` on the labelled films of one split, or of all, in `packed`, on all cores. Films that
+/// cannot be used are left out.
+///
+/// # Errors
+/// If there are no such films, too many of them cannot be used, or the model cannot be run.
+pub fn score(
+    model: &Model,
+    cohort: &Cohort,
+    packed: &PackedFilms,
+    split: Option<Split>,
+    progress: impl Fn(Step) + Sync,
+) -> Result<Scores, EvaluateError> {
     let (entries, _) = cohort.labelled(split);
     let split = split.map_or("whole", Split::name);
     if entries.is_empty() {
@@ -123,8 +154,7 @@ pub fn evaluate(
             })
         })
         .collect::<Result<_, Box<ModelError>>>()?;
-    Ok(Evaluation {
-        measures: Measures::new(&Scored::of(&predictions), model.threshold),
+    Ok(Scores {
         predictions,
         left_out,
     })

@@ -9,7 +9,7 @@ mod predictions;
 
 pub use confusion::Confusion;
 pub use curves::{CurvePoint, Ranked, average_precision, roc_auc, roc_curve, youden_threshold};
-pub use evaluation::{EvaluateError, Evaluation, Step, evaluate};
+pub use evaluation::{EvaluateError, Evaluation, Scores, Step, evaluate, score};
 pub use intervals::{Interval, bootstrap, wilson};
 pub use measures::{Measures, Scored};
 pub use predictions::{Prediction, read_predictions, write_predictions};

@@ -9,7 +9,7 @@ use super::error::ExportError;
 use super::onnx::onnx;
 use super::weights::{StoragePrecision, weights};
 use crate::cohort::{Cohort, PackedFilms, Split};
-use crate::evaluate::{Measures, Scored, Step, evaluate, youden_threshold};
+use crate::evaluate::{Measures, Scored, Step, roc_auc, score, youden_threshold};
 use crate::model::Model;
 use crate::train::Run;
 
@@ -66,7 +66,7 @@ pub fn export(
         };
         write_bundle(out, &about, &model)
     };
-    let measured = |model: &Model, split| evaluate(model, cohort, packed, Some(split), &progress);
+    let scores = |model: &Model, split| score(model, cohort, packed, Some(split), &progress);
 
     // The threshold belongs to the bundle as stations run it, so a provisional one is measured.
     let provisional = tempfile::tempdir().map_err(|error| ExportError::Write {
@@ -76,14 +76,15 @@ pub fn export(
     let provisional = provisional.path().join("bundle");
     write(&provisional, 0.5, "")?;
     let bundle = Model::from_bundle(&provisional).map_err(Box::new)?;
-    let validation = measured(&bundle, Split::Val)?;
+    let validation = scores(&bundle, Split::Val)?;
     let scored = Scored::of(&validation.predictions);
     let threshold = youden_threshold(&scored.probabilities, &scored.labels)
         .ok_or(ExportError::OneClass)?
         .clamp(1e-6, 1.0 - 1e-6);
-    let test = measured(&bundle, Split::Test)?;
+    let test = scores(&bundle, Split::Test)?;
     let float = Model::from_run(run).map_err(Box::new)?;
-    let float = measured(&float, Split::Test)?;
+    let float = Scored::of(&scores(&float, Split::Test)?.predictions);
+    let float_auc = roc_auc(&float.probabilities, &float.labels);
     let measures = Measures::new(&Scored::of(&test.predictions), threshold);
     let left_out = validation.left_out.len() + test.left_out.len();
     let card = Card {
@@ -97,7 +98,7 @@ pub fn export(
         left_out,
         threshold,
         test: &measures,
-        float_auc: float.measures.roc_auc,
+        float_auc: float_auc.is_finite().then_some(float_auc),
         remarks: &options.remarks,
     };
     write(out, threshold, &card.markdown()?)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use candle_core::Device;
-use plumbline_shared::durable::{Disk, Medium, remove_unfinished, replace_file_on};
+use plumbline_shared::durable::{Disk, Medium, is_unfinished, remove_unfinished, replace_file_on};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Progress};
@@ -145,8 +145,7 @@ impl Run {
         // run.json is written after recipe.toml: without it nothing has begun.
         let ours = |entry: fs::DirEntry| {
             let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name == "recipe.toml" || (name.starts_with('.') && name.ends_with(".unfinished"))
+            name == "recipe.toml" || is_unfinished(&name)
         };
         for entry in fs::read_dir(folder).map_err(file_error(folder))? {
             if !ours(entry.map_err(file_error(folder))?) {
