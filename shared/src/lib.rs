@@ -12,6 +12,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod architecture;
+#[cfg(feature = "std")]
+pub mod bounded;
 pub mod clinical;
 pub mod decision;
 #[cfg(feature = "decode")]

@@ -1,12 +1,11 @@
 //! Weights on disk: safetensors whose metadata describe their network.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use plumbline_shared::architecture::Architecture;
+use plumbline_shared::bounded::{self, BoundedError};
 use plumbline_shared::manifest::sha256;
 use safetensors::SafeTensors;
 
@@ -126,7 +125,12 @@ impl WeightsFile {
             path: path.to_owned(),
             source,
         };
-        let bytes = read_bounded(path).map_err(|error| unreadable(error.into()))?;
+        let bytes = bounded::read(path, MOST_BYTES).map_err(|error| {
+            unreadable(match error {
+                BoundedError::Unreadable(error) => error.into(),
+                other => candle_core::Error::msg(other),
+            })
+        })?;
         let (_, header) =
             SafeTensors::read_metadata(&bytes).map_err(|error| unreadable(error.into()))?;
         let tensors =
@@ -251,21 +255,7 @@ pub fn weights_to_bytes(
 }
 
 /// Bytes of a weights file at most, several times those of either network.
-const MOST_BYTES: u64 = 1 << 30;
-
-/// A plain file's bytes, unless they are more than any weights have.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no plain file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::other("it has more than 1 GiB"));
-    }
-    Ok(bytes)
-}
+const MOST_BYTES: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use super::pickle::PickleError;
 use super::source::Source;
 
 /// Bytes of a file at most.
-pub(super) const LARGEST: u64 = 2 << 30;
+pub(super) const LARGEST: usize = 2 << 30;
 
 /// An error of importing weights.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,9 @@
 //! Importing: the file opened by its first bytes.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use plumbline_shared::architecture::Architecture;
+use plumbline_shared::bounded::{self, BoundedError};
 
 use super::adopt::adopt;
 use super::error::{LARGEST, WeightsImportError};
@@ -38,7 +37,11 @@ pub fn import(
     architecture: Architecture,
     source: Option<Source>,
 ) -> Result<Imported, WeightsImportError> {
-    let bytes = read_bounded(path)?;
+    let bytes = bounded::read(path, LARGEST).map_err(|error| match error {
+        BoundedError::Unreadable(error) => WeightsImportError::File(error),
+        BoundedError::TooLong(_) => WeightsImportError::TooLarge,
+        _ => WeightsImportError::Format,
+    })?;
     if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
         return adopt(&Hdf5File::open(bytes)?, architecture, source);
     }
@@ -50,20 +53,5 @@ pub fn import(
         adopt(&SafetensorsFile::open(&bytes)?, architecture, source)
     } else {
         Err(WeightsImportError::Format)
-    }
-}
-
-/// Reads a plain file, unless it is larger than that of any weights.
-fn read_bounded(path: &Path) -> Result<Vec<u8>, WeightsImportError> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(WeightsImportError::Format);
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LARGEST {
-        true => Err(WeightsImportError::TooLarge),
-        false => Ok(bytes),
     }
 }

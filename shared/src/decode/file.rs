@@ -1,8 +1,6 @@
 //! A film's file: reading it within limits, and decoding it by its format.
 
 use alloc::vec::Vec;
-use std::fs::{self, File};
-use std::io::Read;
 use std::panic::catch_unwind;
 use std::path::Path;
 
@@ -10,6 +8,7 @@ use super::dicom::{self, Header};
 use super::error::DecodeError;
 use super::limit::MAX_BYTES;
 use super::raster;
+use crate::bounded::{self, BoundedError};
 use crate::film::Film;
 
 /// Returns true if a file that starts with `bytes`, 132 of them or all, claims to be a DICOM, PNG,
@@ -23,24 +22,11 @@ pub fn is_known(bytes: &[u8]) -> bool {
 /// # Errors
 /// If it is something else, or longer, or the system does not give it.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, DecodeError> {
-    // Opening a pipe would wait for somebody who writes to it.
-    let metadata = fs::metadata(path).map_err(DecodeError::Unreadable)?;
-    if !metadata.is_file() {
-        return Err(DecodeError::NotAFile);
-    }
-    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    if length > MAX_BYTES {
-        return Err(DecodeError::TooLong(length));
-    }
-    let mut bytes = Vec::with_capacity(length);
-    // The file may grow while it is read.
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(DecodeError::Unreadable)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(DecodeError::TooLong(bytes.len()));
-    }
-    Ok(bytes)
+    bounded::read(path, MAX_BYTES).map_err(|error| match error {
+        BoundedError::Unreadable(error) => DecodeError::Unreadable(error),
+        BoundedError::NotAFile => DecodeError::NotAFile,
+        BoundedError::TooLong(length) => DecodeError::TooLong(length),
+    })
 }
 
 /// Reads the film in `bytes`, a whole DICOM, PNG, JPEG or TIFF file.
