@@ -10,7 +10,7 @@ use plumbline_shared::decode::Header;
 use plumbline_shared::film::Film;
 use plumbline_shared::preprocess::{Rect, prepare};
 
-use crate::intake::{IntakeError, THIS_PROGRAM, WAIT, decode_with};
+use crate::intake::{DecodedFile, IntakeError, THIS_PROGRAM, WAIT, decode_with};
 use crate::overlay::{Caption, overlay};
 use crate::quality::{self, QualityError};
 
@@ -50,8 +50,7 @@ pub struct Received<'a> {
 #[derive(Debug)]
 pub struct Decoded<'a> {
     path: &'a Path,
-    film: Film,
-    header: Option<Header>,
+    file: DecodedFile,
     time: Duration,
 }
 
@@ -66,6 +65,8 @@ pub struct Read<'a> {
     pub path: &'a Path,
     /// The film.
     pub film: Film,
+    /// What was done to make the film of its file, in words.
+    pub notes: Vec<String>,
     /// The patient, examination and view, if the file is a DICOM file.
     pub header: Option<Header>,
     /// The network's answer.
@@ -109,11 +110,10 @@ impl<'a> Received<'a> {
     /// [`PipelineError::Intake`].
     pub fn decode(self) -> Result<Decoded<'a>, PipelineError> {
         let start = Instant::now();
-        let (film, header) = decode_with(self.decoder, self.path, WAIT)?;
+        let file = decode_with(self.decoder, self.path, WAIT)?;
         Ok(Decoded {
             path: self.path,
-            film,
-            header,
+            file,
             time: start.elapsed(),
         })
     }
@@ -125,7 +125,7 @@ impl<'a> Decoded<'a> {
     /// # Errors
     /// [`PipelineError::Quality`].
     pub fn gate(self) -> Result<Gated<'a>, PipelineError> {
-        match quality::check(&self.film) {
+        match quality::check(&self.file.film) {
             Ok(()) => Ok(Gated(self)),
             Err(error) => Err(PipelineError::Quality {
                 path: self.path.to_path_buf(),
@@ -143,10 +143,14 @@ impl<'a> Gated<'a> {
     pub fn read(self, bundle: &Bundle) -> Result<Read<'a>, PipelineError> {
         let Decoded {
             path,
-            film,
-            header,
+            file,
             time: decode,
         } = self.0;
+        let DecodedFile {
+            film,
+            notes,
+            header,
+        } = file;
         let start = Instant::now();
         let prepared = prepare(&film);
         let tensor = prepared.tensor();
@@ -160,6 +164,7 @@ impl<'a> Gated<'a> {
         Ok(Read {
             path,
             film,
+            notes,
             header,
             reading,
             content: prepared.content(),
@@ -182,6 +187,7 @@ impl Read<'_> {
             model: &manifest.model,
             model_version: &manifest.model_version,
             decision: &self.reading.decision,
+            notes: &self.notes,
         };
         overlay(&self.film, &self.reading.cam, self.content, &caption)
     }

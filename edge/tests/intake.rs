@@ -16,7 +16,7 @@ use plumbline_wire::decoder::RefusalCode;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline-edge");
 
 fn read(path: &Path) -> Result<Film, IntakeError> {
-    decode_with(Path::new(PROGRAM), path, WAIT).map(|(film, _)| film)
+    decode_with(Path::new(PROGRAM), path, WAIT).map(|file| file.film)
 }
 
 /// The error for a film where `text`, a shell script, stands for the child.
@@ -41,7 +41,7 @@ fn a_child_reads_what_its_parent_would() {
         "grey_16.png",
     ] {
         let path = films().join(name);
-        let film = decode(&fs::read(&path).unwrap()).unwrap();
+        let film = decode(&fs::read(&path).unwrap()).unwrap().film;
         let start = Instant::now();
         assert_eq!(read(&path).unwrap(), film);
         println!("{name}: {:?} in a child", start.elapsed());
@@ -51,13 +51,14 @@ fn a_child_reads_what_its_parent_would() {
 #[test]
 fn a_header_comes_with_the_film_and_with_a_refusal() {
     let of = |name: &str| decode_with(Path::new(PROGRAM), &films().join(name), WAIT);
-    let (_, header) = of("explicit_16.dcm").unwrap();
+    let file = of("explicit_16.dcm").unwrap();
+    assert_eq!(file.notes, ["window 32767.5/65535 (linear exact)"]);
     let bytes = fs::read(films().join("explicit_16.dcm")).unwrap();
     assert_eq!(
-        header,
+        file.header,
         Some(plumbline_shared::decode::header(&bytes).unwrap())
     );
-    assert_eq!(of("grey_16.png").unwrap().1, None);
+    assert_eq!(of("grey_16.png").unwrap().header, None);
     let codes = [
         ("refused_colour.dcm", RefusalCode::Colour),
         ("refused_frames.dcm", RefusalCode::Unsupported),
@@ -156,7 +157,7 @@ fn a_child_that_hangs_or_dawdles_is_ended_in_time() {
     for text in [
         "exec sleep 100",
         // A film of 1 x 4096 pixels, a byte now and then.
-        r"printf '\5\0\0\0\0\0\1\200\40'; while printf x; do sleep 0.05; done",
+        r"printf '\6\0\0\0\0\0\1\200\40\0'; while printf x; do sleep 0.05; done",
     ] {
         let start = Instant::now();
         let error = read_by_script(&format!("{note}; {text}"), Duration::from_secs(1));

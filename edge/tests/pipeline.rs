@@ -30,7 +30,7 @@ fn a_film_goes_through_all_steps() {
 
     // Each step's result is that of the functions that it stands for.
     let bytes = fs::read(&path).unwrap();
-    let film = decode(&bytes).unwrap();
+    let film = decode(&bytes).unwrap().film;
     assert_eq!(read.path, path);
     assert_eq!(read.film, film);
     let header = plumbline_shared::decode::header(&bytes).unwrap();
@@ -69,7 +69,8 @@ fn each_step_refuses_for_its_own_reason_and_names_the_film() {
     message(error, &path);
 
     let path = folder.path().join("icon.png");
-    image::GrayImage::new(32, 500).save(&path).unwrap();
+    let icon = image::GrayImage::from_fn(32, 500, |x, y| image::Luma([(x + y) as u8]));
+    icon.save(&path).unwrap();
     let error = received(&path).decode().unwrap().gate().unwrap_err();
     let too_small = QualityError::TooSmall {
         width: 32,

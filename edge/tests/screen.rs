@@ -83,6 +83,7 @@ fn json_lines_are_what_scripts_depend_on() {
         let names: Vec<&String> = object.as_object().unwrap().keys().collect();
         let mut expected = [
             "film",
+            "film_notes",
             "model",
             "model_version",
             "logit",
@@ -97,6 +98,8 @@ fn json_lines_are_what_scripts_depend_on() {
         assert_eq!(names, expected);
         assert_eq!(object["model"], "chexnet");
         assert_eq!(object["quality"], "accepted");
+        let notes = serde_json::json!(["no window: percentiles 0.5 to 99.5"]);
+        assert_eq!(object["film_notes"], notes);
         let number = |name: &str| object[name].as_f64().unwrap();
         let probability = 1.0 / (1.0 + (-number("logit")).exp());
         assert!((number("probability") - probability).abs() < 1e-6);

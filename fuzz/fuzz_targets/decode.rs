@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plumbline_shared::decode::{DecodeError, decode, header};
+use plumbline_shared::decode::{DecodeError, Decoded, decode, header};
 use plumbline_shared::film::MAX_PIXELS;
 
 fuzz_target!(|bytes: &[u8]| {
     match decode(bytes) {
-        Ok(film) => {
+        Ok(Decoded { film, .. }) => {
             let pixels = u64::from(film.width()) * u64::from(film.height());
             assert!(0 < pixels && pixels <= MAX_PIXELS);
             assert_eq!(film.pixels().len() as u64, pixels);

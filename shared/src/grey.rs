@@ -29,6 +29,11 @@ impl Fixed {
     /// One.
     pub const ONE: Self = Self(1 << Self::FRACTION);
 
+    /// Returns the nearest number.
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / (1u64 << Self::FRACTION) as f64
+    }
+
     /// Returns the nearest step to `value`; none if it is no number or out of range.
     pub fn from_f64(value: f64) -> Option<Self> {
         let steps = libm::round(value * (1u64 << Self::FRACTION) as f64);
@@ -99,6 +104,16 @@ impl ModalityTransform {
         slope: Fixed::ONE,
         intercept: Fixed::ZERO,
     };
+
+    /// Returns true if a value of the format `stored` may become negative.
+    pub(crate) fn may_be_negative(&self, stored: Stored) -> bool {
+        let values = match (stored.signed, stored.bits.clamp(1, 16)) {
+            (true, bits) => [-(1 << (bits - 1)), (1 << (bits - 1)) - 1],
+            (false, bits) => [0, (1 << bits) - 1],
+        };
+        // A table's entries are never negative (PS3.3, C.11.1.1.1).
+        matches!(self, Self::Rescale { .. }) && values.map(|v| self.value(v)).iter().any(|v| *v < 0)
+    }
 
     /// Transforms a stored value; the result is in steps of [`Fixed`].
     fn value(&self, stored: i32) -> i128 {
@@ -313,6 +328,27 @@ impl<'a> Curve<'a> {
     }
 }
 
+/// Returns numbers of any range as grey, stretched as by [`VoiTransform::Percentiles`]. Those that
+/// are no numbers are black, and the percentiles do not count them.
+pub fn stretched(values: &[f64]) -> Vec<u16> {
+    let mut ranked: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    ranked.sort_unstable_by(f64::total_cmp);
+    let tail = (ranked.len() as u64 * TAIL_THOUSANDTHS / 1000) as usize;
+    let between = |first: usize| Some((*ranked.get(first)?, *ranked.iter().nth_back(first)?));
+    let distinct = |ends: &(f64, f64)| ends.0 < ends.1;
+    let ends = between(tail)
+        .filter(distinct)
+        .or(between(0).filter(distinct));
+    let grey = |value: &f64| match ends {
+        Some((low, high)) if value.is_finite() => {
+            let share = ((value - low) / (high - low)).clamp(0.0, 1.0);
+            libm::floor(share * WHITE as f64 + 0.5) as u16
+        }
+        _ => 0,
+    };
+    values.iter().map(grey).collect()
+}
+
 /// Counts the pixels of each word.
 fn counts(stored: &[u16]) -> Vec<u64> {
     // Neighbours are often equal, and adding twice to one count waits for the first addition: so
@@ -405,6 +441,23 @@ mod tests {
         // Ranks 5 and 994 of 1000.
         assert_eq!((greys[4], greys[5], greys[6]), (0, 0, 66));
         assert_eq!((greys[993], greys[994], greys[999]), (65469, 65535, 65535));
+    }
+
+    #[test]
+    fn numbers_are_stretched_as_words_are() {
+        let mut words: Vec<u16> = (0..2000).map(|at| at * 31 % 1999).collect();
+        words[7] = 60_000;
+        let expected = greys(&GreyscaleTransform::of_picture(16), &words);
+        let numbers: Vec<f64> = words.iter().map(|w| f64::from(*w) * 1e-3 - 7.0).collect();
+        for (ours, expected) in stretched(&numbers).into_iter().zip(expected) {
+            assert!(ours.abs_diff(expected) <= 1);
+        }
+        assert_eq!(
+            stretched(&[f64::NAN, 1.0, f64::INFINITY, 3.0]),
+            [0, 0, 0, 65_535]
+        );
+        assert_eq!(stretched(&[5.0; 3]), [0; 3]);
+        assert_eq!(stretched(&[f64::NAN]), [0]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct ReadingLine<'a> {
     pub positive: bool,
     /// [`ACCEPTED`], or the reasons to take the film again.
     pub quality: &'a str,
+    /// What was done to the film before it was read, in words.
+    pub film_notes: &'a [String],
     /// The Grad-CAM map, rows first.
     pub cam: Vec<&'a [f32]>,
     /// The time of each step.
@@ -58,7 +60,7 @@ pub struct Milliseconds {
 impl<'a> ReadingLine<'a> {
     /// Makes the line of an accepted film.
     pub fn new(
-        film: &'a str,
+        (film, film_notes): (&'a str, &'a [String]),
         (model, model_version): (&'a str, &'a str),
         decision: &Decision,
         cam: &'a Cam,
@@ -73,6 +75,7 @@ impl<'a> ReadingLine<'a> {
             threshold: decision.threshold,
             positive: decision.positive,
             quality: ACCEPTED,
+            film_notes,
             cam: cam.values.chunks(cam.columns.max(1)).collect(),
             milliseconds,
         }

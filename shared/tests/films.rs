@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plumbline_shared::decode::{ErrorKind, decode, header};
+use plumbline_shared::decode::{ErrorKind, Note, decode, header};
 use plumbline_shared::film::Film;
 
 /// An entry of `films.json`.
@@ -44,7 +44,7 @@ fn films() -> impl Iterator<Item = (String, Vec<u8>)> {
 fn films_are_read_as_others_read_them() {
     for (name, expected) in expected() {
         let film = decode(&fs::read(folder().join(&name)).unwrap());
-        let film = film.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let film = film.unwrap_or_else(|error| panic!("{name}: {error}")).film;
         let grey = image::open(folder().join(&expected.grey)).unwrap();
         let grey = grey.into_luma16();
         assert_eq!((film.width(), film.height()), grey.dimensions(), "{name}");
@@ -89,10 +89,10 @@ fn dicom_files_that_are_tiff_files_too_are_read_as_dicom() {
 #[test]
 fn an_inverse_presentation_inverts_monochrome2_and_not_monochrome1_again() {
     let bytes = fs::read(folder().join("explicit_16.dcm")).unwrap();
-    let film = decode(&bytes).unwrap();
+    let film = decode(&bytes).unwrap().film;
     let (before, pixel_data) = at_element(&bytes, &[0xe0, 0x7f, 0x10, 0x00]);
     let inverse = [before, b"\x50\x20\x20\x00CS\x08\x00INVERSE ", pixel_data].concat();
-    let shown = decode(&inverse).unwrap();
+    let shown = decode(&inverse).unwrap().film;
     assert!(
         shown
             .pixels()
@@ -107,7 +107,7 @@ fn an_inverse_presentation_inverts_monochrome2_and_not_monochrome1_again() {
         .unwrap();
     let mut monochrome1 = inverse;
     monochrome1[at + photometric.len() - 1] = b'1';
-    assert_eq!(decode(&monochrome1).unwrap(), shown);
+    assert_eq!(decode(&monochrome1).unwrap().film, shown);
 }
 
 /// `bytes` before and from the element with this tag.
@@ -124,19 +124,17 @@ fn with_element(name: &str, element: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn pictures_wider_than_bits_stored_are_refused() {
+fn pictures_wider_than_bits_stored_are_read_by_their_streams() {
     let bits_12 = b"\x28\x00\x01\x01US\x02\x00\x0c\x00\x28\x00\x02\x01US\x02\x00\x0b\x00";
     for name in ["jpeg_lossless_16.dcm", "jpeg_2000_16.dcm", "jpeg_ls_16.dcm"] {
-        let error = match decode(&with_element(name, bits_12)) {
-            Err(error) => error,
-            Ok(_) => panic!("{name} was read"),
+        let right = decode(&fs::read(folder().join(name)).unwrap()).unwrap();
+        let read = decode(&with_element(name, bits_12)).unwrap();
+        assert_eq!(read.film, right.film, "{name}");
+        let bits = Note::Bits {
+            stream: 16,
+            said: 12,
         };
-        let message = error.to_string();
-        assert_eq!(error.kind(), ErrorKind::Damaged);
-        assert!(
-            message.contains("have 16 bits, and its Bits Stored is 12"),
-            "{name}: {message}"
-        );
+        assert!(read.notes.contains(&bits), "{name}: {:?}", read.notes);
     }
 }
 
@@ -286,6 +284,7 @@ fn real(name: &str) -> Option<PathBuf> {
 fn read(path: &Path) -> Film {
     let film = decode(&fs::read(path).unwrap());
     film.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .film
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn message(bytes: &[u8]) -> String {
 #[test]
 fn grey_and_grey_as_colour_are_one_film() {
     let grey: Vec<u8> = (0..200).collect();
-    let film = decode(&png(&grey, 20, 10, ColorType::L8)).unwrap();
+    let film = decode(&png(&grey, 20, 10, ColorType::L8)).unwrap().film;
     assert_eq!((film.width(), film.height()), (20, 10));
     // Ranks 1 and 198 of 200.
     let stretched = |grey: u64| ((grey.clamp(1, 198) - 1) * 65535 + 98) / 197;
@@ -31,28 +31,33 @@ fn grey_and_grey_as_colour_are_one_film() {
     }
     let colour: Vec<u8> = grey.iter().flat_map(|g| [*g, *g, *g]).collect();
     assert_eq!(
-        decode(&png(&colour, 20, 10, ColorType::Rgb8)).unwrap(),
+        decode(&png(&colour, 20, 10, ColorType::Rgb8)).unwrap().film,
         film
     );
     let opaque: Vec<u8> = grey.iter().flat_map(|g| [*g, *g, *g, 7]).collect();
     assert_eq!(
-        decode(&png(&opaque, 20, 10, ColorType::Rgba8)).unwrap(),
+        decode(&png(&opaque, 20, 10, ColorType::Rgba8))
+            .unwrap()
+            .film,
         film
     );
     let deep: Vec<u8> = (grey.iter())
         .flat_map(|g| (u16::from(*g) * 257).to_ne_bytes())
         .collect();
-    assert_eq!(decode(&png(&deep, 20, 10, ColorType::L16)).unwrap(), film);
+    assert_eq!(
+        decode(&png(&deep, 20, 10, ColorType::L16)).unwrap().film,
+        film
+    );
     let mut tiff = Cursor::new(vec![]);
     codecs::tiff::TiffEncoder::new(&mut tiff)
         .write_image(&deep, 20, 10, ColorType::L16.into())
         .unwrap();
-    assert_eq!(decode(tiff.get_ref()).unwrap(), film);
+    assert_eq!(decode(tiff.get_ref()).unwrap().film, film);
 }
 
 #[test]
 fn grey_jpegs_in_colour_are_read() {
-    let colour: Vec<u8> = (0..64 * 64).flat_map(|i| [(i / 32) as u8; 3]).collect();
+    let colour: Vec<u8> = (0..64 * 64).flat_map(|i| [(i % 64 * 4) as u8; 3]).collect();
     let mut bytes = vec![];
     codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 80)
         .write_image(&colour, 64, 64, ColorType::Rgb8.into())
@@ -67,8 +72,10 @@ fn grey_jpegs_in_colour_are_read() {
 fn what_is_no_film_is_refused_in_a_sentence() {
     assert!(message(b"").contains("empty"));
     assert!(message(b"0123456789").contains("starts like none of"));
-    let red: Vec<u8> = (0..100).flat_map(|i| [i, 0, 0]).collect();
-    let colour = png(&red, 10, 10, ColorType::Rgb8);
+    let hues: Vec<u8> = (0..100)
+        .flat_map(|i| [2 * i, 200 - 2 * i, i % 10 * 20])
+        .collect();
+    let colour = png(&hues, 10, 10, ColorType::Rgb8);
     assert!(message(&colour).contains("in colour"));
     let mut huge = png(&[0], 1, 1, ColorType::L8);
     huge[16..24].copy_from_slice(&[0, 0, 0x4e, 0x20, 0, 0, 0x4e, 0x20]);
@@ -82,6 +89,7 @@ fn what_is_no_film_is_refused_in_a_sentence() {
     for length in 8..whole.len() - 12 {
         assert!(message(&whole[..length]).contains("PNG"), "{length}");
     }
+    assert!(message(&png(&[5; 4096], 64, 64, ColorType::L8)).contains("blank"));
     assert!(decode(&png(&[5], 1, 1, ColorType::L8)).is_ok());
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plumbline_reader::Bundle;
-use plumbline_shared::decode::decode;
+use plumbline_shared::decode::{Decoded, decode};
 use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::prepare;
 use plumbline_tests::root;
@@ -65,7 +65,7 @@ fn hash_of(greys: &[u16]) -> String {
 
 fn outcome(film: &str) -> Outcome {
     match decode(&fs::read(root().join(film)).unwrap()) {
-        Ok(film) => Outcome::Greys {
+        Ok(Decoded { film, .. }) => Outcome::Greys {
             film: hash_of(film.pixels()),
             prepared: hash_of(prepare(&film).grey()),
         },
@@ -78,7 +78,7 @@ fn open(bundle: &str) -> Bundle {
 }
 
 fn logits(bundle: &Bundle, film: &str) -> Vec<f32> {
-    let film = decode(&fs::read(root().join(film)).unwrap()).unwrap();
+    let film = decode(&fs::read(root().join(film)).unwrap()).unwrap().film;
     bundle.read(&prepare(&film).tensor()).unwrap().logits
 }
 

@@ -11,8 +11,8 @@ use plumbline_wire::decoder::{self, MOST, Outcome, RefusalCode, cut};
 pub(super) struct Answer {
     /// The patient, examination and view of a DICOM file.
     pub header: Option<Header>,
-    /// The film, or the reason to refuse the file.
-    pub film: Result<Film, Refusal>,
+    /// The film and what was done to it, or the reason to refuse the file.
+    pub film: Result<(Film, Vec<String>), Refusal>,
 }
 
 /// The reason to refuse a file.
@@ -38,12 +38,20 @@ pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
     let answer = decoder::decode(message).map_err(io::Error::other)?;
     let header = answer.header.map(owned);
     let film = match answer.outcome {
-        Outcome::Film { width, height } => {
+        Outcome::Film {
+            width,
+            height,
+            notes,
+        } => {
             Film::check_size(width, height).map_err(io::Error::other)?;
             let mut bytes = vec![0; 2 * width as usize * height as usize];
             input.read_exact(&mut bytes)?;
             let pixels = (bytes.as_chunks().0.iter()).map(|pair| u16::from_le_bytes(*pair));
-            Ok(Film::new(width, height, pixels.collect()).map_err(io::Error::other)?)
+            let film = Film::new(width, height, pixels.collect()).map_err(io::Error::other)?;
+            let notes = notes
+                .lines()
+                .map(|note| note.replace(char::is_control, " "));
+            Ok((film, notes.collect()))
         }
         Outcome::Refused { code, sentence } => Err(Refusal {
             code,
@@ -56,10 +64,15 @@ pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
 
 /// Writes one answer.
 pub(super) fn write(mut output: impl Write, answer: &Answer) -> io::Result<()> {
+    let notes = match &answer.film {
+        Ok((_, notes)) => notes.join("\n"),
+        Err(_) => String::new(),
+    };
     let outcome = match &answer.film {
-        Ok(film) => Outcome::Film {
+        Ok((film, _)) => Outcome::Film {
             width: film.width(),
             height: film.height(),
+            notes: cut(&notes),
         },
         Err(Refusal { code, sentence }) => Outcome::Refused {
             code: *code,
@@ -74,7 +87,7 @@ pub(super) fn write(mut output: impl Write, answer: &Answer) -> io::Result<()> {
     let message = decoder::encode(&message, &mut buffer).map_err(io::Error::other)?;
     output.write_all(&(message.len() as u32).to_le_bytes())?;
     output.write_all(message)?;
-    if let Ok(film) = &answer.film {
+    if let Ok((film, _)) = &answer.film {
         let bytes: Vec<u8> = film.pixels().iter().flat_map(|p| p.to_le_bytes()).collect();
         output.write_all(&bytes)?;
     }
@@ -122,7 +135,8 @@ mod tests {
             code: RefusalCode::Length,
             sentence: "the file is empty".into(),
         };
-        for film in [Ok(film), Err(refusal)] {
+        let notes = vec!["inverted".to_owned(), "turned".to_owned()];
+        for film in [Ok((film, notes)), Err(refusal)] {
             for header in [None, Some(header.clone())] {
                 let film = film.clone();
                 let answer = Answer { header, film };
@@ -145,7 +159,12 @@ mod tests {
             [&(message.len() as u32).to_le_bytes(), message].concat()
         };
         let (width, height) = (u32::MAX, u32::MAX);
-        assert!(read(&message(Outcome::Film { width, height })[..]).is_err());
+        let film = Outcome::Film {
+            width,
+            height,
+            notes: "",
+        };
+        assert!(read(&message(film)[..]).is_err());
         assert!(read(&b"\xff\xff\xff\xff1234"[..]).is_err());
     }
 

@@ -5,4 +5,4 @@ mod error;
 mod sandbox;
 
 pub use error::IntakeError;
-pub use sandbox::{FilmAndHeader, THIS_PROGRAM, WAIT, child_main, decode_with};
+pub use sandbox::{DecodedFile, THIS_PROGRAM, WAIT, child_main, decode_with};

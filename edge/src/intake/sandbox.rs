@@ -38,8 +38,16 @@ pub const WAIT: Duration = Duration::from_secs(30);
 /// The running program, even if an update has replaced its file since it was started.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// A film, and the patient, examination and view if its file is a DICOM file.
-pub type FilmAndHeader = (Film, Option<Header>);
+/// The content of a film's file.
+#[derive(Debug)]
+pub struct DecodedFile {
+    /// The film.
+    pub film: Film,
+    /// What was done to make it of its file, in words.
+    pub notes: Vec<String>,
+    /// The patient, examination and view, if the file is a DICOM file.
+    pub header: Option<Header>,
+}
 
 /// Decodes the film at `path` in a child process, within `wait`. `program` is an executable of
 /// `plumbline-edge`, such as [`THIS_PROGRAM`] within `plumbline-edge` itself.
@@ -50,7 +58,7 @@ pub fn decode_with(
     program: &Path,
     path: &Path,
     wait: Duration,
-) -> Result<FilmAndHeader, IntakeError> {
+) -> Result<DecodedFile, IntakeError> {
     let deadline = Instant::now() + wait;
     let child = Command::new(program)
         .args(["decode", "--"])
@@ -68,9 +76,13 @@ pub fn decode_with(
     let ended = child.kill().and_then(|()| child.wait());
     match answer {
         Ok(Answer {
-            film: Ok(film),
+            film: Ok((film, notes)),
             header,
-        }) => Ok((film, header)),
+        }) => Ok(DecodedFile {
+            film,
+            notes,
+            header,
+        }),
         Ok(Answer {
             film: Err(Refusal { code, sentence }),
             header,
@@ -187,10 +199,14 @@ fn decode_file(path: &Path) -> Answer {
         Ok(bytes) => bytes,
         Err(error) => return Answer::refused(&error),
     };
+    let (header, film) = decode::header_and_film(&bytes);
+    let film = film.map(|decoded| {
+        let notes = decoded.notes.iter().map(ToString::to_string);
+        (decoded.film, notes.collect())
+    });
     Answer {
-        // A file that is not DICOM, or is damaged before its pixels, has no header.
-        header: decode::header(&bytes).ok(),
-        film: decode::decode(&bytes).map_err(|error| Refusal::of(&error)),
+        header,
+        film: film.map_err(|error| Refusal::of(&error)),
     }
 }
 
@@ -215,6 +231,9 @@ impl Refusal {
                 ErrorKind::NoPixels => RefusalCode::NoPixels,
                 ErrorKind::Size => RefusalCode::Size,
                 ErrorKind::NotSquare => RefusalCode::NotSquare,
+                ErrorKind::Blank => RefusalCode::Blank,
+                ErrorKind::NothingShown => RefusalCode::NothingShown,
+                ErrorKind::ForProcessing => RefusalCode::ForProcessing,
                 ErrorKind::Crashed => RefusalCode::Crashed,
                 _ => RefusalCode::Damaged,
             },

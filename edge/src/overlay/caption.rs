@@ -13,4 +13,6 @@ pub struct Caption<'a> {
     pub model_version: &'a str,
     /// The network's decision.
     pub decision: &'a Decision,
+    /// What was done to the film before it was read, in words.
+    pub notes: &'a [String],
 }

@@ -69,6 +69,7 @@ mod tests {
             model: "chexnet",
             model_version: "1.0.0",
             decision,
+            notes: &[],
         }
     }
 

@@ -26,6 +26,13 @@ const TITLE: f32 = 34.0;
 const TEXT: f32 = 19.0;
 const SMALL: f32 = 16.0;
 
+/// The distance of a field's value from its name's beginning.
+const INDENT: f32 = 90.0;
+/// Height of a line of notes.
+const NOTE_LINE: f32 = 22.0;
+/// Most notes that are shown.
+const MOST_NOTES: usize = 4;
+
 /// Draws the panel into `height` rows from (`left`, `top`).
 pub(super) fn draw(canvas: &mut RgbImage, left: u32, top: u32, height: u32, caption: &Caption) {
     let mut panel = Panel {
@@ -40,6 +47,7 @@ pub(super) fn draw(canvas: &mut RgbImage, left: u32, top: u32, height: u32, capt
     panel.field("Film", caption.film);
     panel.field("Model", caption.model);
     panel.field("Version", caption.model_version);
+    panel.notes(caption.notes);
     panel.y = (top + height) as f32;
     panel.write("Screening aid, not a diagnosis", (0.0, -6.0), TEXT, BRIGHT);
 }
@@ -90,12 +98,32 @@ impl Panel<'_> {
 
     /// Draws a name and a value in one line.
     fn field(&mut self, name: &str, value: &str) {
-        const INDENT: f32 = 90.0;
         let value = self.pen.fit(value, TEXT, WIDTH as f32 - INDENT);
         self.bar(0.0, -26.0, WIDTH as f32, 1.0, |_| LINE);
         self.write(name, (0.0, 0.0), SMALL, DIM);
         self.write(&value, (INDENT, 0.0), TEXT, BRIGHT);
         self.y += 42.0;
+    }
+
+    /// Draws what was done to the film, in as many lines as there is room for.
+    fn notes(&mut self, notes: &[String]) {
+        if notes.is_empty() {
+            return;
+        }
+        self.bar(0.0, -26.0, WIDTH as f32, 1.0, |_| LINE);
+        self.write("Shown", (0.0, 0.0), SMALL, DIM);
+        let (last, first) = match notes.split_at_checked(MOST_NOTES) {
+            Some((first, [_, ..])) => (
+                Some(format!("and {} more", notes.len() - MOST_NOTES)),
+                first,
+            ),
+            _ => (None, notes),
+        };
+        for note in first.iter().chain(&last) {
+            let note = self.pen.fit(note, SMALL, WIDTH as f32 - INDENT);
+            self.write(&note, (INDENT, 0.0), SMALL, BRIGHT);
+            self.y += NOTE_LINE;
+        }
     }
 
     fn write(&mut self, text: &str, (x, y): (f32, f32), size: f32, colour: Rgb<u8>) {

@@ -76,6 +76,7 @@ impl<'a> Report<'a> {
     fn line(&self, screened: &Screened) -> io::Result<String> {
         let Read {
             path,
+            notes,
             reading,
             times,
             ..
@@ -89,7 +90,13 @@ impl<'a> Report<'a> {
             overlay: Some(milliseconds(screened.overlay)),
             total: Some(milliseconds(screened.total)),
         };
-        let line = ReadingLine::new(&film, model, &reading.decision, &reading.cam, steps);
+        let line = ReadingLine::new(
+            (&film, notes),
+            model,
+            &reading.decision,
+            &reading.cam,
+            steps,
+        );
         Ok(line.to_json()?)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use plumbline_shared::architecture::Architecture;
-use plumbline_shared::decode::{Listing, decode, read_file};
+use plumbline_shared::decode::{Decoded, Listing, decode, read_file};
 use plumbline_shared::json::{ACCEPTED, Milliseconds, ReadingLine};
 use plumbline_shared::preprocess::{SIDE, prepare};
 use plumbline_shared::printable::printable;
@@ -48,7 +48,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 ..Milliseconds::default()
             };
             let film = format!("{}[{index}]", path.display());
-            out::line(told(args.json, &model, &film, &answer, times)?)?;
+            out::line(told(args.json, &model, (&film, &[]), &answer, times)?)?;
         }
         return Ok(());
     }
@@ -59,9 +59,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     for film in &listing.films {
         match read_film(&model, film) {
-            Ok((answer, times)) => {
+            Ok((answer, notes, times)) => {
                 let name = film.to_string_lossy();
-                out::line(told(args.json, &model, &name, &answer, times)?)?;
+                out::line(told(args.json, &model, (&name, &notes), &answer, times)?)?;
             }
             Err(error) => {
                 out::complain(format_args!("{}: {}", film.display(), sentence(&error)));
@@ -82,9 +82,9 @@ fn elapsed(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1e5).round() / 100.0
 }
 
-fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Answer, Milliseconds)> {
+fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Answer, Vec<String>, Milliseconds)> {
     let start = Instant::now();
-    let film = decode(&read_file(path)?)?;
+    let Decoded { film, notes } = decode(&read_file(path)?)?;
     let decode = Some(elapsed(start));
     let start = Instant::now();
     let tensor = prepare(&film).tensor();
@@ -97,14 +97,15 @@ fn read_film(model: &Model, path: &Path) -> anyhow::Result<(Answer, Milliseconds
         read: elapsed(start),
         ..Milliseconds::default()
     };
-    Ok((answer, times))
+    let notes = notes.iter().map(ToString::to_string).collect();
+    Ok((answer, notes, times))
 }
 
 /// A film's answer as a line.
 fn told(
     as_json: bool,
     model: &Model,
-    film: &str,
+    (film, film_notes): (&str, &[String]),
     answer: &Answer,
     milliseconds: Milliseconds,
 ) -> serde_json::Result<String> {
@@ -117,6 +118,7 @@ fn told(
                 model_version: &model.version,
                 outputs: classes.iter().map(output).collect(),
                 quality: ACCEPTED,
+                film_notes,
                 milliseconds,
             });
         }
@@ -127,7 +129,14 @@ fn told(
     let decision = &reading.decision;
     if as_json {
         let model = (&*model.name, &*model.version);
-        return ReadingLine::new(film, model, decision, &reading.cam, milliseconds).to_json();
+        return ReadingLine::new(
+            (film, film_notes),
+            model,
+            decision,
+            &reading.cam,
+            milliseconds,
+        )
+        .to_json();
     }
     let call = match decision.positive {
         true => "positive",
@@ -148,6 +157,7 @@ struct ClassesLine<'a> {
     model_version: &'a str,
     outputs: Vec<serde_json::Value>,
     quality: &'a str,
+    film_notes: &'a [String],
     milliseconds: Milliseconds,
 }
 

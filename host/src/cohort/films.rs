@@ -64,5 +64,5 @@ pub fn prepare_file(path: &Path) -> Result<Prepared, FilmsError> {
         path: path.to_owned(),
         source,
     })?;
-    Ok(prepare(&film))
+    Ok(prepare(&film.film))
 }

@@ -27,6 +27,12 @@ pub enum ErrorKind {
     Size,
     /// The pixels are not square.
     NotSquare,
+    /// The film shows nothing.
+    Blank,
+    /// The film's window shows nothing of it.
+    NothingShown,
+    /// The values are not yet processed for display.
+    ForProcessing,
     /// The decoder crashed.
     Crashed,
 }
@@ -52,9 +58,13 @@ pub enum DecodeError {
     TooLong(usize),
     /// The format is unknown.
     #[error(
-        "the file is not a film: it starts like none of DICOM, PNG, JPEG or TIFF; give one of these"
+        "the file is not a film: it starts like none of DICOM, PNG, JPEG, TIFF, BMP or WebP; give one \
+         of these"
     )]
     Unknown,
+    /// The format is known, and is no film's.
+    #[error("the file is {0}, not a film; {1}")]
+    Other(&'static str, &'static str),
     /// The file is not DICOM, where DICOM is needed.
     #[error("the file is not a DICOM file; give one, or a table that says what the film is")]
     NotDicom,
@@ -78,6 +88,32 @@ pub enum DecodeError {
         /// The distance between columns, or its share of the ratio.
         columns: f64,
     },
+    /// The film shows nothing.
+    #[error(
+        "the film is blank: {percent:.1} % of its pixels have the same grey, so there is nothing to \
+         read; take it again",
+        percent = share * 100.0
+    )]
+    Blank {
+        /// The share of the pixels that have one of the few greys.
+        share: f64,
+    },
+    /// The film's window shows nothing of it.
+    #[error(
+        "the film's window shows nothing of it: {percent:.1} % of its pixels have the same grey; \
+         export it with the window with which it is read",
+        percent = share * 100.0
+    )]
+    NothingShown {
+        /// The share of the pixels that have one of the few greys.
+        share: f64,
+    },
+    /// The values are not yet processed for display.
+    #[error(
+        "the film holds the detector's raw values (FOR PROCESSING); give the one that is made of them \
+         FOR PRESENTATION"
+    )]
+    ForProcessing,
     /// The decoder panicked.
     #[error("the decoder crashed on this file; export it again")]
     Crashed,
@@ -107,11 +143,14 @@ impl DecodeError {
         match self {
             Self::Unreadable(_) | Self::NotAFile => ErrorKind::Unreadable,
             Self::Empty | Self::TooLong(_) => ErrorKind::Length,
-            Self::Unknown | Self::NotDicom => ErrorKind::Format,
+            Self::Unknown | Self::Other(..) | Self::NotDicom => ErrorKind::Format,
             Self::Size(_) => ErrorKind::Size,
             Self::Colour => ErrorKind::Colour,
             Self::NoPixels => ErrorKind::NoPixels,
             Self::NotSquare { .. } => ErrorKind::NotSquare,
+            Self::Blank { .. } => ErrorKind::Blank,
+            Self::NothingShown { .. } => ErrorKind::NothingShown,
+            Self::ForProcessing => ErrorKind::ForProcessing,
             Self::Crashed => ErrorKind::Crashed,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Damaged { .. } => ErrorKind::Damaged,

@@ -1,6 +1,7 @@
 //! JPEG 2000 codestreams (ITU-T T.800) of one component.
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
@@ -13,26 +14,11 @@ const START: &[u8] = &[0xff, 0x4f, 0xff, 0x51];
 
 /// Decodes one component at its full depth.
 pub(super) fn decode(bytes: &[u8]) -> Result<Samples, DecodeError> {
-    // Some writers wrap the codestream in a JP2 file, which DICOM does not allow.
-    let start = bytes.windows(START.len()).position(|found| found == START);
-    let bytes = &bytes[start.ok_or_else(|| damaged("it does not start"))?..];
-    let size = Size::of(bytes).ok_or_else(|| damaged("its header is cut off"))?;
-    Film::check_size(size.width, size.height)?;
+    let (size, bytes) = Size::of_codestream(bytes)?;
     if size.components != 1 {
         return Err(DecodeError::Colour);
     }
-    if size.bits > 16 {
-        return Err(DecodeError::Unsupported {
-            format: "JPEG 2000 stream",
-            what: alloc::format!("{} bits", size.bits),
-            remedy: "export it with 8 to 16 bits a pixel",
-        });
-    }
-    let settings = DecodeSettings {
-        strict: true,
-        ..DecodeSettings::default()
-    };
-    let image = Image::new(bytes, &settings).map_err(damaged)?;
+    let image = Image::new(bytes, &SETTINGS).map_err(damaged)?;
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(damaged)?;
     let [component] = decoded.components() else {
@@ -52,9 +38,53 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Samples, DecodeError> {
         width: image.width(),
         height: image.height(),
         bits: size.bits,
+        signed: size.signed,
         values: component.samples().iter().map(value).collect(),
     })
 }
+
+/// Colours of 8 bits a channel, row-major.
+pub(super) struct Colours {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Red, green and blue.
+    pub colours: Vec<[u16; 3]>,
+}
+
+/// Decodes three components of 8 bits, turned into colours if they were luminance and chrominance.
+pub(super) fn decode_colours(bytes: &[u8]) -> Result<Colours, DecodeError> {
+    let (size, bytes) = Size::of_codestream(bytes)?;
+    if (size.components, size.bits, size.signed) != (3, 8, false) {
+        return Err(DecodeError::Colour);
+    }
+    let image = Image::new(bytes, &SETTINGS).map_err(damaged)?;
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(damaged)?;
+    let [red, green, blue] = decoded.components() else {
+        return Err(DecodeError::Colour);
+    };
+    let channels = red
+        .samples()
+        .iter()
+        .zip(green.samples())
+        .zip(blue.samples());
+    let value = |sample: &f32| nearest(*sample).clamp(0, 255) as u16;
+    Ok(Colours {
+        width: image.width(),
+        height: image.height(),
+        colours: channels
+            .map(|((r, g), b)| [value(r), value(g), value(b)])
+            .collect(),
+    })
+}
+
+const SETTINGS: DecodeSettings = DecodeSettings {
+    strict: true,
+    resolve_palette_indices: true,
+    target_resolution: None,
+};
 
 /// Returns the whole number nearest to a sample, halves away from 0; numbers that no sample can have
 /// are clamped. Unlike a call of the library's rounding, this is vectorised.
@@ -75,6 +105,23 @@ struct Size {
 }
 
 impl Size {
+    /// Returns the size of a codestream, within limits, and the codestream.
+    fn of_codestream(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        // Some writers wrap the codestream in a JP2 file, which DICOM does not allow.
+        let start = bytes.windows(START.len()).position(|found| found == START);
+        let bytes = &bytes[start.ok_or_else(|| damaged("it does not start"))?..];
+        let size = Self::of(bytes).ok_or_else(|| damaged("its header is cut off"))?;
+        Film::check_size(size.width, size.height)?;
+        if size.bits > 16 {
+            return Err(DecodeError::Unsupported {
+                format: "JPEG 2000 stream",
+                what: alloc::format!("{} bits", size.bits),
+                remedy: "export it with 8 to 16 bits a pixel",
+            });
+        }
+        Ok((size, bytes))
+    }
+
     fn of(bytes: &[u8]) -> Option<Self> {
         let long = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
         let depth = *bytes.get(42)?;

@@ -10,6 +10,8 @@ pub(super) struct Samples {
     pub height: u32,
     /// Bits of a sample, 1 to 16, as the stream says: its precision.
     pub bits: u8,
+    /// True if the stream says that its samples are signed.
+    pub signed: bool,
     /// The samples, row-major, in the low bits of each word; signed ones in two's complement.
     pub values: Vec<u16>,
 }

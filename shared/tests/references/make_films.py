@@ -275,13 +275,15 @@ def main():
     # Refused films.
     tiny = picture(8)[:4, :4] + 1
     for name, attributes in (
-        ("refused_colour", {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}),
         ("refused_frames", {"NumberOfFrames": "3"}),
         ("refused_not_square", {"PixelSpacing": ["0.2", "0.143"]}),
         ("refused_huge", {"Rows": 20000, "Columns": 20000}),
         ("refused_cut_off", {"Rows": 5}),
     ):
         dicom(name, tiny, 8, explicit, window=None, **attributes)
+    hues = np.random.RandomState(3).randint(0, 256, 3 * tiny.size).reshape(4, 12)
+    dicom("refused_colour", hues, 8, explicit, window=None, PhotometricInterpretation="RGB",
+          SamplesPerPixel=3, PlanarConfiguration=0, Rows=4, Columns=4)
     dicom("refused_syntax", tiny, 8, uid.MPEG2MPML, b"\0" * 16, window=None)
     dicom("refused_no_pixels", tiny, 8, explicit, window=None)
     data = (FILMS / "refused_no_pixels.dcm").read_bytes()
@@ -305,9 +307,7 @@ def main():
         decoded = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(np.int64)
         # A step of the ends moves the stretch, a step of a pixel that pixel.
         write(name, data, percentiles(decoded), 3 * 257)
-    red = rgb.copy()
-    red[5, 5] = [200, 100, 100]
-    write("refused_colour.png", saved(red[:8, :8].copy(), "PNG"), None)
+    write("refused_colour.png", saved(hues.reshape(4, 4, 3).astype(np.uint8), "PNG"), None)
 
     (FILMS / "films.json").write_text(json.dumps(films, indent=1, sort_keys=True) + "\n")
 

@@ -23,7 +23,7 @@ pub const MOST_TEXT: usize = 512;
 /// ```
 /// use plumbline_wire::decoder::{Answer, MOST, Outcome, decode, encode};
 ///
-/// let answer = Answer { header: None, outcome: Outcome::Film { width: 3, height: 2 } };
+/// let answer = Answer { header: None, outcome: Outcome::Film { width: 3, height: 2, notes: "inverted" } };
 /// let mut buffer = [0; MOST];
 /// let message = encode(&answer, &mut buffer)?;
 /// assert_eq!(decode(message)?, answer);
@@ -47,6 +47,8 @@ pub enum Outcome<'a> {
         width: u32,
         /// Rows.
         height: u32,
+        /// What was done to make the film of its file, a line for each thing.
+        notes: &'a str,
     },
     /// The file gives no film.
     Refused {
@@ -79,6 +81,12 @@ pub enum RefusalCode {
     Size,
     /// The pixels are not square.
     NotSquare,
+    /// The film shows nothing.
+    Blank,
+    /// The film's window shows nothing of it.
+    NothingShown,
+    /// The values are not yet processed for display.
+    ForProcessing,
     /// The decoder crashed on the file.
     Crashed,
 }
@@ -187,7 +195,11 @@ mod tests {
                     code: RefusalCode::Damaged,
                     sentence: text(2).unwrap_or_default(),
                 },
-                false => Outcome::Film { width, height },
+                false => Outcome::Film {
+                    width,
+                    height,
+                    notes: text(2).unwrap_or_default(),
+                },
             };
             let answer = Answer { header: text(0).map(|_| header), outcome };
             let mut buffer = [0; MOST];

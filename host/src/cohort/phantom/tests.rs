@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use plumbline_shared::clinical::Refusal;
+use plumbline_shared::decode::{ErrorKind, decode};
 
 use super::*;
 use crate::cohort::{Cohort, Split};
@@ -157,7 +158,7 @@ fn units_differ_in_their_headers() {
             let text = object.element_by_name(name).unwrap().to_str().unwrap();
             *seen.entry(format!("{name} {text}")).or_default() += 1;
         }
-        let film = plumbline_shared::decode::decode(&fs::read(&entry.film).unwrap()).unwrap();
+        let film = decode(&fs::read(&entry.film).unwrap()).unwrap().film;
         let least = film.pixels().iter().min().unwrap();
         let greatest = film.pixels().iter().max().unwrap();
         assert!(greatest - least > 30_000, "{}", entry.film.display());
@@ -190,7 +191,12 @@ fn refused_films_say_why_and_carry_no_label() {
                 (entry.label, &entry.mask, entry.cobb_degrees),
                 (None, &None, None)
             );
-            plumbline_shared::decode::decode(&fs::read(&entry.film).unwrap()).unwrap();
+            let decoded = decode(&fs::read(&entry.film).unwrap());
+            // Exposed so much that nothing is left, it does not get as far as the gate.
+            if let Err(error) = decoded {
+                assert_eq!(error.kind(), ErrorKind::Blank, "{reason:?}");
+                assert_eq!(reason, Refusal::OverExposed);
+            }
         }
     }
     let plain = tempfile::tempdir().unwrap();

@@ -1,206 +1,85 @@
-//! The elements of a DICOM file (PS3.10, section 7; PS3.5, section 7), as slices of the file:
-//! nothing is copied or decoded before it is asked for, and every length is checked against the
-//! file before it is used.
+//! The data set of a DICOM file: its elements up to the pixel data, decoded when they are asked
+//! for.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use std::io::{Cursor, Read};
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
-use dicom_parser::StatefulDecode;
-use dicom_parser::dataset::LazyDataToken;
-use dicom_parser::dataset::lazy_read::LazyDataSetReader;
-use dicom_transfer_syntax_registry::entries::{
-    EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN,
-};
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 
+use super::elements::{self, Element, Elements, Encoding};
 use super::error::damaged;
 use crate::decode::error::DecodeError;
-use crate::decode::limit::MAX_BYTES;
-
-/// The file meta information's group.
-const META: u16 = 0x0002;
 
 /// Most characters of a value that an error quotes.
 const MOST_QUOTED: usize = 24;
 
-/// Explicit VR Big Endian, retired but still in use.
-const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
-
-/// Returns true if `bytes` start like a DICOM file: with a preamble, or without one with the first
-/// element of its meta information or of its data set.
-pub(in crate::decode) fn is_dicom(bytes: &[u8]) -> bool {
-    bytes.get(128..132) == Some(b"DICM")
-        || (matches!(bytes, [2 | 8, 0, _, 0, _, _, _, _, ..]) && bytes[2] <= 0x18)
-}
+/// Most elements beside those in sequences. Real files have some hundreds.
+const MOST_ELEMENTS: usize = 1 << 16;
 
 /// The pixel data as they are stored.
 #[derive(Debug)]
 pub(super) enum Pixels<'a> {
     /// Samples one after the other.
-    Native(&'a [u8]),
+    Native {
+        bytes: &'a [u8],
+        /// True if the element is one of words: in big endian a pair of 8-bit pixels is then
+        /// swapped (PS3.5, 8.1.1).
+        words: bool,
+    },
     /// The fragments of an encapsulated stream, without the offset table.
     Encapsulated(Vec<&'a [u8]>),
 }
 
-/// One element's value.
-#[derive(Clone, Copy, Debug)]
-struct Value<'a> {
-    /// Unknown in implicit VR.
-    vr: Option<VR>,
-    bytes: &'a [u8],
-}
-
-/// The elements of a data set and of the first items of its sequences.
+/// A data set, or an item of a sequence.
 #[derive(Debug, Default)]
 pub(super) struct Dataset<'a> {
-    big_endian: bool,
-    /// By the sequence that they are in, if any.
-    values: BTreeMap<(Option<Tag>, Tag), Value<'a>>,
+    encoding: Encoding,
+    elements: BTreeMap<Tag, Element<'a>>,
     pixels: Option<Pixels<'a>>,
 }
 
-/// Returns a file's transfer syntax and its data set's bytes, inflated if they were deflated.
-pub(super) fn open(bytes: &[u8]) -> Result<(String, Cow<'_, [u8]>), DecodeError> {
-    let mut rest = match bytes.get(128..132) {
-        Some(b"DICM") => &bytes[132..],
-        _ => bytes,
-    };
-    let mut syntax = None;
-    while let Some(element) = MetaElement::first(rest)? {
-        if element.tag == tags::TRANSFER_SYNTAX_UID {
-            syntax = Some(text(element.value));
-        }
-        rest = element.rest;
-    }
-    let syntax = syntax.unwrap_or_else(|| match rest.get(4..6) {
-        // No meta information: explicit if there are letters where its VR would be.
-        Some(vr) if vr.iter().all(u8::is_ascii_uppercase) => uids::EXPLICIT_VR_LITTLE_ENDIAN.into(),
-        _ => uids::IMPLICIT_VR_LITTLE_ENDIAN.into(),
-    });
-    if syntax != uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
-        return Ok((syntax, Cow::Borrowed(rest)));
-    }
-    let mut inflated = Vec::new();
-    flate2::read::DeflateDecoder::new(rest)
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_end(&mut inflated)
-        .map_err(damaged)?;
-    if inflated.len() > MAX_BYTES {
-        return Err(DecodeError::TooLong(inflated.len()));
-    }
-    Ok((syntax, Cow::Owned(inflated)))
-}
-
-/// An element of the meta information, which is always in explicit VR little endian.
-struct MetaElement<'a> {
-    tag: Tag,
-    value: &'a [u8],
-    /// The bytes after it.
-    rest: &'a [u8],
-}
-
-impl<'a> MetaElement<'a> {
-    /// Reads the first element of `bytes`, if it is one of the meta information.
-    fn first(bytes: &'a [u8]) -> Result<Option<Self>, DecodeError> {
-        let Some(&[group0, group1, element0, element1, vr0, vr1, short0, short1]) = bytes.get(..8)
-        else {
-            return Ok(None);
-        };
-        let tag = Tag(
-            u16::from_le_bytes([group0, group1]),
-            u16::from_le_bytes([element0, element1]),
-        );
-        if tag.group() != META {
-            return Ok(None);
-        }
-        // The VRs of PS3.5, table 7.1-1 that occur here.
-        let (start, length) = match (&[vr0, vr1], bytes.get(8..12)) {
-            (b"OB" | b"UN", Some(&[a, b, c, d])) => (12, u32::from_le_bytes([a, b, c, d])),
-            _ => (8, u16::from_le_bytes([short0, short1]).into()),
-        };
-        let end = start + length as usize;
-        match (bytes.get(start..end), bytes.get(end..)) {
-            (Some(value), Some(rest)) => Ok(Some(Self { tag, value, rest })),
-            _ => Err(damaged("it ends within its meta information")),
-        }
-    }
-}
-
 impl<'a> Dataset<'a> {
-    /// Reads a data set up to the end of its pixel data.
+    /// Reads a data set up to its pixel data. `encapsulated`: the transfer syntax compresses pixels.
     ///
     /// # Errors
-    /// If the elements do not follow one another as they say, or reach past the end.
-    pub(super) fn read(bytes: &'a [u8], syntax: &str) -> Result<Self, DecodeError> {
-        let (encoding, explicit) = match syntax {
-            uids::IMPLICIT_VR_LITTLE_ENDIAN => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
-            BIG_ENDIAN => (EXPLICIT_VR_BIG_ENDIAN.erased(), true),
-            _ => (EXPLICIT_VR_LITTLE_ENDIAN.erased(), true),
-        };
+    /// If the elements do not follow one another, or reach past the end.
+    pub(super) fn read(
+        bytes: &'a [u8],
+        encoding: Encoding,
+        encapsulated: bool,
+    ) -> Result<Self, DecodeError> {
         let mut dataset = Self {
-            big_endian: syntax == BIG_ENDIAN,
+            encoding,
             ..Self::default()
         };
-        let mut reader =
-            LazyDataSetReader::new_with_ts(Cursor::new(bytes), &encoding).map_err(damaged)?;
-        // Each open sequence with the number of its items so far.
-        let mut open: Vec<(Tag, usize)> = Vec::new();
-        let mut fragments = Vec::new();
-        while let Some(token) = reader.advance() {
-            let slice = |position: u64, length: u32| {
-                let start = usize::try_from(position).unwrap_or(usize::MAX);
-                (start.checked_add(length as usize))
-                    .and_then(|end| bytes.get(start..end))
-                    .ok_or_else(|| damaged("it ends within an element"))
-            };
-            match token.map_err(damaged)? {
-                LazyDataToken::SequenceStart { tag, .. } => open.push((tag, 0)),
-                LazyDataToken::PixelSequenceStart => open.push((tags::PIXEL_DATA, 0)),
-                LazyDataToken::ItemStart { .. } => {
-                    if let Some((_, items)) = open.last_mut() {
-                        *items += 1;
-                    }
-                }
-                LazyDataToken::SequenceEnd => {
-                    let ended = open.pop();
-                    if open.is_empty() && ended.is_some_and(|(tag, _)| tag == tags::PIXEL_DATA) {
-                        dataset.pixels = Some(Pixels::Encapsulated(fragments));
-                        return Ok(dataset);
-                    }
-                }
-                LazyDataToken::LazyItemValue { len, decoder } => {
-                    let value = slice(decoder.position(), len)?;
-                    decoder.skip_bytes(len).map_err(damaged)?;
-                    // The first item is the offset table; thumbnails have fragments too.
-                    if matches!(open[..], [(tags::PIXEL_DATA, 2..)]) {
-                        fragments.push(value);
-                    }
-                }
-                LazyDataToken::LazyValue { header, decoder } => {
-                    let value = slice(decoder.position(), header.len.0)?;
-                    decoder.skip_bytes(header.len.0).map_err(damaged)?;
-                    if open.is_empty() && header.tag == tags::PIXEL_DATA {
-                        dataset.pixels = Some(Pixels::Native(value));
-                        return Ok(dataset);
-                    }
-                    let sequence = match open[..] {
-                        [] => None,
-                        [(tag, 1)] => Some(tag),
-                        _ => continue,
-                    };
-                    let value = Value {
-                        vr: explicit.then_some(header.vr),
+        let mut reader = Elements::new(bytes, encoding);
+        while let Some(tag) = reader.peek() {
+            if tag == tags::PIXEL_DATA {
+                let (vr, value, undefined) = reader.last()?;
+                let in_items = undefined || (encapsulated && elements::begins_with_item(value));
+                dataset.pixels = Some(match in_items {
+                    true => Pixels::Encapsulated(fragments(value)?),
+                    false => Pixels::Native {
                         bytes: value,
-                    };
-                    dataset.values.insert((sequence, header.tag), value);
-                }
-                _ => {}
+                        words: vr == Some(VR::OW),
+                    },
+                });
+                return Ok(dataset);
             }
+            let Some(element) = reader.next()? else { break };
+            dataset.elements.insert(element.tag, element);
+            if dataset.elements.len() > MOST_ELEMENTS {
+                return Err(damaged(alloc::format!(
+                    "it has more than {MOST_ELEMENTS} elements"
+                )));
+            }
+        }
+        // Fewer bytes than an element has, but for padding.
+        if reader.rest().iter().any(|byte| *byte != 0) {
+            return Err(damaged("it ends within an element"));
         }
         Ok(dataset)
     }
@@ -211,15 +90,38 @@ impl<'a> Dataset<'a> {
     /// If there are none.
     pub(super) fn pixels(&self) -> Result<&Pixels<'a>, DecodeError> {
         match &self.pixels {
-            Some(Pixels::Native([])) | None => Err(DecodeError::NoPixels),
+            Some(Pixels::Native { bytes: [], .. }) | None => Err(DecodeError::NoPixels),
             Some(pixels) => Ok(pixels),
+        }
+    }
+
+    /// The order of the bytes in this data set's words.
+    pub(super) fn big_endian(&self) -> bool {
+        self.encoding.big_endian
+    }
+
+    /// Returns the first item of a sequence; none if there is no sequence or no item in it.
+    ///
+    /// # Errors
+    /// If its elements cannot be read.
+    pub(super) fn first_item(&self, sequence: Tag) -> Result<Option<Self>, DecodeError> {
+        let Some(element) = self.elements.get(&sequence).filter(|e| !e.value.is_empty()) else {
+            return Ok(None);
+        };
+        match elements::first_item(element.value, element.within) {
+            Some(item) => Ok(Some(Self::read(item, element.within, false)?)),
+            None if element.undefined => Ok(None),
+            None => Err(damaged(alloc::format!(
+                "its {} {sequence} is no sequence",
+                name(sequence)
+            ))),
         }
     }
 
     /// Returns an element kept as text, trimmed.
     pub(super) fn text(&self, tag: Tag) -> Option<String> {
-        let value = self.values.get(&(None, tag))?;
-        Some(text(value.bytes))
+        let element = self.elements.get(&tag)?;
+        Some(text(element.value))
     }
 
     /// Returns the number at `index` among an element's values that are not empty, for elements
@@ -246,44 +148,64 @@ impl<'a> Dataset<'a> {
         }
     }
 
-    /// Returns an element's words of 16 bits.
-    pub(super) fn words(&self, sequence: Option<Tag>, tag: Tag) -> Vec<u16> {
-        let bytes = self.bytes(sequence, tag);
-        self.to_words(bytes)
+    /// Returns an element's words of 16 bits; none if it is missing or empty.
+    ///
+    /// # Errors
+    /// If its bytes are no words.
+    pub(super) fn words(&self, tag: Tag) -> Result<Vec<u16>, DecodeError> {
+        let bytes = self.bytes(tag);
+        if !bytes.len().is_multiple_of(2) {
+            return Err(damaged(alloc::format!(
+                "its {} {tag} has {} bytes, which are no words of 16 bits",
+                name(tag),
+                bytes.len()
+            )));
+        }
+        Ok(to_words(bytes, self.encoding.big_endian))
+    }
+
+    /// Returns an element's first word; none if it is missing or empty.
+    ///
+    /// # Errors
+    /// If its bytes are no words.
+    pub(super) fn word(&self, tag: Tag) -> Result<Option<u16>, DecodeError> {
+        Ok(self.words(tag)?.first().copied())
     }
 
     /// Returns an element's first word.
     ///
     /// # Errors
-    /// If it is missing.
-    pub(super) fn word(&self, tag: Tag, name: &str) -> Result<u16, DecodeError> {
-        let first = self.words(None, tag).first().copied();
-        first.ok_or_else(|| damaged(alloc::format!("it has no {name}")))
+    /// If it is missing, or its bytes are no words.
+    pub(super) fn required_word(&self, tag: Tag, name: &str) -> Result<u16, DecodeError> {
+        self.word(tag)?
+            .ok_or_else(|| damaged(alloc::format!("it has no {name}")))
     }
 
     /// Returns an element's bytes; none if it is missing.
-    pub(super) fn bytes(&self, sequence: Option<Tag>, tag: Tag) -> &'a [u8] {
-        (self.values.get(&(sequence, tag))).map_or(&[], |value| value.bytes)
+    pub(super) fn bytes(&self, tag: Tag) -> &'a [u8] {
+        (self.elements.get(&tag)).map_or(&[], |element| element.value)
     }
+}
 
-    /// Returns true if the words of an element that may be US or SS are signed: as its VR says, else
-    /// as the pixels are.
-    pub(super) fn signed(&self, sequence: Option<Tag>, tag: Tag, pixels: bool) -> bool {
-        match self.values.get(&(sequence, tag)).and_then(|value| value.vr) {
-            Some(VR::SS) => true,
-            Some(VR::US) => false,
-            _ => pixels,
-        }
+/// Returns the fragments of encapsulated pixel data, without the offset table.
+fn fragments(value: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
+    let mut items = elements::items(value).collect::<Result<Vec<_>, _>>()?;
+    // Some writers leave out the offset table.
+    let is_stream =
+        |item: &&[u8]| item.starts_with(b"\xff\xd8\xff") || item.starts_with(b"\xff\x4f\xff\x51");
+    if items.first().is_some_and(|first| !is_stream(first)) {
+        items.remove(0);
     }
+    Ok(items)
+}
 
-    /// Returns bytes as words of 16 bits.
-    pub(super) fn to_words(&self, bytes: &[u8]) -> Vec<u16> {
-        let (pairs, _) = bytes.as_chunks();
-        // A loop for each byte order: the compiler turns the one of this machine's into a copy.
-        match self.big_endian {
-            true => pairs.iter().map(|p| u16::from_be_bytes(*p)).collect(),
-            false => pairs.iter().map(|p| u16::from_le_bytes(*p)).collect(),
-        }
+/// Returns bytes as words of 16 bits.
+pub(super) fn to_words(bytes: &[u8], big_endian: bool) -> Vec<u16> {
+    let (pairs, _) = bytes.as_chunks();
+    // A loop for each byte order: the compiler turns the one of this machine's into a copy.
+    match big_endian {
+        true => pairs.iter().map(|p| u16::from_be_bytes(*p)).collect(),
+        false => pairs.iter().map(|p| u16::from_le_bytes(*p)).collect(),
     }
 }
 
@@ -294,7 +216,7 @@ pub(super) fn name(tag: Tag) -> &'static str {
 }
 
 /// Returns text without its padding.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     trimmed(&String::from_utf8_lossy(bytes)).to_string()
 }
 

@@ -20,29 +20,36 @@ pub(super) struct Frame {
     pub shift: u16,
     /// The format of a stored value.
     pub stored: Stored,
-    /// True if the least value is the brightest.
-    pub inverted: bool,
+    /// What the stored values stand for.
+    pub photometric: Photometric,
+}
+
+/// Photometric Interpretation (PS3.3 C.7.6.3.1.2), as far as films have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Photometric {
+    /// Grey.
+    Monochrome {
+        /// True if the least value is the brightest.
+        inverted: bool,
+    },
+    /// Numbers of entries in a table of colours.
+    Palette,
+    /// Three samples a pixel.
+    Colour {
+        /// True if they are luminance and two of chrominance.
+        ybr: bool,
+        /// Planar Configuration 1: one plane of each.
+        planar: bool,
+    },
 }
 
 impl Frame {
     /// Reads the attributes from a data set.
     ///
     /// # Errors
-    /// If one is missing, or the frame is no single grey one of 8 or 16 bits allocated.
+    /// If one is missing, or the frame is no single one of 8 or 16 bits allocated.
     pub(super) fn of(dataset: &Dataset) -> Result<Self, DecodeError> {
-        let photometric = dataset.text(tags::PHOTOMETRIC_INTERPRETATION);
-        // Presentation LUT Shape (PS3.3, C.11.6.1.2) says the same of MONOCHROME1, and is the only
-        // one to say it of an inverted MONOCHROME2.
-        let shape = dataset.text(tags::PRESENTATION_LUT_SHAPE);
-        let inverted = match photometric.as_deref() {
-            Some("MONOCHROME1") => true,
-            Some("MONOCHROME2") => shape.as_deref() == Some("INVERSE"),
-            Some(_) => return Err(DecodeError::Colour),
-            None => return Err(damaged("it has no Photometric Interpretation")),
-        };
-        if dataset.words(None, tags::SAMPLES_PER_PIXEL).first() > Some(&1) {
-            return Err(DecodeError::Colour);
-        }
+        let photometric = photometric(dataset)?;
         let frames = dataset.decimal(tags::NUMBER_OF_FRAMES, 0)?;
         if let Some(frames) = frames.filter(|frames| *frames > 1.0) {
             return Err(unsupported(
@@ -50,13 +57,12 @@ impl Frame {
                 "give a single film",
             ));
         }
-        let width = dataset.word(tags::COLUMNS, "Columns")?;
-        let height = dataset.word(tags::ROWS, "Rows")?;
+        let width = dataset.required_word(tags::COLUMNS, "Columns")?;
+        let height = dataset.required_word(tags::ROWS, "Rows")?;
         Film::check_size(width.into(), height.into())?;
-        let bits_allocated = dataset.word(tags::BITS_ALLOCATED, "Bits Allocated")?;
-        let bits = dataset.word(tags::BITS_STORED, "Bits Stored")?;
-        let high_bit = (dataset.words(None, tags::HIGH_BIT).first())
-            .map_or(bits, |high| high.saturating_add(1));
+        let bits_allocated = dataset.required_word(tags::BITS_ALLOCATED, "Bits Allocated")?;
+        let bits = dataset.required_word(tags::BITS_STORED, "Bits Stored")?;
+        let high_bit = (dataset.word(tags::HIGH_BIT)?).map_or(bits, |high| high.saturating_add(1));
         if !matches!(bits_allocated, 8 | 16)
             || bits == 0
             || bits > high_bit
@@ -74,14 +80,34 @@ impl Frame {
             shift: high_bit - bits,
             stored: Stored {
                 bits: bits as u8,
-                signed: dataset.words(None, tags::PIXEL_REPRESENTATION).first() == Some(&1),
+                signed: dataset.word(tags::PIXEL_REPRESENTATION)? == Some(1),
             },
-            inverted,
+            photometric,
         })
     }
 
     /// Number of pixels.
     pub(super) fn pixels(&self) -> usize {
         usize::from(self.width) * usize::from(self.height)
+    }
+}
+
+fn photometric(dataset: &Dataset) -> Result<Photometric, DecodeError> {
+    let name = dataset.text(tags::PHOTOMETRIC_INTERPRETATION);
+    let samples = dataset.word(tags::SAMPLES_PER_PIXEL)?.unwrap_or(1);
+    let planar = dataset.word(tags::PLANAR_CONFIGURATION)? == Some(1);
+    // Presentation LUT Shape (PS3.3, C.11.6.1.2) says the same of MONOCHROME1, and is the only
+    // one to say it of an inverted MONOCHROME2.
+    let shape = dataset.text(tags::PRESENTATION_LUT_SHAPE);
+    match (name.as_deref(), samples) {
+        (Some("MONOCHROME1"), 1) => Ok(Photometric::Monochrome { inverted: true }),
+        (Some("MONOCHROME2"), 1) => Ok(Photometric::Monochrome {
+            inverted: shape.as_deref() == Some("INVERSE"),
+        }),
+        (Some("PALETTE COLOR"), 1) => Ok(Photometric::Palette),
+        (Some("RGB" | "YBR_RCT" | "YBR_ICT"), 3) => Ok(Photometric::Colour { ybr: false, planar }),
+        (Some("YBR_FULL" | "YBR_FULL_422"), 3) => Ok(Photometric::Colour { ybr: true, planar }),
+        (Some(_), _) => Err(DecodeError::Colour),
+        (None, _) => Err(damaged("it has no Photometric Interpretation")),
     }
 }

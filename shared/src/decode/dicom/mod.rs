@@ -1,8 +1,12 @@
 //! DICOM films: single grey frames (PS3.3 C.7.6.3), uncompressed or in any of the still image
 //! transfer syntaxes (PS3.5, annex A.4) but JPEG XL and HTJ2K.
 
+mod characters;
+mod colour;
 mod dataset;
+mod elements;
 mod error;
+mod file;
 mod film;
 mod frame;
 mod header;
@@ -10,7 +14,31 @@ mod pixels;
 mod rle;
 mod transform;
 
-pub(super) use dataset::is_dicom;
-pub(super) use film::decode;
+use self::file::File;
+use super::error::DecodeError;
+use super::file::Decoded;
+
+pub(super) use file::is_dicom;
+pub(super) use film::require_equal;
 pub use header::Header;
-pub(super) use header::header;
+
+/// Reads the header of the DICOM file in `bytes`, the whole file.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, DecodeError> {
+    if !is_dicom(bytes) {
+        return Err(DecodeError::NotDicom);
+    }
+    let file = File::open(bytes)?;
+    Ok(Header::of(&file.dataset()?))
+}
+
+/// Reads the header and the film of the DICOM file in `bytes`.
+pub(super) fn header_and_film(bytes: &[u8]) -> (Option<Header>, Result<Decoded, DecodeError>) {
+    let file = match File::open(bytes) {
+        Ok(file) => file,
+        Err(error) => return (None, Err(error)),
+    };
+    match file.dataset() {
+        Ok(dataset) => (Some(Header::of(&dataset)), film::film(&file, &dataset)),
+        Err(error) => (None, Err(error)),
+    }
+}

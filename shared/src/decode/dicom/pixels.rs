@@ -1,106 +1,180 @@
 //! Pixel data to stored values, by transfer syntax.
 //!
-//! # Streams with more bits than are stored
+//! # Streams with other bits than are stored
 //!
 //! A compressed stream says itself how many bits its samples have: its precision. That should be
-//! Bits Stored, but scanners also write streams whose precision is Bits Allocated. So a stream of
-//! higher precision than Bits Stored is read in three cases:
+//! Bits Stored, but scanners also write streams whose precision is Bits Allocated, and archives
+//! compress films anew and leave the header as it was. A stream whose values fit into Bits Stored is
+//! read by the header. A stream of higher precision whose values do not fit is read
 //!
-//! 1. All of its values fit into Bits Stored.
-//! 2. Its precision is Bits Allocated, so its samples are the words of PS3.5, 8.1.1, and High Bit
-//!    says that the stored bits are not the lowest ones: the bits below them are dropped.
-//! 3. Its precision is Bits Allocated, High Bit says that the stored bits are the lowest ones, and
-//!    the bits above them, which PS3.5, 8.1.1 allows, are no part of the picture: an overlay, or
-//!    never set. Where a picture crosses a multiple of 2^Bits Stored, the bits above change in one
-//!    direction and the stored ones in the other (with 12 bits stored, 4095 is 0 and 4095, and 4096
-//!    is 1 and 0). Bits that have nothing to do with the picture change in either direction. So they
-//!    are part of the picture if more than three quarters of their changes along the lines are
-//!    opposite to those of the stored bits.
+//! 1. by the header if its precision is Bits Allocated, so that its samples are the words of
+//!    PS3.5, 8.1.1, and High Bit says that the stored bits are not the lowest ones: the bits below
+//!    them are dropped;
+//! 2. by the header if its precision is Bits Allocated, High Bit says that the stored bits are the
+//!    lowest ones, and the bits above them are no part of the picture: an overlay, or never set.
+//!    Where a picture crosses a multiple of 2^Bits Stored, the bits above change in one direction
+//!    and the stored ones in the other (with 12 bits stored, 4095 is 0 and 4095, and 4096 is 1 and
+//!    0). Bits that have nothing to do with the picture change in either direction. So they are part
+//!    of the picture if more than three quarters of their changes along the lines are opposite to
+//!    those of the stored bits;
+//! 3. else by its own precision, and the film carries a note of it.
 //!
-//! In every other case Bits Stored is wrong. Reading only the stored bits would then give a film
-//! that looks real and is not, so it is refused.
+//! The stream's sign wins too: samples of signed pixels are in two's complement in the stream's
+//! precision, and signed samples are signed pixels.
 
 use alloc::vec::Vec;
 
 use dicom_dictionary_std::uids;
 
-use super::dataset::{Dataset, Pixels};
-use super::error::{damaged, unsupported};
+use super::dataset::{Dataset, Pixels, to_words};
+use super::error::damaged;
+use super::file::{File, inflate, unknown_syntax};
 use super::frame::Frame;
 use super::rle;
 use crate::decode::error::DecodeError;
+use crate::decode::limit::MAX_BYTES;
 use crate::decode::samples::Samples;
 use crate::decode::{jpeg, jpeg_2000};
 use crate::grey::Stored;
 
-/// Returns the stored values of the frame, in the low bits of each word.
+/// The stored values of a frame.
+#[derive(Debug)]
+pub(super) struct StoredValues {
+    /// Their format, which a compressed stream may say otherwise than the header.
+    pub format: Stored,
+    /// The values, in the low bits of each word.
+    pub values: Vec<u16>,
+}
+
+/// Returns the stored values of a grey frame.
 pub(super) fn stored_values(
+    file: &File,
     dataset: &Dataset,
     frame: &Frame,
-    pixels: &Pixels,
-    syntax: &str,
-) -> Result<Vec<u16>, DecodeError> {
-    let fragments = match pixels {
-        Pixels::Native(bytes) => return native(dataset, frame, bytes),
+) -> Result<StoredValues, DecodeError> {
+    let header = |values| StoredValues {
+        format: frame.stored,
+        values: shifted(frame, values),
+    };
+    let fragments = match dataset.pixels()? {
+        Pixels::Native { bytes, words } => {
+            file.require_known()?;
+            let samples = native(frame, bytes, *words, file.has_big_endian_pixels(dataset), 1)?;
+            return Ok(header(samples));
+        }
         Pixels::Encapsulated(fragments) => fragments,
     };
     let stream = fragments.concat();
-    let samples = match syntax {
-        uids::RLE_LOSSLESS => {
-            let width = usize::from(frame.bits_allocated / 8);
-            return Ok(shifted(frame, rle::decode(&stream, frame.pixels(), width)?));
+    let samples = match Compression::of(file.syntax(), &stream)? {
+        Compression::Rle => {
+            let bytes = usize::from(frame.bits_allocated / 8);
+            let planes = rle::planes(&stream, frame.pixels(), bytes)?;
+            let samples = match &planes[..] {
+                [high, low] => (high.iter().zip(low))
+                    .map(|(high, low)| u16::from_be_bytes([*high, *low]))
+                    .collect(),
+                planes => planes
+                    .iter()
+                    .flatten()
+                    .map(|byte| u16::from(*byte))
+                    .collect(),
+            };
+            return Ok(header(samples));
         }
-        uids::JPEG_BASELINE8_BIT
-        | uids::JPEG_EXTENDED12_BIT
-        | uids::JPEG_LOSSLESS
-        | uids::JPEG_LOSSLESS_SV1
-        | uids::JPEGLS_LOSSLESS
-        | uids::JPEGLS_NEAR_LOSSLESS => jpeg::decode(&stream)?,
-        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => jpeg_2000::decode(&stream)?,
-        _ => {
-            return Err(unsupported(
-                alloc::format!("transfer syntax {syntax}"),
-                "export it uncompressed",
-            ));
+        Compression::Deflate => {
+            let bytes = inflate(&stream, MAX_BYTES)?;
+            return Ok(header(native(frame, &bytes, false, false, 1)?));
         }
+        Compression::Jpeg => jpeg::decode(&stream)?,
+        Compression::Jpeg2000 => jpeg_2000::decode(&stream)?,
     };
-    require_size(frame, &samples)?;
-    fitted(frame, samples)
+    require_size(frame, (samples.width, samples.height))?;
+    Ok(fitted(frame, samples))
 }
 
-/// Refuses a stream of another size than the data set's.
-fn require_size(frame: &Frame, samples: &Samples) -> Result<(), DecodeError> {
+/// The compression of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    /// RLE Lossless.
+    Rle,
+    /// Deflated Image Frame Compression.
+    Deflate,
+    /// JPEG by DCT or lossless, and JPEG-LS.
+    Jpeg,
+    /// JPEG 2000.
+    Jpeg2000,
+}
+
+impl Compression {
+    /// Returns the compression by the first bytes of a stream, else by the transfer syntax.
+    ///
+    /// # Errors
+    /// If it is one that is not read.
+    pub(super) fn of(syntax: &str, stream: &[u8]) -> Result<Self, DecodeError> {
+        const HIGH_THROUGHPUT: [&str; 3] =
+            [uids::HTJ2K_LOSSLESS, uids::HTJ2K_LOSSLESS_RPCL, uids::HTJ2K];
+        match (stream, syntax) {
+            (_, syntax) if HIGH_THROUGHPUT.contains(&syntax) => Err(unknown_syntax(syntax)),
+            ([0xff, 0xd8, 0xff, ..], _) => Ok(Self::Jpeg),
+            ([0xff, 0x4f, 0xff, 0x51, ..], _) => Ok(Self::Jpeg2000),
+            (_, uids::RLE_LOSSLESS) => Ok(Self::Rle),
+            (_, uids::DEFLATED_IMAGE_FRAME_COMPRESSION) => Ok(Self::Deflate),
+            (
+                _,
+                uids::JPEG_BASELINE8_BIT
+                | uids::JPEG_EXTENDED12_BIT
+                | uids::JPEG_LOSSLESS
+                | uids::JPEG_LOSSLESS_SV1
+                | uids::JPEGLS_LOSSLESS
+                | uids::JPEGLS_NEAR_LOSSLESS,
+            ) => Ok(Self::Jpeg),
+            (_, uids::JPEG2000_LOSSLESS | uids::JPEG2000) => Ok(Self::Jpeg2000),
+            (_, syntax) => Err(unknown_syntax(syntax)),
+        }
+    }
+}
+
+/// Refuses a stream of another size, columns and rows, than the data set's.
+pub(super) fn require_size(frame: &Frame, size: (u32, u32)) -> Result<(), DecodeError> {
     let claimed = (u32::from(frame.width), u32::from(frame.height));
-    if (samples.width, samples.height) == claimed {
+    if size == claimed {
         return Ok(());
     }
     Err(damaged(alloc::format!(
         "it announces {} x {} pixels and holds {} x {}",
         claimed.0,
         claimed.1,
-        samples.width,
-        samples.height
+        size.0,
+        size.1
     )))
 }
 
 /// Returns a stream's samples as stored values, by the rules at the top of this file.
-fn fitted(frame: &Frame, samples: Samples) -> Result<Vec<u16>, DecodeError> {
-    let bits = frame.stored.bits;
-    if samples.bits <= bits || fits(frame, &samples) {
-        return Ok(samples.values);
+fn fitted(frame: &Frame, samples: Samples) -> StoredValues {
+    let header = frame.stored;
+    let stream = Stored {
+        bits: samples.bits,
+        signed: header.signed || samples.signed,
+    };
+    let words = u16::from(samples.bits) == frame.bits_allocated;
+    let format = if stream.signed && (stream.bits < header.bits || !header.signed) {
+        stream
+    } else if samples.bits <= header.bits || fits(frame, &samples) {
+        header
+    } else if words && frame.shift > 0 {
+        return StoredValues {
+            format: header,
+            values: shifted(frame, samples.values),
+        };
+    } else if words && !continues_above(frame, &samples) {
+        header
+    } else {
+        stream
+    };
+    StoredValues {
+        format,
+        values: samples.values,
     }
-    if u16::from(samples.bits) == frame.bits_allocated {
-        if frame.shift > 0 {
-            return Ok(shifted(frame, samples.values));
-        }
-        if !continues_above(frame, &samples) {
-            return Ok(samples.values);
-        }
-    }
-    Err(damaged(alloc::format!(
-        "its compressed pixels have {} bits, and its Bits Stored is {bits}",
-        samples.bits
-    )))
 }
 
 /// Returns the number that a sample of the stream stands for.
@@ -137,19 +211,33 @@ fn continues_above(frame: &Frame, samples: &Samples) -> bool {
     4 * opposite > 3 * changes
 }
 
-fn native(dataset: &Dataset, frame: &Frame, bytes: &[u8]) -> Result<Vec<u16>, DecodeError> {
-    let length = frame.pixels() * usize::from(frame.bits_allocated / 8);
-    let Some(bytes) = bytes.get(..length) else {
+/// Returns the samples of native pixels, `channels` of them a pixel. `in_words`: pairs of 8-bit
+/// samples are stored as words.
+pub(super) fn native(
+    frame: &Frame,
+    bytes: &[u8],
+    in_words: bool,
+    big_endian: bool,
+    channels: usize,
+) -> Result<Vec<u16>, DecodeError> {
+    let samples = frame.pixels() * channels;
+    let length = samples * usize::from(frame.bits_allocated / 8);
+    let Some(needed) = bytes.get(..length) else {
         return Err(damaged(alloc::format!(
             "it holds {} bytes of pixels where {length} are announced",
             bytes.len()
         )));
     };
-    let stored = match frame.bits_allocated {
-        8 => bytes.iter().map(|byte| u16::from(*byte)).collect(),
-        _ => dataset.to_words(bytes),
-    };
-    Ok(shifted(frame, stored))
+    Ok(match frame.bits_allocated {
+        8 if in_words && big_endian => {
+            let (pairs, last) = bytes.as_chunks();
+            let swapped = pairs.iter().flat_map(|[high, low]| [*low, *high]);
+            let bytes = swapped.chain(last.iter().copied());
+            bytes.take(samples).map(u16::from).collect()
+        }
+        8 => needed.iter().map(|byte| u16::from(*byte)).collect(),
+        _ => to_words(needed, big_endian),
+    })
 }
 
 /// Moves values that do not start at the lowest bit there.
@@ -162,9 +250,9 @@ fn shifted(frame: &Frame, mut stored: Vec<u16>) -> Vec<u16> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
     use alloc::vec;
 
+    use super::super::frame::Photometric;
     use super::*;
     use crate::grey::GreyscaleTransform;
 
@@ -176,7 +264,7 @@ mod tests {
             bits_allocated: 16,
             shift,
             stored: Stored { bits, signed },
-            inverted: false,
+            photometric: Photometric::Monochrome { inverted: false },
         }
     }
 
@@ -185,6 +273,7 @@ mod tests {
             width: 64,
             height: 1,
             bits,
+            signed: false,
             values: values.to_vec(),
         }
     }
@@ -199,7 +288,7 @@ mod tests {
         let values = ramp(4095);
         for bits in [12, 14, 16] {
             let read = fitted(&frame(12, 0, false), samples(bits, &values));
-            assert_eq!(read.unwrap(), values, "{bits} bits");
+            assert_eq!(read.values, values, "{bits} bits");
         }
         // -2048 to 2047, with and without the sign in the bits above.
         let bare: Vec<u16> = values.iter().map(|value| value ^ 0x800).collect();
@@ -209,26 +298,44 @@ mod tests {
             .collect();
         for values in [bare, extended] {
             let read = fitted(&frame(12, 0, true), samples(14, &values));
-            assert_eq!(read.unwrap(), values);
+            assert_eq!(read.values, values);
         }
     }
 
     #[test]
-    fn wider_pictures_are_refused_with_both_numbers() {
+    fn wider_pictures_are_read_by_the_streams_precision() {
         for (bits, last) in [(16, 65_535), (16, 4096), (14, 16_383)] {
-            let error = fitted(&frame(12, 0, false), samples(bits, &ramp(last))).unwrap_err();
-            let sentence = alloc::format!("have {bits} bits, and its Bits Stored is 12");
-            assert!(error.to_string().contains(&sentence), "{error}");
+            let read = fitted(&frame(12, 0, false), samples(bits, &ramp(last)));
+            let signed = false;
+            assert_eq!(read.format, Stored { bits, signed });
+            assert_eq!(read.values, ramp(last));
         }
-        let error = fitted(&frame(12, 0, true), samples(16, &ramp(30_000))).unwrap_err();
-        assert!(error.to_string().contains("Bits Stored is 12"), "{error}");
+        let read = fitted(&frame(12, 0, true), samples(16, &ramp(30_000)));
+        let signed = true;
+        assert_eq!(read.format, Stored { bits: 16, signed });
+    }
+
+    #[test]
+    fn the_streams_sign_counts() {
+        let thirteen = Stored {
+            bits: 13,
+            signed: true,
+        };
+        let values = [0x1fff; 64];
+        let read = fitted(&frame(16, 0, true), samples(13, &values));
+        assert_eq!((read.format, read.format.value(values[0])), (thirteen, -1));
+        let signed = Samples {
+            signed: true,
+            ..samples(13, &values)
+        };
+        assert_eq!(fitted(&frame(16, 0, false), signed).format, thirteen);
     }
 
     #[test]
     fn words_keep_the_bits_that_high_bit_names() {
         let words: Vec<u16> = ramp(4095).iter().map(|value| value << 4 | 7).collect();
         let read = fitted(&frame(12, 4, false), samples(16, &words));
-        assert_eq!(read.unwrap(), ramp(4095));
+        assert_eq!(read.values, ramp(4095));
     }
 
     #[test]
@@ -240,7 +347,7 @@ mod tests {
             .collect();
         for words in [all, overlay] {
             let words: Vec<u16> = words;
-            let read = fitted(&frame(12, 0, false), samples(16, &words)).unwrap();
+            let read = fitted(&frame(12, 0, false), samples(16, &words)).values;
             assert_eq!(read, words);
             // The transform ignores them.
             let transform = GreyscaleTransform::of_picture(12);
@@ -249,6 +356,11 @@ mod tests {
         }
         // Such bits have no place in a stream whose precision is not Bits Allocated.
         let words = vec![0x2001; 64];
-        assert!(fitted(&frame(12, 0, false), samples(14, &words)).is_err());
+        assert_eq!(
+            fitted(&frame(12, 0, false), samples(14, &words))
+                .format
+                .bits,
+            14
+        );
     }
 }

@@ -9,39 +9,39 @@ use crate::decode::error::DecodeError;
 /// Length of the segments' header: their number and 15 offsets.
 const HEADER: usize = 64;
 
-/// Unpacks `pixels` samples of `width` bytes, 1 or 2.
-pub(super) fn decode(bytes: &[u8], pixels: usize, width: usize) -> Result<Vec<u16>, DecodeError> {
+/// Unpacks `count` planes of `pixels` bytes: the bytes of a sample, the highest first, or samples of
+/// a byte each.
+pub(super) fn planes(
+    bytes: &[u8],
+    pixels: usize,
+    count: usize,
+) -> Result<Vec<Vec<u8>>, DecodeError> {
     let header = bytes.get(..HEADER).map(|header| header.as_chunks().0);
-    let Some([count, offsets @ ..]) = header else {
+    let Some([segments, offsets @ ..]) = header else {
         return Err(damaged("its RLE header is cut off"));
     };
-    if u32::from_le_bytes(*count) as usize != width {
+    if u32::from_le_bytes(*segments) as usize != count || count > offsets.len() {
         return Err(damaged(
             "it has not one RLE segment for each byte of a pixel",
         ));
     }
-    let mut planes = [Vec::new(), Vec::new()];
-    for (segment, plane) in planes.iter_mut().take(width).enumerate() {
+    let mut planes = Vec::with_capacity(count);
+    for segment in 0..count {
         let start = u32::from_le_bytes(offsets[segment]) as usize;
-        let end = match segment + 1 < width {
+        let end = match segment + 1 < count {
             true => u32::from_le_bytes(offsets[segment + 1]) as usize,
             false => bytes.len(),
         };
         let packed = bytes
             .get(start..end)
             .ok_or_else(|| damaged("an RLE segment lies outside of it"))?;
-        *plane = unpack(packed, pixels);
+        let plane = unpack(packed, pixels);
         if plane.len() < pixels {
             return Err(damaged("an RLE segment ends early"));
         }
+        planes.push(plane);
     }
-    let [first, second] = &planes;
-    Ok(match width {
-        1 => first.iter().map(|byte| u16::from(*byte)).collect(),
-        _ => (first.iter().zip(second))
-            .map(|(high, low)| u16::from_be_bytes([*high, *low]))
-            .collect(),
-    })
+    Ok(planes)
 }
 
 /// Unpacks the first `length` bytes of one segment, or all if it has fewer.

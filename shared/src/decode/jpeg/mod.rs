@@ -12,7 +12,9 @@ mod lossless;
 mod ls;
 mod ls_parameters;
 mod markers;
+mod scans;
 mod stream;
 
 pub(super) use markers::is_whole;
+pub(super) use scans::read_apart;
 pub(super) use stream::decode;

@@ -24,6 +24,7 @@ pub(in crate::decode) fn decode(bytes: &[u8]) -> Result<Samples, DecodeError> {
         width: frame.width.into(),
         height: frame.height.into(),
         bits: frame.precision,
+        signed: false,
         values,
     })
 }
