@@ -174,8 +174,6 @@ fn difference(one: Colour, other: Colour) -> Colour {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
 
     /// A film of 100 x 100 pixels from dark to bright in the colour of `tint`.

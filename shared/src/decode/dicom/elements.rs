@@ -223,10 +223,14 @@ fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, DecodeError
             true => Some(standard),
             false => Some(implicit),
         },
-        (false, Some(standard)) => match followed_by_vr(bytes, &standard, encoding) {
-            true => Some(standard),
-            false => Some(implicit),
-        },
+        (false, Some(standard)) => {
+            let better =
+                followed(bytes, &standard, encoding) && !followed(bytes, &implicit, encoding);
+            match better || followed_by_vr(bytes, &standard, encoding) {
+                true => Some(standard),
+                false => Some(implicit),
+            }
+        }
         (false, None) => Some(implicit),
         (true, None) => {
             // New VRs have the long form (PS3.5, 7.1.2).

@@ -100,12 +100,18 @@ impl<'a> Bits<'a> {
     /// Goes to the data after the next restart marker.
     pub(super) fn restart(&mut self) -> Result<(), DecodeError> {
         self.fill();
+        // JPEG-LS stuffs a bit after a last 0xff too, which takes a byte more.
+        let filling = match self.stuffing {
+            Stuffing::Byte => 8,
+            Stuffing::Bit => 16,
+        };
         match self.data {
-            [0xff, 0xd0..=0xd7, rest @ ..] if self.count < 8 => self.data = rest,
+            [0xff, 0xd0..=0xd7, rest @ ..] if self.count < filling => self.data = rest,
             _ => return Err(damaged("its scan has no restart marker where one is due")),
         }
         self.window = 0;
         self.count = 0;
+        self.after_ff = false;
         Ok(())
     }
 

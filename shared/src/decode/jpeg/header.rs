@@ -16,7 +16,7 @@ pub(super) struct Header {
     pub quantisation: [Option<[u16; 64]>; 4],
     pub dc: [Option<Huffman>; 4],
     pub ac: [Option<Huffman>; 4],
-    /// In samples or blocks; 0: no restarts.
+    /// In samples or blocks, of JPEG-LS in lines; 0: no restarts.
     pub restart_interval: usize,
     pub ls: Option<LsParameters>,
 }
@@ -65,9 +65,13 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Header, Scan<'_>), DecodeErro
         match found {
             markers::HUFFMAN_TABLES => read_huffman(&mut header, segment),
             markers::QUANTISATION_TABLES => read_quantisation(&mut header, segment),
-            markers::RESTART_INTERVAL => segment.first_chunk().map(|interval| {
-                header.restart_interval = u16::from_be_bytes(*interval).into();
-            }),
+            // JPEG-LS also has intervals of three and four bytes.
+            markers::RESTART_INTERVAL if (2..=4).contains(&segment.len()) => {
+                let bytes = segment.iter().map(|byte| usize::from(*byte));
+                header.restart_interval = bytes.fold(0, |high, low| high << 8 | low);
+                Some(())
+            }
+            markers::RESTART_INTERVAL => None,
             markers::LS_PARAMETERS => LsParameters::read(segment).map(|parameters| {
                 header.ls = parameters.or(header.ls);
             }),

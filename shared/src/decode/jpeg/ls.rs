@@ -40,9 +40,6 @@ impl Context {
 
 /// Decodes the scan's samples.
 pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<u16>, DecodeError> {
-    if header.restart_interval > 0 {
-        return Err(unsupported("JPEG-LS with restarts"));
-    }
     if scan.dc != 0 || scan.ac != 0 || scan.point_transform > 0 {
         return Err(unsupported(
             "JPEG-LS with mapping tables or a point transform",
@@ -54,7 +51,17 @@ pub(super) fn decode(header: &Header, frame: &Frame, scan: &Scan) -> Result<Vec<
     // Each line has one sample more at either end.
     let mut above = alloc::vec![0i32; width + 2];
     let mut line = above.clone();
-    for samples in samples.chunks_exact_mut(width) {
+    for (number, samples) in samples.chunks_exact_mut(width).enumerate() {
+        // C.2.5: the interval counts lines, and each begins as the first one does.
+        let interval = header.restart_interval;
+        if interval > 0 && number > 0 && number.is_multiple_of(interval) {
+            decoder.bits.restart()?;
+            let bits = decoder.bits;
+            decoder = Decoder::new(header.ls, frame.precision, scan)?;
+            decoder.bits = bits;
+            above.fill(0);
+            line.fill(0);
+        }
         // A.2.1: at the left edge Ra is Rb, at the right one Rd is Rb.
         line[0] = above[1];
         above[width + 1] = above[width];
