@@ -273,7 +273,7 @@ impl Random {
 
 /// Real films, which are no part of the repository.
 fn real(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/real/chest");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/real");
     let path = path.join(name);
     if !path.exists() {
         println!("skipped: there is no {}", path.display());
@@ -288,22 +288,39 @@ fn read(path: &Path) -> Film {
 }
 
 #[test]
-fn real_chest_films_are_read() {
-    let Some(folder) = real("") else { return };
-    let mut films = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "png" || e == "dcm") {
-            read(&path);
-            films += 1;
-        }
+fn real_films_are_read() {
+    // Chest films, spines of which 31 have a tint, and near-real spines.
+    for (name, expected) in [
+        ("chest", 15),
+        ("nih", 500),
+        ("spine", 162),
+        ("spinal-ai", 2600),
+    ] {
+        let Some(folder) = real(name) else { return };
+        let paths = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let is_film = |path: &PathBuf| {
+            path.extension().is_some_and(|extension| {
+                ["png", "jpg", "dcm"]
+                    .map(Some)
+                    .contains(&extension.to_str())
+            })
+        };
+        let films: Vec<PathBuf> = paths.filter(is_film).collect();
+        let tinted = films.iter().filter(|path| {
+            let decoded = decode(&fs::read(path).unwrap());
+            let decoded = decoded.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            decoded.notes.contains(&Note::Tint)
+        });
+        println!("{name}: {} tinted", tinted.count());
+        assert_eq!(films.len(), expected, "{name}");
     }
-    assert_eq!(films, 15);
 }
 
 #[test]
 fn jpeg_2000_is_read_at_full_depth() {
-    let Some(path) = real("cr_pa_jpeg2000.dcm") else {
+    let Some(path) = real("chest/cr_pa_jpeg2000.dcm") else {
         return;
     };
     let film = read(&path);
@@ -319,8 +336,10 @@ fn jpeg_2000_is_read_at_full_depth() {
 
 #[test]
 fn monochrome1_is_monochrome2_inverted() {
-    let (Some(one), Some(two)) = (real("rsna_monochrome1.dcm"), real("rsna_monochrome2.dcm"))
-    else {
+    let (Some(one), Some(two)) = (
+        real("chest/rsna_monochrome1.dcm"),
+        real("chest/rsna_monochrome2.dcm"),
+    ) else {
         return;
     };
     let (one, two) = (read(&one), read(&two));

@@ -275,6 +275,8 @@ def data_sets(p12, g12, p, plain):
     write("meta_group_length_wrong.dcm", bytes(wrong), g12, notes=[NAME])
     write("zeros_after_the_pixels.dcm", whole + b"\0" * 100, g12, notes=[NAME])
     write("no_preamble_no_meta.dcm", whole[len(meta(EXPLICIT)):], g12, notes=[NAME])
+    big = film(words(p12, ">"), plain, B, BIG)
+    write("no_preamble_no_meta_big_endian.dcm", big[len(meta(BIG)):], g12, notes=[NAME])
     data = whole[len(meta(EXPLICIT)):]
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     write("deflated.dcm", meta(DEFLATED) + deflater.compress(data) + deflater.flush(), g12, notes=[NAME])
@@ -580,6 +582,18 @@ def colours(p8):
     stream = pillow(rgb, "JPEG", quality=95)
     decoded = np.asarray(Image.open(io.BytesIO(stream)).convert("L")).astype(np.int64)
     write("ybr_jpeg.dcm", compressed(stream, colour("YBR_FULL_422"), JPEG_BASELINE), percentiles(decoded), tolerance=4 * 257, notes=percent)
+    halved = np.stack([raw[:, ::2], raw[:, 1::2], np.full_like(raw[:, ::2], 128), np.full_like(raw[:, ::2], 128)], axis=-1)
+    write("ybr_full_422.dcm", film(halved.tobytes(), colour("YBR_FULL_422"), vr="OB"), grey, notes=percent)
+    # Components that are red, green and blue, as an Adobe segment says or nothing.
+    adobe = imagecodecs.jpeg8_encode(rgb, level=100, colorspace="RGB", outcolorspace="RGB", subsampling="444")
+    bare = without_adobe(adobe)
+    decoded = np.asarray(imagecodecs.jpeg8_decode(adobe)).astype(np.int64)
+    assert np.abs(decoded[..., 0] - p8).max() < 6, "red is not as it was"
+    decoded = percentiles((decoded.sum(axis=-1) + 1) // 3)
+    write("rgb_jpeg_adobe.dcm", compressed(adobe, colour("RGB"), JPEG_BASELINE), decoded, tolerance=4 * 257, notes=percent)
+    write("rgb_jpeg_unsaid.dcm", compressed(bare, colour("RGB"), JPEG_BASELINE), decoded, tolerance=4 * 257, notes=percent)
+    write("rgb_adobe.jpg", adobe, decoded, tolerance=4 * 257, notes=percent)
+    write("rgb_jpeg_ls.dcm", compressed(imagecodecs.jpegls_encode(rgb), colour("RGB"), JPEG_LS), refused=("Unsupported", "colours in lossless"))
     hues = np.random.RandomState(2).randint(0, 256, rgb.shape).astype(np.uint8)
     write("rgb_in_colour.dcm", film(hues.tobytes(), colour("RGB"), vr="OB"), refused=("Colour", "in colour"))
 
@@ -627,6 +641,16 @@ def colours(p8):
     if apart:
         decoded = np.asarray(Image.open(io.BytesIO(apart)).convert("L")).astype(np.int64)
         write("scans_apart.jpg", apart, percentiles(decoded), tolerance=4 * 257, notes=percent)
+
+
+def without_adobe(stream):
+    at = 2
+    while stream[at + 1] != 0xDA:
+        length = 2 + struct.unpack(">H", stream[at + 2 : at + 4])[0]
+        if stream[at + 1] == 0xEE:
+            return stream[:at] + stream[at + length :]
+        at += length
+    return stream
 
 
 def pillow_palette(raw):

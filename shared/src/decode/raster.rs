@@ -80,6 +80,11 @@ impl Format {
 /// Reads a picture and stretches it by its robust percentiles.
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
     let format = Format::of(bytes).ok_or_else(|| unknown(bytes))?;
+    let named = match format {
+        Format::Jpeg => jpeg::with_named_components(bytes, false),
+        _ => None,
+    };
+    let bytes = named.as_deref().unwrap_or(bytes);
     if format == Format::Jpeg && !jpeg::is_whole(bytes) {
         // The decoder would fill the missing part with grey.
         return Err(format.damaged("it ends before its last line"));

@@ -11,7 +11,7 @@ use image::ImageFormat;
 use super::dataset::{Dataset, Pixels};
 use super::error::{damaged, unsupported};
 use super::file::File;
-use super::frame::Frame;
+use super::frame::{Frame, Samples};
 use super::pixels::{Compression, native, require_size, stored_values};
 use super::{rle, transform};
 use crate::decode::colour::{Grey, to_grey};
@@ -39,8 +39,11 @@ pub(super) fn of_samples(
     file: &File,
     dataset: &Dataset,
     frame: &Frame,
-    ybr: bool,
-    planar: bool,
+    Samples {
+        ybr,
+        halved,
+        planar,
+    }: Samples,
 ) -> Result<Grey, DecodeError> {
     if frame.bits_allocated != 8 || frame.stored.bits != 8 {
         return Err(unsupported(
@@ -62,6 +65,10 @@ pub(super) fn of_samples(
     let fragments = match dataset.pixels()? {
         Pixels::Native { bytes, words } => {
             file.require_known()?;
+            if halved {
+                let samples = native(frame, bytes, *words, dataset.big_endian(), 2)?;
+                return grey(with_whole_chrominance(&samples), ybr);
+            }
             let samples = native(frame, bytes, *words, dataset.big_endian(), 3)?;
             return grey(interleaved(planar, samples), ybr);
         }
@@ -82,8 +89,14 @@ pub(super) fn of_samples(
             if !jpeg::is_whole(&stream) {
                 return Err(damaged("its JPEG stream ends before its last line"));
             }
+            if !jpeg::is_by_dct(&stream) {
+                let what = "colours in lossless JPEG or JPEG-LS";
+                return Err(unsupported(what, "export it in grey"));
+            }
+            let named = jpeg::with_named_components(&stream, !ybr);
             // The decoder turns luminance and chrominance into colours.
-            let picture = image::load(Cursor::new(&stream), ImageFormat::Jpeg);
+            let stream = named.as_deref().unwrap_or(&stream);
+            let picture = image::load(Cursor::new(stream), ImageFormat::Jpeg);
             let picture = picture
                 .map_err(|error| unsupported(error, "export it in grey"))?
                 .into_rgb8();
@@ -97,6 +110,15 @@ pub(super) fn of_samples(
         }
         Compression::Deflate => Err(unsupported("deflated colours", "export it in grey")),
     }
+}
+
+/// Returns the three samples of each pixel from those of pairs of pixels, which share their
+/// chrominance (PS3.3, C.7.6.3.1.2: YBR_FULL_422).
+fn with_whole_chrominance(samples: &[u16]) -> Vec<[u16; 3]> {
+    let pairs = samples.as_chunks().0.iter();
+    pairs
+        .flat_map(|[first, second, blue, red]| [[*first, *blue, *red], [*second, *blue, *red]])
+        .collect()
 }
 
 /// Returns the grey of colours, or of luminance and two of chrominance.
@@ -121,6 +143,12 @@ pub(super) fn of_palette(
     dataset: &Dataset,
     frame: &Frame,
 ) -> Result<Grey, DecodeError> {
+    if !dataset
+        .bytes(tags::SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA)
+        .is_empty()
+    {
+        return Err(unsupported("a palette in segments", "export it in grey"));
+    }
     let mut tables = Vec::with_capacity(3);
     for (descriptor, data) in PALETTE {
         let [count, first, bits] = dataset.words(descriptor)?[..] else {

@@ -27,6 +27,10 @@ const BIG_ENDIAN_PIXELS: &str = "1.2.840.113619.5.2";
 pub(in crate::decode) fn is_dicom(bytes: &[u8]) -> bool {
     bytes.get(128..132) == Some(b"DICM")
         || (matches!(bytes, [2 | 8, 0, _, 0, _, _, _, _, ..]) && bytes[2] <= 0x18)
+        || matches!(
+            bytes,
+            [0, 8, 0, ..=0x18, b'A'..=b'Z', b'A'..=b'Z', _, _, ..]
+        )
 }
 
 /// A DICOM file.

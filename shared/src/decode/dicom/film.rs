@@ -62,8 +62,8 @@ pub(super) fn film(file: &File, dataset: &Dataset) -> Result<Decoded, DecodeErro
             let transform = transform::of(dataset, stored.format, inverted)?;
             (transform, stored.values)
         }
-        Photometric::Colour { ybr, planar } => {
-            let grey = colour::of_samples(file, dataset, &frame, ybr, planar)?;
+        Photometric::Colour(samples) => {
+            let grey = colour::of_samples(file, dataset, &frame, samples)?;
             notes.extend(grey.notes);
             (GreyscaleTransform::of_picture(8), grey.values)
         }

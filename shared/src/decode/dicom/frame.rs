@@ -35,12 +35,18 @@ pub(super) enum Photometric {
     /// Numbers of entries in a table of colours.
     Palette,
     /// Three samples a pixel.
-    Colour {
-        /// True if they are luminance and two of chrominance.
-        ybr: bool,
-        /// Planar Configuration 1: one plane of each.
-        planar: bool,
-    },
+    Colour(Samples),
+}
+
+/// What the three samples of a pixel are, and how they are stored where they are not compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Samples {
+    /// True if they are luminance and two of chrominance.
+    pub ybr: bool,
+    /// True if two pixels beside one another share their chrominance.
+    pub halved: bool,
+    /// Planar Configuration 1: one plane of each.
+    pub planar: bool,
 }
 
 impl Frame {
@@ -105,8 +111,13 @@ fn photometric(dataset: &Dataset) -> Result<Photometric, DecodeError> {
             inverted: shape.as_deref() == Some("INVERSE"),
         }),
         (Some("PALETTE COLOR"), 1) => Ok(Photometric::Palette),
-        (Some("RGB" | "YBR_RCT" | "YBR_ICT"), 3) => Ok(Photometric::Colour { ybr: false, planar }),
-        (Some("YBR_FULL" | "YBR_FULL_422"), 3) => Ok(Photometric::Colour { ybr: true, planar }),
+        (Some(name @ ("RGB" | "YBR_RCT" | "YBR_ICT" | "YBR_FULL" | "YBR_FULL_422")), 3) => {
+            Ok(Photometric::Colour(Samples {
+                ybr: name.starts_with("YBR_FULL"),
+                halved: name == "YBR_FULL_422",
+                planar,
+            }))
+        }
         (Some(_), _) => Err(DecodeError::Colour),
         (None, _) => Err(damaged("it has no Photometric Interpretation")),
     }

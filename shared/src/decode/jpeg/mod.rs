@@ -5,6 +5,7 @@
 //! are fast: JPEG lossless takes 0.28 of pylibjpeg's time (`BENCHMARKS.md`).
 
 mod bits;
+mod colours;
 mod dct;
 mod error;
 mod header;
@@ -15,6 +16,7 @@ mod markers;
 mod scans;
 mod stream;
 
+pub(super) use colours::{is_by_dct, with_named_components};
 pub(super) use markers::is_whole;
 pub(super) use scans::read_apart;
 pub(super) use stream::decode;

@@ -1,0 +1,57 @@
+//! Pictures of three components that are red, green and blue as they are. zune-jpeg takes three
+//! components for luminance and chrominance, or by an Adobe segment that says otherwise for CMYK,
+//! unless the components are named R, G and B.
+
+use alloc::vec::Vec;
+
+use super::markers;
+
+/// Adobe's segment, which says how components were transformed (ITU-T T.872, 6.5.3).
+const ADOBE: u8 = 0xee;
+/// JFIF's segment, by which components are luminance and chrominance.
+const JFIF: u8 = 0xe0;
+
+const NAMES: [u8; 3] = *b"RGB";
+
+/// Returns the picture with its three components named R, G and B, if an Adobe segment says that they
+/// are; `unsaid`: also if nothing says that they are not.
+pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Option<Vec<u8>> {
+    let mut transform = None;
+    let mut renamed = Vec::from(*b"\xff\xd8");
+    let mut names: Vec<u8> = Vec::new();
+    for segment in markers::segments(bytes) {
+        let start = renamed.len();
+        match (segment.marker, segment.content) {
+            (ADOBE, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, said, ..]) => {
+                transform = transform.or(Some(*said));
+                continue;
+            }
+            (JFIF, [b'J', b'F', b'I', b'F', ..]) => transform = Some(1),
+            _ => {}
+        }
+        renamed.extend(segment.bytes);
+        // The position of the number of components, and the distance of their names.
+        let (count, apart) = match segment.marker {
+            0xc0..=0xc2 => (start + 9, 3),
+            markers::START_OF_SCAN => (start + 4, 2),
+            _ => continue,
+        };
+        if apart == 3 {
+            names = segment.content.get(6..)?.chunks(3).map(|c| c[0]).collect();
+            if names.len() != NAMES.len() {
+                return None;
+            }
+        }
+        for number in 0..usize::from(*renamed.get(count)?) {
+            let name = renamed.get_mut(count + 1 + number * apart)?;
+            *name = NAMES[names.iter().position(|known| known == name)?];
+        }
+    }
+    let is_rgb = transform.map_or(unsaid, |transform| transform == 0);
+    is_rgb.then_some(renamed)
+}
+
+/// Returns true if the picture's process is one that zune-jpeg knows: by DCT, with Huffman codes.
+pub(in crate::decode) fn is_by_dct(bytes: &[u8]) -> bool {
+    markers::segments(bytes).any(|segment| matches!(segment.marker, 0xc0..=0xc2))
+}
