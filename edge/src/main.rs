@@ -23,7 +23,7 @@ enum Command {
         /// The bundle to read with, in place of the shipped CheXNet.
         #[arg(long, value_name = "DIR")]
         bundle: Option<PathBuf>,
-        /// DICOM, PNG, JPEG or TIFF files, or folders of them.
+        /// DICOM, PNG, JPEG, TIFF, BMP or WebP files, or folders of them.
         #[arg(required = true, value_name = "FILM")]
         films: Vec<PathBuf>,
         /// Write a picture of each film here, with a map of where the network looked.

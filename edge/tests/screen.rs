@@ -172,6 +172,31 @@ fn pictures_are_whole_and_each_films_own() {
     );
 }
 
+#[test]
+fn a_full_disk_costs_the_picture_and_not_the_decision() {
+    let station = Station::new();
+    station.film("film.png", 300, 500);
+    // The kernel refuses to write more than 512 bytes to a file, as it does on a full disk.
+    let script =
+        format!("trap '' XFSZ; ulimit -f 1; exec '{PROGRAM}' screen --json film.png --out out");
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(station.0.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let objects = objects(&output);
+    assert_eq!(objects.len(), 1);
+    assert!(objects[0]["probability"].is_number());
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("out/film.png cannot be written"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert_eq!(fs::read_dir(station.path("out")).unwrap().count(), 0);
+}
+
 /// A PNG that claims to be large, and has nothing to show for it.
 fn claims_to_be(width: u32, height: u32) -> Vec<u8> {
     let crc = |bytes: &[u8]| {

@@ -23,7 +23,7 @@ import gdcm
 import numpy as np
 from PIL import Image
 from pydicom import dcmread
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 TOLERANCE = 300
 
@@ -70,6 +70,9 @@ def shown(values, ds):
 def by_pydicom(path):
     ds = dcmread(path, force=True)
     array = ds.pixel_array
+    if ds.get("PhotometricInterpretation") == "PALETTE COLOR" and array.ndim == 2:
+        array = apply_color_lut(array, ds)
+        return stretched(array[..., :3] @ [0.299, 0.587, 0.114])
     if array.ndim == 3 and ds.get("SamplesPerPixel", 1) == 3:
         return stretched(array @ [0.299, 0.587, 0.114])
     return shown(array, ds) if array.ndim == 2 else None
@@ -99,7 +102,8 @@ def by_gdcm(path):
     if not done.stdout:
         return None
     values = np.load(io.BytesIO(done.stdout))
-    return shown(values, dcmread(path, force=True, stop_before_pixels=True))
+    ds = dcmread(path, force=True, stop_before_pixels=True)
+    return None if ds.get("PhotometricInterpretation") == "PALETTE COLOR" else shown(values, ds)
 
 
 def by_dcmtk(path):

@@ -15,7 +15,7 @@ use plumbline_shared::decode::Listing;
 use plumbline_shared::printable::printable;
 
 use crate::models;
-use crate::pipeline::Received;
+use crate::pipeline::{PipelineError, Received};
 use pictures::Pictures;
 use report::Report;
 use screened::Screened;
@@ -59,13 +59,21 @@ pub fn screen(request: &Request) -> Result<bool> {
     let mut report = Report::new(request.json, bundle.manifest(), &listing.films);
     for path in &listing.films {
         match screen_film(&bundle, path, pictures.as_mut()) {
-            Ok(screened) => match report.tell(&screened) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(failures == 0),
-                told => told.context("the results cannot be printed")?,
-            },
+            Ok((screened, picture)) => {
+                match report.tell(&screened) {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                        return Ok(failures == 0);
+                    }
+                    told => told.context("the results cannot be printed")?,
+                }
+                if let Err(error) = picture {
+                    failures += 1;
+                    complain(format_args!("{error:#}"));
+                }
+            }
             Err(error) => {
                 failures += 1;
-                complain(format_args!("{error:#}"));
+                complain(error);
             }
         }
     }
@@ -83,20 +91,24 @@ fn complain(sentence: impl Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&sentence.to_string()));
 }
 
+/// Reads a film and draws its picture. A picture that cannot be written takes nothing from the
+/// decision, so its error comes beside it.
 fn screen_film<'a>(
     bundle: &Bundle,
     path: &'a Path,
     pictures: Option<&mut Pictures>,
-) -> Result<Screened<'a>> {
+) -> Result<(Screened<'a>, Result<()>), PipelineError> {
     let start = Instant::now();
     let read = Received::new(path).decode()?.gate()?.read(bundle)?;
     let drawing = Instant::now();
-    if let Some(pictures) = pictures {
-        pictures.write(path, &read.draw(bundle))?;
-    }
-    Ok(Screened {
+    let picture = match pictures {
+        Some(pictures) => pictures.write(path, &read.draw(bundle)),
+        None => Ok(()),
+    };
+    let screened = Screened {
         read,
         overlay: drawing.elapsed(),
         total: start.elapsed(),
-    })
+    };
+    Ok((screened, picture))
 }

@@ -26,7 +26,7 @@ pub struct Args {
     /// The architecture of --weights: efficientnet-b0 or densenet121
     #[arg(long)]
     arch: Option<Architecture>,
-    /// Films (DICOM, PNG, JPEG, TIFF) or folders of them
+    /// Films (DICOM, PNG, JPEG, TIFF, BMP, WebP) or folders of them
     #[arg(required_unless_present = "tensor", value_name = "FILM")]
     films: Vec<PathBuf>,
     /// Normalised input instead of films: f32, N x 3 x 256 x 256, in NumPy's format

@@ -21,7 +21,7 @@ pub enum ListingError {
         source: io::Error,
     },
     /// The folder holds no films.
-    #[error("{path} holds no film; give a DICOM, PNG, JPEG or TIFF file or a folder of them", path = path.display())]
+    #[error("{path} holds no film; give a DICOM file or a picture, or a folder of them", path = path.display())]
     NoFilms {
         /// The folder.
         path: PathBuf,
@@ -98,7 +98,9 @@ impl Listing {
 /// reported, or by its content, as DICOM files often have names without an extension. An index of a
 /// medium (PS3.10, 8.6) is not.
 fn is_film(path: &Path) -> io::Result<bool> {
-    const EXTENSIONS: [&str; 8] = ["dcm", "dicom", "dic", "png", "jpg", "jpeg", "tif", "tiff"];
+    const EXTENSIONS: [&str; 10] = [
+        "bmp", "dcm", "dic", "dicom", "jpeg", "jpg", "png", "tif", "tiff", "webp",
+    ];
     let extension = path.extension().unwrap_or_default();
     if EXTENSIONS
         .iter()

@@ -311,6 +311,44 @@ mod tests {
     }
 
     #[test]
+    fn patients_are_told_apart_by_bytes_where_their_characters_are_unknown() {
+        let bench = Bench::new();
+        let named = |name: &str, set: &str, id: &[u8]| {
+            let header = [
+                (tags::PATIENT_ID, "P####z"),
+                (tags::SPECIFIC_CHARACTER_SET, set),
+            ];
+            film(&bench, name, &header);
+            let path = bench.path(&format!("source/{name}"));
+            let mut file = std::fs::read(&path).unwrap();
+            let at = file.windows(4).position(|bytes| bytes == b"####").unwrap();
+            file[at..at + 4].copy_from_slice(id);
+            std::fs::write(path, file).unwrap();
+        };
+        named("1.1", "", b"\xe9aaa");
+        named("1.2", "", b"\xe8aaa");
+        named("1.3", "", b"\x1baaa");
+        named("1.4", "", b"\x02aaa");
+        // Known sets are decoded.
+        named("1.5", "ISO_IR 100", b"aa\xe9a");
+        named("1.6", "ISO_IR 192", "aa\u{e9}".as_bytes());
+        bench.write(
+            "labels.csv",
+            "SOPInstanceUID,label\n1.1,1\n1.2,1\n1.3,1\n1.4,1\n1.5,1\n1.6,1\n",
+        );
+        let imported = bench.import(labels(&bench));
+        imported.assert_rejects(&[]);
+        let patient = |name: &str| imported.film(name).patient.clone();
+        let patients = ["1.1", "1.2", "1.3", "1.4"].map(patient);
+        assert_eq!(
+            patients,
+            ["P\\xE9aaaz", "P\\xE8aaaz", "P\\x1Baaaz", "P\\x02aaaz"]
+        );
+        assert_eq!(patient("1.5"), "Paa\u{e9}az");
+        assert_eq!(patient("1.6"), "Paa\u{e9}z");
+    }
+
+    #[test]
     fn hostile_files_and_rows_are_rejected_one_by_one() {
         let bench = Bench::new();
         film(&bench, "1.1", &[]);

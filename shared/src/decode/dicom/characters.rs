@@ -61,10 +61,10 @@ impl Characters {
         }
     }
 
-    /// Decodes text, without padding and control characters; none if nothing is left.
+    /// Decodes text, without padding; none if nothing is left.
     ///
-    /// Bytes whose meaning is not known become `\x` and their number, so that texts that differ stay
-    /// different.
+    /// Bytes whose meaning is not known, and control characters, become `\x` and their number: texts
+    /// that differ stay different, and none steers a terminal.
     pub(super) fn text(&self, bytes: &[u8]) -> Option<String> {
         let mut text = String::new();
         let mut set = self.first;
@@ -92,18 +92,28 @@ impl Characters {
                     set = *switched;
                     &after[sequence.len()..]
                 }
-                // No sequence of DICOM's: the escape stays and is shown as a control character.
+                // No sequence of DICOM's: a control character.
                 None if !after.is_empty() => {
-                    text.push(char::REPLACEMENT_CHARACTER);
+                    text.push(char::from(ESCAPE));
                     &after[1..]
                 }
                 None => after,
             };
         }
         let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
-        let text = text.replace(|c: char| c.is_control(), "\u{fffd}");
-        (!text.is_empty()).then_some(text)
+        let mut shown = String::new();
+        for character in text.chars() {
+            match character.is_control() {
+                true => push_number(&mut shown, u32::from(character)),
+                false => shown.push(character),
+            }
+        }
+        (!shown.is_empty()).then_some(shown)
     }
+}
+
+fn push_number(text: &mut String, number: u32) {
+    text.push_str(&alloc::format!("\\x{number:02X}"));
 }
 
 const ESCAPE: u8 = 0x1b;
@@ -209,7 +219,7 @@ impl Set {
                 for byte in bytes {
                     match byte.is_ascii() {
                         true => text.push(char::from(*byte)),
-                        false => text.push_str(&alloc::format!("\\x{byte:02X}")),
+                        false => push_number(text, (*byte).into()),
                     }
                 }
             }
@@ -273,8 +283,9 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_pass() {
-        assert_eq!(text("", b" 7\x1b8 "), "7\u{fffd}8");
-        assert_eq!(text("ISO 2022 IR 100", b"7\x1b[2J8"), "7\u{fffd}[2J8");
+        assert_eq!(text("", b" 7\x1b8 "), "7\\x1B8");
+        assert_eq!(text("ISO 2022 IR 100", b"7\x1b[2J8"), "7\\x1B[2J8");
+        assert_eq!(text("ISO_IR 192", "7\u{9b}8".as_bytes()), "7\\x9B8");
         assert_eq!(Characters::of("").text(b" \0"), None);
     }
 }

@@ -9,8 +9,9 @@ use super::characters::Characters;
 use super::dataset::Dataset;
 
 /// The patient, the examination and the view of a DICOM file: each element's text without padding,
-/// `None` where it is missing or empty. Text is as the file has it: UIDs and codes are not checked,
-/// several values are separated by a backslash.
+/// `None` where it is missing or empty. Text is decoded by the file's Specific Character Set; what that
+/// does not explain is `\x` and the byte's number. UIDs and codes are not checked, several values are
+/// separated by a backslash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -114,7 +115,7 @@ mod tests {
         let header = of(b"ISO_IR 100");
         assert_eq!(header.patient_name.as_deref(), Some("Mu\u{f1}oz^A"));
         assert_eq!(header.sop_instance_uid.as_deref(), Some("1.2.3"));
-        assert_eq!(header.patient_id.as_deref(), Some("7\u{fffd}8"));
+        assert_eq!(header.patient_id.as_deref(), Some("7\\x1B8"));
         assert_eq!(header.modality.as_deref(), Some("DX"));
         assert_eq!(header.accession_number, None);
         assert_eq!(header.view_position, None);
