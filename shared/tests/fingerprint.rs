@@ -7,7 +7,7 @@
 //! | files | library | arithmetic |
 //! |---|---|---|
 //! | `*.png` | png, by image | integers |
-//! | `*.tiff` | tiff, by image | integers |
+//! | `*.tiff` | tiff | integers |
 //! | `grey_8.jpg`, `rgb_8.jpg` | zune-jpeg, by image | integers, with SIMD |
 //! | `deflated_12.dcm` | flate2 | integers |
 //! | `jpeg_2000_*.dcm` | hayro-jpeg2000 | floats that hold whole numbers exactly |

@@ -313,7 +313,7 @@ def data_sets(p12, g12, p, plain):
     write("deflated_frame.dcm",
           compressed(deflater.compress(p) + deflater.flush(), plain, "1.2.840.10008.1.2.8.1"), g12, notes=[NAME])
     write("high_throughput_jpeg_2000.dcm", compressed(b"\xff\x4f\xff\x51" + b"\0" * 60, plain, HTJ2K),
-          refused=("Unsupported", "High-Throughput JPEG 2000"))
+          refused=("Unsupported", "HTJ2K"))
     write("jpeg_xl.dcm", compressed(b"\xff\x0a" + b"\0" * 60, plain, "1.2.840.10008.1.2.4.110"),
           refused=("Unsupported", "JPEG XL"))
     one = attributes(extra=[(0x00280008, "IS", "1")])
@@ -551,6 +551,7 @@ def nothing_on_it(p12, p):
     write("blank.dcm", film(flat, none), refused=("Blank", "blank"))
     noise = 800 + np.random.RandomState(1).randint(0, 3, (HEIGHT, WIDTH))
     write("blank_with_noise.dcm", film(words(noise), none), refused=("Blank", "blank"))
+    write("blank_with_window.dcm", film(flat, attributes()), refused=("Blank", "blank"))
     write("blank.png", pillow(np.full((HEIGHT, WIDTH), 9, np.uint8), "PNG"), refused=("Blank", "blank"))
     for name, centre in [("below", "-3000"), ("above", "9000")]:
         window = [(0x00281050, "DS", centre), (0x00281051, "DS", "100")]
@@ -626,9 +627,11 @@ def colours(p8):
         data = pillow(tinted, "JPEG", quality=90)
         decoded = np.asarray(Image.open(io.BytesIO(data)))
         write(f"tint_{name}.jpg", data, percentiles(luminance(decoded)), tolerance=5 * 257, notes=percent + ["tint taken out"])
+    duotone = np.rint(np.array([0, 0, 255]) + share * np.array([255, 255, -255])).astype(np.uint8)
+    write("tint_blue_to_yellow.png", pillow(duotone, "PNG"), percentiles(luminance(duotone)), notes=percent + ["tint taken out"])
     marked = rgb.copy()
     marked[5:12, 4:24] = [255, 30, 20]
-    write("colour_burnt_in.png", pillow(marked, "PNG"), percentiles(luminance(marked)), notes=percent + ["colour burnt in on 3.2 %"])
+    write("colour_burnt_in.png", pillow(marked, "PNG"), percentiles(luminance(marked)), notes=percent + ["colour burnt in on 3.24 %"])
     write("picture_in_colour.png", pillow(hues, "PNG"), refused=("Colour", "in colour"))
     heat = np.stack([np.clip(c, 0, 255) for c in (fire[0][raw], fire[1][raw], fire[2][raw])], -1).astype(np.uint8)
     write("picture_in_false_colours.png", pillow(heat, "PNG"), refused=("Colour", "in colour"))
@@ -705,7 +708,7 @@ def formats(p8, p12, p16, g12):
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr(zipfile.ZipInfo("DICOM/1"), b"0")
     write("study.zip", out.getvalue(), refused=("Format", "ZIP archive"))
-    write("study.iso", b"\0" * 32768 + b"\x01CD001\x01\0" + b"\0" * 2040, refused=("Format", "image of a CD"))
+    write("study.iso", b"\0" * 32768 + b"\x01CD001\x01\0" + b"\0" * 2040, refused=("Format", "ISO image of a CD"))
     write("report.pdf", b"%PDF-1.4\n%%EOF\n", refused=("Format", "PDF document"))
     write("picture.gif", pillow(raw8, "GIF"), refused=("Format", "GIF picture"))
 

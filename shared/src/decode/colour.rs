@@ -22,11 +22,17 @@ const LINE_TOLERANCE: f64 = 32.0;
 const MOST_BURNT_IN: f64 = 0.05;
 
 /// Least share of pixels away from the line that is told.
-const TOLD_BURNT_IN: f64 = 0.001;
+const TOLD_BURNT_IN: f64 = 0.0005;
 
-/// Least component of a tint's direction. A line on which one channel falls while another rises is
-/// no tint.
+/// Least component of a tint's direction: no channel falls while the others rise.
 const LEAST_COMPONENT: f64 = -0.1;
+
+/// Least luminance of the direction of a line on which a channel falls. From blue to yellow the
+/// luminance still tells the pixels apart, from red to green it does not.
+const LEAST_LUMINANCE: f64 = 0.3;
+
+/// The luminance of red, green and blue, in thousandths (ITU-R BT.601, which JPEG uses too).
+const LUMINANCE: [u32; 3] = [299, 587, 114];
 
 /// Number of pixels by which the line is fitted.
 const SAMPLES: usize = 1 << 18;
@@ -86,9 +92,12 @@ pub(super) fn to_grey(
     if share >= TOLD_BURNT_IN {
         notes.push(Note::BurntInColour { share });
     }
-    // ITU-R BT.601, which JPEG uses too.
-    let luminance = |[r, g, b]: [u16; 3]| {
-        ((299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b) + 500) / 1000) as u16
+    let luminance = |pixel: [u16; 3]| {
+        let channels = pixel.iter().zip(LUMINANCE);
+        let sum: u32 = channels
+            .map(|(channel, part)| u32::from(*channel) * part)
+            .sum();
+        ((sum + 500) / 1000) as u16
     };
     Ok(Grey {
         values: pixels.map(luminance).collect(),
@@ -118,8 +127,12 @@ impl Line {
                 .filter(|s| line.distance(**s) <= LINE_TOLERANCE);
             line = Self::through(near)?;
         }
-        let brighter = line.direction.iter().all(|c| *c >= LEAST_COMPONENT);
-        brighter.then_some(line)
+        let rising = line.direction.iter().all(|c| *c >= LEAST_COMPONENT);
+        let luminance = dot(
+            line.direction,
+            LUMINANCE.map(|part| f64::from(part) / 1000.0),
+        );
+        (rising || luminance.abs() >= LEAST_LUMINANCE).then_some(line)
     }
 
     /// Returns the main axis of `samples`; none if they have one colour.
@@ -201,6 +214,14 @@ mod tests {
             let luminance = 0.299 * r + 0.587 * g + 0.114 * b;
             assert!((f64::from(read.values[200]) - luminance).abs() <= 0.5);
         }
+    }
+
+    #[test]
+    fn a_channel_may_fall_where_the_luminance_rises() {
+        let pixels: Vec<_> = (0..10_000)
+            .map(|at| [at % 256, at % 256, 255 - at % 256])
+            .collect();
+        assert_eq!(grey(&pixels).unwrap().notes, [Note::Tint]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl fmt::Display for Note {
             }
             Self::Tint => write!(f, "tint taken out"),
             Self::BurntInColour { share } => {
-                write!(f, "colour burnt in on {:.1} %", share * 100.0)
+                write!(f, "colour burnt in on {:.2} %", share * 100.0)
             }
         }
     }

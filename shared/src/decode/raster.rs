@@ -236,7 +236,7 @@ fn unknown(bytes: &[u8]) -> DecodeError {
     }
     if (bytes.get(ISO_9660..)).is_some_and(|descriptor| descriptor.starts_with(b"CD001")) {
         return DecodeError::Other(
-            "the image of a CD",
+            "the ISO image of a CD",
             "mount it and give the folder of its films",
         );
     }

@@ -127,7 +127,7 @@ impl<'a> File<'a> {
 pub(super) fn unknown_syntax(uid: &str) -> DecodeError {
     let name = match uid.strip_prefix("1.2.840.10008.1.2.4.") {
         Some("110" | "111" | "112") => " (JPEG XL)",
-        Some("201" | "202" | "203") => " (High-Throughput JPEG 2000)",
+        Some("201" | "202" | "203") => " (HTJ2K, High-Throughput JPEG 2000)",
         Some("204" | "205") => " (JPIP HTJ2K, whose pixels are on a server)",
         Some("94" | "95") => " (JPIP, whose pixels are on a server)",
         Some("92" | "93") => " (JPEG 2000 of several components)",

@@ -75,13 +75,23 @@ pub(super) fn film(file: &File, dataset: &Dataset) -> Result<Decoded, DecodeErro
     };
     notes.extend(notes_on(&transform));
     let film = transform.film(width, height, values)?;
-    if let Some(share) = blank_share(&film, transform.padding.is_some()) {
-        return Err(match transform.voi {
-            VoiTransform::Percentiles => DecodeError::Blank { share },
-            VoiTransform::Window { .. } | VoiTransform::Lut(_) => {
-                DecodeError::NothingShown { share }
-            }
-        });
+    let padded = transform.padding.is_some();
+    if let Some(share) = blank_share(&film, padded) {
+        if transform.voi == VoiTransform::Percentiles {
+            return Err(DecodeError::Blank { share });
+        }
+        // Is it the window, or the film?
+        let stretch = GreyscaleTransform {
+            voi: VoiTransform::Percentiles,
+            ..transform
+        };
+        let values = pixels::stored_values(file, dataset, &frame)?.values;
+        return Err(
+            match blank_share(&stretch.film(width, height, values)?, padded) {
+                Some(share) => DecodeError::Blank { share },
+                None => DecodeError::NothingShown { share },
+            },
+        );
     }
     let turn = dataset.text(tags::PATIENT_ORIENTATION);
     let turn = turn

@@ -22,8 +22,10 @@ pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Op
     for segment in markers::segments(bytes) {
         let start = renamed.len();
         match (segment.marker, segment.content) {
-            (ADOBE, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, said, ..]) => {
-                transform = transform.or(Some(*said));
+            (ADOBE, content) => {
+                // One that is cut off says nothing.
+                let said = content.strip_prefix(b"Adobe").and_then(|rest| rest.get(6));
+                transform = transform.or(said.copied());
                 continue;
             }
             (JFIF, [b'J', b'F', b'I', b'F', ..]) => transform = Some(1),
