@@ -52,7 +52,15 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Returns the number that the bits of `word` stand for.
+    /// Returns the number that all bits of `word` stand for.
+    fn whole(self, word: u16) -> i32 {
+        match self.signed {
+            true => i32::from(word as i16),
+            false => i32::from(word),
+        }
+    }
+
+    /// Returns the number that the stored bits of `word` stand for.
     pub(crate) fn value(self, word: u16) -> i32 {
         let unused = 16 - u32::from(self.bits.clamp(1, 16));
         if self.signed {
@@ -223,7 +231,10 @@ impl GreyscaleTransform {
         let values: Vec<Option<i128>> = (0..=u16::MAX)
             .map(|word| {
                 let value = self.stored.value(word);
-                let pads = self.padding.as_ref().is_some_and(|p| p.contains(&value));
+                // Padding may lie outside of Bits Stored.
+                let whole = self.stored.whole(word);
+                let pads = (self.padding.as_ref())
+                    .is_some_and(|p| p.contains(&value) || p.contains(&whole));
                 (!pads).then(|| self.modality.value(value))
             })
             .collect();

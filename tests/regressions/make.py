@@ -11,7 +11,10 @@ code of its refusal and a part of the sentence.
 
 import io
 import json
+import shutil
 import struct
+import subprocess
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -260,6 +263,11 @@ def data_sets(p12, g12, p, plain):
     with_element("nested_sequence_delimiter_missing", E.sequence(private, E.item(nested)))
     with_element("item_of_known_length_with_delimiter",
                  E.sequence(private, E.item(inner_e, undefined=False) + E.mark(ITEM_END)))
+    nested = E.item(E.sequence(0x00091003, E.item(inner_e, undefined=False) + E.mark(ITEM_END)))
+    with_element("nested_item_of_known_length_with_delimiter", E.sequence(private, nested))
+    with_element("long_vr_with_short_length", E.tag(private) + b"OB" + struct.pack("<H", 6) + b"abcdef")
+    out_of_order = E.tag(private) + b"ZZ\0\0" + struct.pack("<I", 6) + b"abcdef" + E.element(0x00080070, "LO", "late")
+    with_element("vr_that_is_none_before_element_out_of_order", out_of_order)
     with_element("stray_sequence_delimiter", E.element(private, "LO", "abc") + E.mark(SEQUENCE_END))
     fake = E.element(private, "LO", "abc") + E.element(0x00091004, "OB", E.mark(SEQUENCE_END) + E.mark(ITEM))
     with_element("delimiters_within_a_value", fake)
@@ -274,6 +282,9 @@ def data_sets(p12, g12, p, plain):
     wrong[140:144] = struct.pack("<I", 7)
     write("meta_group_length_wrong.dcm", bytes(wrong), g12, notes=[NAME])
     write("zeros_after_the_pixels.dcm", whole + b"\0" * 100, g12, notes=[NAME])
+    write("no_preamble_but_its_end.dcm", whole[128:], g12, notes=[NAME])
+    write("native_of_undefined_length.dcm",
+          meta(EXPLICIT) + encoded(plain, E) + E.head(0x7FE00010, "OW", UNDEFINED) + p + E.mark(SEQUENCE_END), g12, notes=[NAME])
     write("no_preamble_no_meta.dcm", whole[len(meta(EXPLICIT)):], g12, notes=[NAME])
     big = film(words(p12, ">"), plain, B, BIG)
     write("no_preamble_no_meta_big_endian.dcm", big[len(meta(BIG)):], g12, notes=[NAME])
@@ -303,12 +314,17 @@ def data_sets(p12, g12, p, plain):
          open_head + fragments(stream[:1000], stream[1000:], table=b"\0\0\0\0")),
         ("encapsulated_without_table", JPEG_LOSSLESS,
          open_head + fragments(stream)[8:]),
+        ("encapsulated_without_items", JPEG_LOSSLESS, E.head(0x7FE00010, "OB", len(stream)) + stream),
+        ("encapsulated_of_undefined_length_without_items", JPEG_LOSSLESS, open_head + stream),
+        ("encapsulated_of_known_length_under_uncompressed_syntax", EXPLICIT,
+         E.head(0x7FE00010, "OB", len(fragments(stream))) + fragments(stream)),
         ("encapsulated_under_uncompressed_syntax", EXPLICIT, open_head + fragments(stream)),
         ("jpeg_2000_under_jpeg_syntax", JPEG_LOSSLESS, open_head + fragments(jpeg_2000(p12.astype(np.uint16), 12))),
     ]:
         write(f"{name}.dcm", meta(syntax) + elements + pixels, g12, notes=[NAME])
     rle = rle_of([p12 >> 8, p12 & 255])
     write("rle_in_implicit_vr.dcm", compressed(rle, plain, RLE, I), g12, notes=[NAME])
+    write("rle_without_table.dcm", meta(RLE) + elements + open_head + fragments(rle)[8:], g12, notes=[NAME])
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
     write("deflated_frame.dcm",
           compressed(deflater.compress(p) + deflater.flush(), plain, "1.2.840.10008.1.2.8.1"), g12, notes=[NAME])
@@ -393,6 +409,11 @@ def values_to_grey(p8, p12, p16, g12, p):
     padded[(padded > 64000) & (padded != 65000)] = 64000
     grey = percentiles(padded, padded != 65000)
     grey[padded == 65000] = 0
+    outside = p12.copy()
+    outside[:, :24] = 0xFFFF
+    black = exact(p12, 0, 4095)
+    black[:, :24] = 0
+    write("padding_outside_of_bits_stored.dcm", film(words(outside), attributes(extra=[(0x00280120, "US", 0xFFFF)])), black, notes=[NAME])
     elements = attributes(16, window=[], extra=[(0x00280120, "SS", 65000)])
     write("padding_of_unsigned_as_ss.dcm", film(words(padded), elements), grey, notes=[percent])
 
@@ -407,14 +428,20 @@ def values_to_grey(p8, p12, p16, g12, p):
     wide = [(0x00281050, "DS", "32767.5"), (0x00281051, "DS", "65535"), (0x00281056, "CS", "LINEAR_EXACT")]
     g16 = exact(p16, 0, 65535)
     said = attributes(12, window=wide)
-    notes = ["16 bits as compressed, not 12", "window 32767.5/65535 (linear exact)"]
+    notes = ["16 bits in its pixels, not 12", "window 32767.5/65535 (linear exact)"]
     write("jpeg_ls_16_said_12.dcm", compressed(jpeg_ls(p16.astype(np.uint16)), said, JPEG_LS), g16, notes=notes)
     write("jpeg_2000_16_said_12.dcm", compressed(jpeg_2000(p16.astype(np.uint16), 16), said, JPEG_2000), g16, notes=notes)
+    write("native_16_said_12.dcm", film(words(p16), said), g16, notes=notes)
+    write("rle_16_said_12.dcm", compressed(rle_of([p16 >> 8, p16 & 255]), said, RLE), g16, notes=notes)
+    dark = (p12 // 16 << 4).astype(np.uint16)
+    dim = attributes(high=15, window=[(0x00281050, "DS", "127.5"), (0x00281051, "DS", "255"), (0x00281056, "CS", "LINEAR_EXACT")])
+    write("high_bit_15_dark_jpeg_ls.dcm", compressed(jpeg_ls(dark), dim, JPEG_LS), exact(p12 // 16, 0, 255),
+          notes=["window 127.5/255 (linear exact)"])
     write("jpeg_lossless_16_said_12.dcm", compressed(jpeg_lossless(p16, 16), said, JPEG_LOSSLESS), g16, notes=notes)
     s12 = (p12 - 2048) & 0xFFF
     zero = [(0x00281050, "DS", "-0.5"), (0x00281051, "DS", "4095"), (0x00281056, "CS", "LINEAR_EXACT")]
     signed = attributes(16, signed=1, window=zero)
-    notes = ["12 bits as compressed, not 16", "window -0.5/4095 (linear exact)"]
+    notes = ["12 bits in its pixels, not 16", "window -0.5/4095 (linear exact)"]
     write("jpeg_2000_unsigned_for_signed.dcm", compressed(jpeg_2000(s12.astype(np.uint16), 12), signed, JPEG_2000), g12, notes=notes)
     write("jpeg_lossless_12_for_signed_16.dcm", compressed(jpeg_lossless(s12, 12), signed, JPEG_LOSSLESS), g12, notes=notes)
     signed_stream = jpeg_2000((p12 - 2048).astype(np.int16), 12)
@@ -458,6 +485,10 @@ def values_to_grey(p8, p12, p16, g12, p):
     # A length of one byte, which the writer above would pad.
     one = E.tag(0x00280101) + b"US" + struct.pack("<H", 1) + b"\x0c"
     write("word_of_one_byte.dcm", film(p, {**attributes(), 0x00280101: (None, one)}), refused=("Damaged", "no words of 16 bits"))
+    first = [(0x00281050, "DS", "40\\2047.5"), (0x00281051, "DS", "\\4095"), (0x00281056, "CS", "LINEAR_EXACT")]
+    write("first_window_without_width.dcm", film(p, attributes(window=first)), g12, notes=[NAME])
+    write("photometric_in_small_letters.dcm", film(p, attributes(photometric="monochrome2")), g12, notes=[NAME])
+    write("photometric_unknown.dcm", film(p, attributes(photometric="MONOCHROME3")), refused=("Unsupported", "MONOCHROME3"))
     half = [(0x00281053, "DS", " 0.5 "), (0x00281052, "DS", "+0"), (0x00281050, "DS", "1023.75\\40"), (0x00281051, "DS", "2.0475E3\\80"),
             (0x00281056, "CS", "LINEAR_EXACT")]
     write("numbers_with_spaces_and_signs.dcm", film(p, attributes(window=half)), g12, notes=["window 1023.75/2047.5 (linear exact)"])
@@ -612,6 +643,13 @@ def colours(p8):
     write("palette_of_grey_16_bits.dcm", film(raw.tobytes(), palette([mirrored * 257] * 3, 16), vr="OB"), inverse, notes=percent)
     write("palette_of_grey_8_bits.dcm", film(raw.tobytes(), palette([mirrored] * 3, 8), vr="OB"), inverse, notes=percent)
     ramp = np.arange(256)
+    random = np.random.RandomState(3)
+    many = [random.randint(0, 256, 256) for _ in range(3)]
+    write("palette_of_colours_8_bits_said_16.dcm", film(raw.tobytes(), palette(many, 16), vr="OB"), refused=("Colour", "in colour"))
+    said_8 = palette([ramp * 257] * 3, 16)
+    for at in range(3):
+        said_8[0x00281101 + at] = ("US", [256, 0, 8])
+    write("palette_of_grey_16_bits_said_8.dcm", film(raw.tobytes(), said_8, vr="OB"), grey, notes=percent)
     fire = [np.minimum(255, ramp * 3), np.clip(ramp * 3 - 255, 0, 255), np.clip(ramp * 3 - 510, 0, 255)]
     write("palette_of_colours.dcm", film(raw.tobytes(), palette(fire, 8), vr="OB"), refused=("Colour", "in colour"))
 
@@ -640,10 +678,18 @@ def colours(p8):
     out = io.BytesIO()
     cmyk.save(out, "JPEG", quality=100)
     write("cmyk_grey.jpg", out.getvalue(), percentiles(p8), tolerance=6 * 257, notes=percent)
-    apart = separate_scans(pillow(np.kron(rgb, np.ones((4, 4, 1), np.uint8)), "JPEG", quality=95, subsampling=0))
-    if apart:
-        decoded = np.asarray(Image.open(io.BytesIO(apart)).convert("L")).astype(np.int64)
-        write("scans_apart.jpg", apart, percentiles(decoded), tolerance=4 * 257, notes=percent)
+    large = np.kron(rgb, np.ones((4, 4, 1), np.uint8))
+    rows, columns = large.shape[:2]
+    for name, subsampling in [("whole", 0), ("halved", 2)]:
+        stream = pillow(large, "JPEG", quality=95, subsampling=subsampling)
+        for order, scans in [("", "0;\n1;\n2;\n"), ("_chrominance_first", "2;\n0;\n1;\n")]:
+            apart = separate_scans(stream, scans)
+            decoded = percentiles(np.asarray(Image.open(io.BytesIO(apart)).convert("L")).astype(np.int64))
+            write(f"scans_apart_{name}{order}.jpg", apart, decoded, tolerance=4 * 257, notes=percent)
+        elements = colour("YBR_FULL_422", rows=rows, columns=columns)
+        write(f"scans_apart_{name}.dcm", compressed(apart, elements, JPEG_BASELINE), decoded, tolerance=4 * 257, notes=percent)
+    some = separate_scans(stream, "0;\n1 2;\n")
+    write("scans_of_some_components.jpg", some, refused=("Unsupported", "a scan of their own"))
 
 
 def without_adobe(stream):
@@ -664,14 +710,13 @@ def pillow_palette(raw):
     return out.getvalue()
 
 
-def separate_scans(data):
-    """The picture with a scan for each component, by jpegtran, where it is at hand."""
-    import shutil, subprocess, tempfile
+def separate_scans(data, script):
+    """The picture with other scans, by jpegtran."""
     if not shutil.which("jpegtran"):
         raise SystemExit("install libjpeg-turbo-progs for jpegtran")
     with tempfile.TemporaryDirectory() as folder:
         scans = Path(folder) / "scans"
-        scans.write_text("0;\n1;\n2;\n")
+        scans.write_text(script)
         return subprocess.run(["jpegtran", "-scans", str(scans)], input=data, capture_output=True, check=True).stdout
 
 
@@ -696,6 +741,7 @@ def formats(p8, p12, p16, g12):
     packed = twelve_bits(p12)
     write("bits_12.tiff", packed, refused=("Unsupported", "TIFF"))
     write("grey.bmp", pillow(raw8, "BMP"), g8, notes=percent)
+    write("short_header.bmp", short_bmp(raw8), g8, notes=percent)
     write("rgb.bmp", pillow(np.stack([raw8] * 3, -1), "BMP"), g8, notes=percent)
     write("lossless.webp", pillow(np.stack([raw8] * 3, -1), "WEBP", lossless=True), g8, notes=percent)
     # JPEG-LS with restarts: each interval is coded as a picture of its own.
@@ -711,6 +757,15 @@ def formats(p8, p12, p16, g12):
     write("study.iso", b"\0" * 32768 + b"\x01CD001\x01\0" + b"\0" * 2040, refused=("Format", "ISO image of a CD"))
     write("report.pdf", b"%PDF-1.4\n%%EOF\n", refused=("Format", "PDF document"))
     write("picture.gif", pillow(raw8, "GIF"), refused=("Format", "GIF picture"))
+
+
+def short_bmp(values):
+    """A BMP file with OS/2's header, which says nothing of resolution."""
+    palette = b"".join(bytes([grey] * 3) for grey in range(256))
+    data = values[::-1].tobytes()
+    start = 14 + 12 + len(palette)
+    return (b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start)
+            + struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 8) + palette + data)
 
 
 def twelve_bits(values):

@@ -27,9 +27,9 @@ pub enum Note {
     Percentiles,
     /// The picture was turned or mirrored.
     Turned(Turn),
-    /// The compressed pixels have more or fewer bits than the file says.
+    /// The pixels have more or fewer bits than the file says.
     Bits {
-        /// Bits of the compressed pixels, by which they are read.
+        /// Bits of the pixels, by which they are read.
         stream: u8,
         /// Bits Stored.
         said: u8,
@@ -63,7 +63,7 @@ impl fmt::Display for Note {
             Self::Percentiles => write!(f, "no window: percentiles 0.5 to 99.5"),
             Self::Turned(turn) => write!(f, "{turn}"),
             Self::Bits { stream, said } => {
-                write!(f, "{stream} bits as compressed, not {said}")
+                write!(f, "{stream} bits in its pixels, not {said}")
             }
             Self::Tint => write!(f, "tint taken out"),
             Self::BurntInColour { share } => {

@@ -100,15 +100,20 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
     let (film, turn) = match film {
         Some(film) => (film, turn),
         None => {
-            let (picture, turn_of_picture) = picture(format, bytes)?;
-            let (width, height) = (picture.width(), picture.height());
             let apart = match format {
                 Format::Jpeg => jpeg::read_apart(bytes)?,
                 _ => None,
             };
-            let (bits, grey) = match apart {
-                Some(apart) => (8, to_grey(apart.colours(), 8)?),
-                None => grey_values(format, picture)?,
+            let ((width, height), turn_of_picture, (bits, grey)) = match apart {
+                Some(apart) => {
+                    let grey = to_grey(apart.colours(), 8)?;
+                    ((apart.width, apart.height), None, (8, grey))
+                }
+                None => {
+                    let (picture, turn) = picture(format, bytes)?;
+                    let size = (picture.width(), picture.height());
+                    (size, turn, grey_values(format, picture)?)
+                }
             };
             notes.extend(grey.notes);
             let film = GreyscaleTransform::of_picture(bits).film(width, height, grey.values)?;
@@ -166,6 +171,10 @@ fn pixel_sides(format: Format, bytes: &[u8]) -> Option<(f64, f64)> {
         }
         Format::Bmp => {
             let number = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+            // Of OS/2's short header only the sides are known.
+            if number(14)? < 40 {
+                return None;
+            }
             (number(38)?, number(42)?)
         }
         Format::Tiff | Format::WebP => return None,

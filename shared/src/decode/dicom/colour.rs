@@ -93,6 +93,10 @@ pub(super) fn of_samples(
                 let what = "colours in lossless JPEG or JPEG-LS";
                 return Err(unsupported(what, "export it in grey"));
             }
+            if let Some(apart) = jpeg::read_apart(&stream)? {
+                require_size(frame, (apart.width, apart.height))?;
+                return to_grey(apart.colours(), 8);
+            }
             let named = jpeg::with_named_components(&stream, !ybr);
             // The decoder turns luminance and chrominance into colours.
             let stream = named.as_deref().unwrap_or(&stream);
@@ -154,16 +158,19 @@ pub(super) fn of_palette(
         let [count, first, bits] = dataset.words(descriptor)?[..] else {
             return Err(damaged("its palette has no descriptor of three numbers"));
         };
-        let entries = transform::entries(dataset, data, count, bits)?;
-        // 8-bit entries in the words of 16 bits' range.
-        let scale = if bits <= 8 { 257 } else { 1 };
-        tables.push((first, entries, scale));
+        tables.push((first, transform::entries(dataset, data, count, bits)?));
     }
+    // Writers also name the bits in which they store an entry where those that it uses belong.
+    let entries = tables.iter().flat_map(|(_, entries)| entries);
+    let scale = match entries.max() {
+        Some(..=255) => 257,
+        _ => 1,
+    };
     let stored = stored_values(file, dataset, frame)?;
     let colour = |value: &u16| {
-        let channel = |(first, entries, scale): &(u16, Vec<u16>, u16)| {
+        let channel = |(first, entries): &(u16, Vec<u16>)| {
             let at = usize::from(value.saturating_sub(*first)).min(entries.len() - 1);
-            entries[at].saturating_mul(*scale)
+            entries[at] * scale
         };
         [0, 1, 2].map(|table: usize| channel(&tables[table]))
     };

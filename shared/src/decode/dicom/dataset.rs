@@ -59,8 +59,11 @@ impl<'a> Dataset<'a> {
         while let Some(tag) = reader.peek() {
             if tag == tags::PIXEL_DATA {
                 let (vr, value, undefined) = reader.last()?;
-                let in_items = undefined || (encapsulated && elements::begins_with_item(value));
-                dataset.pixels = Some(match in_items {
+                let in_items = elements::begins_with_item(value)
+                    && (undefined || encapsulated || elements::ends_with_end(value));
+                let bare = (undefined || encapsulated) && is_stream(value);
+                let empty = undefined && elements::ends_with_end(value) && value.len() == 8;
+                dataset.pixels = Some(match in_items || bare || empty {
                     true => Pixels::Encapsulated(fragments(value)?),
                     false => Pixels::Native {
                         bytes: value,
@@ -124,16 +127,16 @@ impl<'a> Dataset<'a> {
         Some(text(element.value))
     }
 
-    /// Returns the number at `index` among an element's values that are not empty, for elements
-    /// kept as text (DS, IS); none if there are fewer values.
+    /// Returns an element's number at `index`, for elements kept as text (DS, IS); none if there are
+    /// fewer values or that one is empty.
     ///
     /// # Errors
     /// If there is a value that is no number. It must not count as missing: the film would be read
     /// with a wrong scale.
     pub(super) fn decimal(&self, tag: Tag, index: usize) -> Result<Option<f64>, DecodeError> {
         let text = self.text(tag).unwrap_or_default();
-        let values = text.split('\\').map(trimmed);
-        let Some(value) = values.filter(|value| !value.is_empty()).nth(index) else {
+        let value = text.split('\\').map(trimmed).nth(index);
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
         match value.parse::<f64>() {
@@ -189,14 +192,23 @@ impl<'a> Dataset<'a> {
 
 /// Returns the fragments of encapsulated pixel data, without the offset table.
 fn fragments(value: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
+    // Some writers leave out the items, or the offset table.
+    if is_stream(value) {
+        return Ok(Vec::from([value]));
+    }
     let mut items = elements::items(value).collect::<Result<Vec<_>, _>>()?;
-    // Some writers leave out the offset table.
-    let is_stream =
-        |item: &&[u8]| item.starts_with(b"\xff\xd8\xff") || item.starts_with(b"\xff\x4f\xff\x51");
     if items.first().is_some_and(|first| !is_stream(first)) {
         items.remove(0);
     }
     Ok(items)
+}
+
+/// Returns true if `bytes` begin like a JPEG or JPEG 2000 stream, or like RLE, whose first segment
+/// follows 64 bytes of offsets.
+fn is_stream(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xd8\xff")
+        || bytes.starts_with(b"\xff\x4f\xff\x51")
+        || (matches!(bytes, [1..=15, 0, 0, 0, 64, 0, 0, 0, ..]) && bytes.len() > 64)
 }
 
 /// Returns bytes as words of 16 bits.

@@ -190,6 +190,12 @@ pub(super) fn begins_with_item(value: &[u8]) -> bool {
     tag_at(value, 0, Encoding::EXPLICIT) == Some(ITEM)
 }
 
+/// Returns true if `value` ends with the end of a sequence of encapsulated pixel data.
+pub(super) fn ends_with_end(value: &[u8]) -> bool {
+    let end = value.len().wrapping_sub(HEAD);
+    tag_at(value, end, Encoding::EXPLICIT) == Some(SEQUENCE_END)
+}
+
 fn tag_at(bytes: &[u8], at: usize, encoding: Encoding) -> Option<Tag> {
     // With its length: fewer bytes than that are padding of the file.
     let &[a, b, c, d, _, _, _, _] = bytes.get(at..)?.first_chunk::<HEAD>()?;
@@ -218,14 +224,18 @@ fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, DecodeError
     let vr = letters.and_then(|letters| VR::from_binary(*letters));
     let standard = vr.and_then(|vr| explicit_head(bytes, at, encoding, vr, is_long(vr)));
     let fits = |head: &Head| head.end.is_none_or(|end| end <= bytes.len());
+    let looks_right = |head: &Head| followed(bytes, head, encoding);
     let found = match (encoding.explicit, standard) {
-        (true, Some(standard)) => match fits(&standard) || !followed(bytes, &implicit, encoding) {
-            true => Some(standard),
-            false => Some(implicit),
-        },
+        (true, Some(standard)) if fits(&standard) && looks_right(&standard) => Some(standard),
+        (true, Some(standard)) => {
+            // No VR, but the length of implicit VR; or the length has the other form.
+            let other = explicit_head(bytes, at, encoding, VR::UN, !vr.is_some_and(is_long));
+            let candidates = [Some(implicit), other].into_iter().flatten();
+            let other = candidates.into_iter().find(looks_right);
+            Some(other.unwrap_or(standard))
+        }
         (false, Some(standard)) => {
-            let better =
-                followed(bytes, &standard, encoding) && !followed(bytes, &implicit, encoding);
+            let better = looks_right(&standard) && !looks_right(&implicit);
             match better || followed_by_vr(bytes, &standard, encoding) {
                 true => Some(standard),
                 false => Some(implicit),
@@ -237,12 +247,12 @@ fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, DecodeError
             let unknown = |long| explicit_head(bytes, at, encoding, VR::UN, long);
             let mut candidates = [unknown(true), unknown(false), Some(implicit)];
             let is_text = |letters: &[u8; 2]| letters.iter().all(|l| (0x20..0x7f).contains(l));
-            if !letters.is_some_and(is_text) {
-                // No VR, but the length of implicit VR.
+            let no_vr = !letters.is_some_and(is_text);
+            if no_vr {
                 candidates.rotate_right(1);
             }
-            let mut candidates = candidates.into_iter().flatten();
-            candidates.find(|head| followed(bytes, head, encoding))
+            let candidate = candidates.into_iter().flatten().find(looks_right);
+            candidate.or_else(|| (no_vr && fits(&implicit)).then_some(implicit))
         }
     };
     found.ok_or_else(|| {
@@ -304,8 +314,17 @@ fn followed(bytes: &[u8], head: &Head, encoding: Encoding) -> bool {
     match tag_at(bytes, end, encoding) {
         None => true,
         Some(ITEM | ITEM_END | SEQUENCE_END) => true,
-        Some(next) => next > head.tag && next.0 >> 8 <= 0x7f,
+        Some(next) => {
+            let in_order = next > head.tag && next.0 >> 8 <= 0x7f;
+            in_order || (encoding.explicit && vr_at(bytes, end).is_some())
+        }
     }
+}
+
+/// Returns the VR of an element at `at`, if there is one that exists.
+fn vr_at(bytes: &[u8], at: usize) -> Option<VR> {
+    let letters = bytes.get(at + 4..at + 6)?.first_chunk()?;
+    VR::from_binary(*letters)
 }
 
 /// Returns true if what follows an element read as `head` has a VR, or is an end.
@@ -313,13 +332,11 @@ fn followed_by_vr(bytes: &[u8], head: &Head, encoding: Encoding) -> bool {
     let Some(end) = head.end else {
         return followed(bytes, head, encoding);
     };
-    let vr = bytes.get(end + 4..end + 6).and_then(|l| l.first_chunk());
-    let vr = vr.and_then(|letters| VR::from_binary(*letters));
     let an_end = matches!(
         tag_at(bytes, end, encoding),
         Some(ITEM | ITEM_END | SEQUENCE_END)
     );
-    followed(bytes, head, encoding) && (vr.is_some() || an_end || end == bytes.len())
+    followed(bytes, head, encoding) && (vr_at(bytes, end).is_some() || an_end || end == bytes.len())
 }
 
 /// Returns where the content of the sequence `of` ends, and what follows it begins. The content
@@ -344,13 +361,20 @@ fn sequence_end(
             ITEM => at = at.saturating_add(HEAD + length as usize),
             SEQUENCE_END => return Ok((at, at + HEAD)),
             _ if bytes[at..].starts_with(&NULLED) => return Ok((at, at + HEAD)),
-            // The end of an item that had one already.
-            ITEM_END if depth == 0 => at += HEAD,
+            // The end of an item that had one already, and not that of the item around it.
+            ITEM_END if depth == 0 || ends_twice(bytes, at, encoding) => at += HEAD,
             // The end is missing.
             _ => return Ok((at, at)),
         }
     }
     Err(endless(of))
+}
+
+/// Returns true if the end of an item at `at` is followed by those of its sequence and of the item
+/// around that.
+fn ends_twice(bytes: &[u8], at: usize, encoding: Encoding) -> bool {
+    let tag = |number: usize| tag_at(bytes, at + number * HEAD, encoding);
+    tag(1) == Some(SEQUENCE_END) && tag(2) == Some(ITEM_END)
 }
 
 /// Returns where an item of the sequence `of` ends, and what follows it begins. The content begins

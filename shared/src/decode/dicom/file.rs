@@ -26,6 +26,7 @@ const BIG_ENDIAN_PIXELS: &str = "1.2.840.113619.5.2";
 /// element of its meta information or of its data set.
 pub(in crate::decode) fn is_dicom(bytes: &[u8]) -> bool {
     bytes.get(128..132) == Some(b"DICM")
+        || bytes.starts_with(b"DICM")
         || (matches!(bytes, [2 | 8, 0, _, 0, _, _, _, _, ..]) && bytes[2] <= 0x18)
         || matches!(
             bytes,
@@ -49,7 +50,7 @@ impl<'a> File<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let start = match bytes.get(128..132) {
             Some(b"DICM") => &bytes[132..],
-            _ => bytes,
+            _ => bytes.strip_prefix(b"DICM").unwrap_or(bytes),
         };
         let mut meta = Elements::new(start, Encoding::EXPLICIT);
         let mut syntax = None;

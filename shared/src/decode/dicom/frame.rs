@@ -100,6 +100,9 @@ impl Frame {
 
 fn photometric(dataset: &Dataset) -> Result<Photometric, DecodeError> {
     let name = dataset.text(tags::PHOTOMETRIC_INTERPRETATION);
+    let name = name
+        .map(|name| name.to_uppercase())
+        .filter(|name| !name.is_empty());
     let samples = dataset.word(tags::SAMPLES_PER_PIXEL)?.unwrap_or(1);
     let planar = dataset.word(tags::PLANAR_CONFIGURATION)? == Some(1);
     // Presentation LUT Shape (PS3.3, C.11.6.1.2) says the same of MONOCHROME1, and is the only
@@ -118,6 +121,10 @@ fn photometric(dataset: &Dataset) -> Result<Photometric, DecodeError> {
                 planar,
             }))
         }
+        (Some(name), ..=1) if name.starts_with("MONOCHROME") => Err(unsupported(
+            alloc::format!("photometric interpretation {name}"),
+            "export it as MONOCHROME2",
+        )),
         (Some(_), _) => Err(DecodeError::Colour),
         (None, _) => Err(damaged("it has no Photometric Interpretation")),
     }

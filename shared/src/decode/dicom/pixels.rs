@@ -9,7 +9,7 @@
 //!
 //! 1. by the header if its precision is Bits Allocated, so that its samples are the words of
 //!    PS3.5, 8.1.1, and High Bit says that the stored bits are not the lowest ones: the bits below
-//!    them are dropped;
+//!    them are dropped. So are those of a stream whose values do fit, if they are all 0;
 //! 2. by the header if its precision is Bits Allocated, High Bit says that the stored bits are the
 //!    lowest ones, and the bits above them are no part of the picture: an overlay, or never set.
 //!    Where a picture crosses a multiple of 2^Bits Stored, the bits above change in one direction
@@ -52,9 +52,23 @@ pub(super) fn stored_values(
     dataset: &Dataset,
     frame: &Frame,
 ) -> Result<StoredValues, DecodeError> {
-    let header = |values| StoredValues {
-        format: frame.stored,
-        values: shifted(frame, values),
+    // Words that are not compressed are like a stream of Bits Allocated, but for High Bit, which
+    // they follow.
+    let header = |values| match frame.shift {
+        0 => fitted(
+            frame,
+            Samples {
+                width: frame.width.into(),
+                height: frame.height.into(),
+                bits: frame.bits_allocated as u8,
+                signed: false,
+                values,
+            },
+        ),
+        _ => StoredValues {
+            format: frame.stored,
+            values: shifted(frame, values),
+        },
     };
     let fragments = match dataset.pixels()? {
         Pixels::Native { bytes, words } => {
@@ -159,14 +173,15 @@ fn fitted(frame: &Frame, samples: Samples) -> StoredValues {
     let words = u16::from(samples.bits) == frame.bits_allocated;
     let format = if stream.signed && (stream.bits < header.bits || !header.signed) {
         stream
-    } else if samples.bits <= header.bits || fits(frame, &samples) {
+    } else if samples.bits <= header.bits {
         header
-    } else if words && frame.shift > 0 {
+    } else if words && frame.shift > 0 && !(fits(frame, &samples) && uses_low_bits(frame, &samples))
+    {
         return StoredValues {
             format: header,
             values: shifted(frame, samples.values),
         };
-    } else if words && !continues_above(frame, &samples) {
+    } else if fits(frame, &samples) || (words && !continues_above(frame, &samples)) {
         header
     } else {
         stream
@@ -190,9 +205,19 @@ fn number(frame: &Frame, samples: &Samples, sample: u16) -> i32 {
 /// bits above.
 fn fits(frame: &Frame, samples: &Samples) -> bool {
     let bits = frame.stored.bits;
+    let all = samples.values.iter().fold(0, |all, sample| all | sample);
+    if bits >= 16 || all >> bits == 0 {
+        return true;
+    }
     let signed = |sample| matches!(number(frame, samples, sample) >> (bits - 1), 0 | -1);
     (samples.values.iter())
         .all(|sample| sample >> bits == 0 || (frame.stored.signed && signed(*sample)))
+}
+
+/// Returns true if a sample has bits below the stored ones.
+fn uses_low_bits(frame: &Frame, samples: &Samples) -> bool {
+    let low = (1 << frame.shift) - 1;
+    samples.values.iter().any(|sample| sample & low != 0)
 }
 
 /// Returns true if the bits above the stored ones are part of the picture.

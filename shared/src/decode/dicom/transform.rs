@@ -14,6 +14,9 @@ use crate::grey::{
     Fixed, GreyscaleTransform, Lut, ModalityTransform, Stored, VoiLutFunction, VoiTransform,
 };
 
+/// Most windows of a film that are looked at for one with a centre and a width.
+const MOST_WINDOWS: usize = 8;
+
 /// Returns the transform from values as they are `stored` to grey that a data set describes.
 ///
 /// The VR of a number that may be signed or not is not looked at: it depends on the values that the
@@ -71,8 +74,8 @@ fn modality(dataset: &Dataset, stored: Stored) -> Result<ModalityTransform, Deco
 
 /// Returns the linear transform of Rescale Slope and Rescale Intercept; none if they are missing.
 fn rescale(dataset: &Dataset) -> Result<Option<ModalityTransform>, DecodeError> {
-    let slope = fixed(dataset, tags::RESCALE_SLOPE)?;
-    let intercept = fixed(dataset, tags::RESCALE_INTERCEPT)?;
+    let slope = fixed(dataset, tags::RESCALE_SLOPE, 0)?;
+    let intercept = fixed(dataset, tags::RESCALE_INTERCEPT, 0)?;
     if slope == Some(Fixed::ZERO) {
         return Err(damaged("its Rescale Slope is 0"));
     }
@@ -113,9 +116,16 @@ fn spread_over_own_range(lut: Lut) -> Lut {
 
 /// Returns the first window; none if there is none, or none with a width that its function allows.
 fn window(dataset: &Dataset) -> Result<Option<VoiTransform>, DecodeError> {
-    let centre = fixed(dataset, tags::WINDOW_CENTER)?;
-    let width = fixed(dataset, tags::WINDOW_WIDTH)?;
-    let (Some(centre), Some(width)) = (centre, width) else {
+    let mut found = None;
+    for index in 0..MOST_WINDOWS {
+        let centre = fixed(dataset, tags::WINDOW_CENTER, index)?;
+        let width = fixed(dataset, tags::WINDOW_WIDTH, index)?;
+        found = centre.zip(width);
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some((centre, width)) = found else {
         return Ok(None);
     };
     let function = match dataset.text(tags::VOILUT_FUNCTION).as_deref() {
@@ -134,9 +144,9 @@ fn window(dataset: &Dataset) -> Result<Option<VoiTransform>, DecodeError> {
     }))
 }
 
-/// Returns an element's first number; none if it is missing or empty.
-fn fixed(dataset: &Dataset, tag: Tag) -> Result<Option<Fixed>, DecodeError> {
-    let Some(value) = dataset.decimal(tag, 0)? else {
+/// Returns an element's number at `index`; none if it is missing or empty.
+fn fixed(dataset: &Dataset, tag: Tag, index: usize) -> Result<Option<Fixed>, DecodeError> {
+    let Some(value) = dataset.decimal(tag, index)? else {
         return Ok(None);
     };
     match Fixed::from_f64(value) {

@@ -19,6 +19,7 @@ pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Op
     let mut transform = None;
     let mut renamed = Vec::from(*b"\xff\xd8");
     let mut names: Vec<u8> = Vec::new();
+    let mut halved = false;
     for segment in markers::segments(bytes) {
         let start = renamed.len();
         match (segment.marker, segment.content) {
@@ -43,13 +44,16 @@ pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Op
             if names.len() != NAMES.len() {
                 return None;
             }
+            let components = segment.content.get(6..)?;
+            halved = components.chunks(3).any(|c| c.get(1) != Some(&0x11));
         }
         for number in 0..usize::from(*renamed.get(count)?) {
             let name = renamed.get_mut(count + 1 + number * apart)?;
             *name = NAMES[names.iter().position(|known| known == name)?];
         }
     }
-    let is_rgb = transform.map_or(unsaid, |transform| transform == 0);
+    // Nobody halves the resolution of green and blue.
+    let is_rgb = transform.map_or(unsaid && !halved, |transform| transform == 0);
     is_rgb.then_some(renamed)
 }
 

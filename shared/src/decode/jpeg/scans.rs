@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::error::damaged;
+use super::error::{damaged, unsupported};
 use super::{markers, stream};
 use crate::decode::error::DecodeError;
 use crate::decode::samples::Samples;
@@ -70,9 +70,16 @@ pub(in crate::decode) fn read_apart(bytes: &[u8]) -> Result<Option<Apart>, Decod
             }
             markers::BASELINE | markers::EXTENDED => frame = frame_of(segment.content),
             markers::START_OF_SCAN => {
-                let (Some((width, height, components)), &[1, id, ..]) = (frame, segment.content)
-                else {
+                let Some((width, height, components)) = frame else {
                     return Ok(None);
+                };
+                let &[1, id, ..] = segment.content else {
+                    let halved = components.iter().any(|c| (c.across, c.down) != (1, 1));
+                    let all = matches!(segment.content, [3, ..]);
+                    return match halved && !all {
+                        true => Err(unsupported("some components in a scan of their own")),
+                        false => Ok(None),
+                    };
                 };
                 let Some(number) = components.iter().position(|component| component.id == id)
                 else {
