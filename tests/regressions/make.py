@@ -272,6 +272,25 @@ def data_sets(p12, g12, p, plain):
     fake = E.element(private, "LO", "abc") + E.element(0x00091004, "OB", E.mark(SEQUENCE_END) + E.mark(ITEM))
     with_element("delimiters_within_a_value", fake)
 
+    # As large as real films, so that a wrong length leads into pixels. Deflated, they are small files.
+    large = np.kron(p12, np.ones((28, 28), np.int64))
+    large_grey = exact(large, 0, 4095)
+    rows, columns = large.shape
+    for name, value in [
+        ("implicit_element", I.element(private, "LO", "abcdef")),
+        ("vr_of_question_marks", E.tag(private) + b"??" + struct.pack("<H", 2) + b"ab"),
+        ("vr_that_is_none", E.tag(private) + b"ZZ\0\0" + struct.pack("<I", 6) + b"abcdef"),
+        ("long_vr_with_short_length", E.tag(private) + b"UN" + struct.pack("<H", 4) + b"\1\0\2\0"),
+        ("item_delimiter_nulled", head + unended + b"\0" * 8 + E.mark(SEQUENCE_END)),
+        ("sequence_delimiter_nulled", head + item + b"\0" * 8),
+        ("sequence_delimiter_missing", head + item),
+        ("item_without_end", head + unended + E.mark(SEQUENCE_END)),
+    ]:
+        elements = {**attributes(rows=rows, columns=columns), **creator, private: (None, value)}
+        data = film(words(large), elements)[len(meta(EXPLICIT)):]
+        deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+        write(f"large_{name}.dcm", meta(DEFLATED) + deflater.compress(data) + deflater.flush(), large_grey, notes=[NAME])
+
     write("implicit_under_explicit.dcm", film(p, plain, I, EXPLICIT), g12, notes=[NAME])
     write("explicit_under_implicit.dcm", film(p, plain, E, IMPLICIT), g12, notes=[NAME])
     write("big_endian_under_little.dcm", film(words(p12, ">"), plain, B, EXPLICIT), g12, notes=[NAME])
@@ -393,6 +412,8 @@ def values_to_grey(p8, p12, p16, g12, p):
     signed = attributes(signed=1, window=[], extra=[])
     elements = {**signed, MODALITY: lut(MODALITY, [4096, -2048, 16], 2 * np.arange(4096)), VOI: lut(VOI, [8192, 0, 12], np.repeat(entries, 2))}
     write("modality_lut_of_signed_us.dcm", film(words(p12 - 2048), elements), curve, notes=[table])
+    write("voi_lut_sequence_with_nothing_but_its_end.dcm",
+          film(p, {**attributes(), VOI: (None, E.sequence(VOI, E.mark(SEQUENCE_END), undefined=False))}), g12, notes=[NAME])
     write("voi_lut_cut.dcm", film(p, {**no_window, VOI: lut(VOI, [4096, 0, 12], entries[:100])}), refused=("Damaged", "lookup table"))
 
     # Padding is as the pixels are.
@@ -421,6 +442,8 @@ def values_to_grey(p8, p12, p16, g12, p):
     high = attributes(high=15)
     full = (p12 << 4 | 5).astype(np.uint16)
     write("high_bit_15_native.dcm", film(words(full), high), g12, notes=[NAME])
+    write("high_bit_15_of_low_words.dcm", film(p, high), g12, notes=[NAME])
+    write("high_bit_0.dcm", film(p, attributes(high=0)), g12, notes=[NAME])
     write("high_bit_15_jpeg_lossless.dcm", compressed(jpeg_lossless(full, 16), high, JPEG_LOSSLESS), g12, notes=[NAME])
     write("high_bit_15_jpeg_ls.dcm", compressed(jpeg_ls(full), high, JPEG_LS), g12, notes=[NAME])
     write("high_bit_15_jpeg_2000.dcm", compressed(jpeg_2000(full, 16), high, JPEG_2000), g12, notes=[NAME])
@@ -688,18 +711,29 @@ def colours(p8):
             write(f"scans_apart_{name}{order}.jpg", apart, decoded, tolerance=4 * 257, notes=percent)
         elements = colour("YBR_FULL_422", rows=rows, columns=columns)
         write(f"scans_apart_{name}.dcm", compressed(apart, elements, JPEG_BASELINE), decoded, tolerance=4 * 257, notes=percent)
+    red = without_jfif(imagecodecs.jpeg8_encode(large, level=95, colorspace="RGB", outcolorspace="RGB", subsampling="444"))
+    apart = separate_scans(red, "0;\n1;\n2;\n")
+    decoded = np.asarray(imagecodecs.jpeg8_decode(apart)).astype(np.int64)
+    decoded = percentiles((decoded.sum(axis=-1) + 1) // 3)
+    write("scans_apart_adobe_rgb.jpg", apart, decoded, tolerance=4 * 257, notes=percent)
+    elements = colour("RGB", rows=rows, columns=columns)
+    write("scans_apart_adobe_rgb.dcm", compressed(apart, elements, JPEG_BASELINE), decoded, tolerance=4 * 257, notes=percent)
     some = separate_scans(stream, "0;\n1 2;\n")
     write("scans_of_some_components.jpg", some, refused=("Unsupported", "a scan of their own"))
 
 
-def without_adobe(stream):
+def without_adobe(stream, marker=0xEE):
     at = 2
     while stream[at + 1] != 0xDA:
         length = 2 + struct.unpack(">H", stream[at + 2 : at + 4])[0]
-        if stream[at + 1] == 0xEE:
+        if stream[at + 1] == marker:
             return stream[:at] + stream[at + length :]
         at += length
     return stream
+
+
+def without_jfif(stream):
+    return without_adobe(stream, 0xE0)
 
 
 def pillow_palette(raw):
@@ -744,6 +778,9 @@ def formats(p8, p12, p16, g12):
     write("short_header.bmp", short_bmp(raw8), g8, notes=percent)
     write("rgb.bmp", pillow(np.stack([raw8] * 3, -1), "BMP"), g8, notes=percent)
     write("lossless.webp", pillow(np.stack([raw8] * 3, -1), "WEBP", lossless=True), g8, notes=percent)
+    with_end = jpeg_ls(p12.astype(np.uint16))
+    assert with_end.endswith(b"\xff\xd9")
+    write("jpeg_ls_without_end.dcm", compressed(with_end[:-2], attributes(), JPEG_LS), g12, notes=[NAME])
     # JPEG-LS with restarts: each interval is coded as a picture of its own.
     bands = [jpeg_ls(p12[at : at + 24].astype(np.uint16)) for at in range(0, HEIGHT, 24)]
     stream = joined(bands, 24)

@@ -60,15 +60,16 @@ pub fn screen(request: &Request) -> Result<bool> {
     for path in &listing.films {
         match screen_film(&bundle, path, pictures.as_mut()) {
             Ok((screened, picture)) => {
-                match report.tell(&screened) {
+                let told = report.tell(&screened);
+                if let Err(error) = picture {
+                    failures += 1;
+                    complain(format_args!("{error:#}"));
+                }
+                match told {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                         return Ok(failures == 0);
                     }
                     told => told.context("the results cannot be printed")?,
-                }
-                if let Err(error) = picture {
-                    failures += 1;
-                    complain(format_args!("{error:#}"));
                 }
             }
             Err(error) => {

@@ -60,7 +60,12 @@ pub(super) fn to_grey(
     pixels: impl Iterator<Item = [u16; 3]> + Clone,
     bits: u8,
 ) -> Result<Grey, DecodeError> {
-    let unit = if bits > 8 { 257 } else { 1 };
+    // Of 16 bits a picture may use fewer.
+    let greatest = || pixels.clone().flatten().max().unwrap_or(0);
+    let unit = match bits > 8 {
+        true => (greatest() / 255).max(1),
+        false => 1,
+    };
     let tolerance = CHANNEL_TOLERANCE * unit;
     if pixels.clone().all(|pixel| spread(pixel) <= tolerance) {
         let mean =

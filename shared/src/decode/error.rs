@@ -90,8 +90,8 @@ pub enum DecodeError {
     },
     /// The film shows nothing.
     #[error(
-        "the film is blank: {percent:.1} % of its pixels have the same grey, so there is nothing to \
-         read; take it again",
+        "the film is blank: {percent:.1} % of its pixels have no more than three greys, so there is \
+         nothing to read; take it again",
         percent = share * 100.0
     )]
     Blank {
@@ -100,8 +100,8 @@ pub enum DecodeError {
     },
     /// The film's window shows nothing of it.
     #[error(
-        "the film's window shows nothing of it: {percent:.1} % of its pixels have the same grey; \
-         export it with the window with which it is read",
+        "the film's window shows nothing of it: {percent:.1} % of its pixels have no more than three \
+         greys; export it with the window with which it is read",
         percent = share * 100.0
     )]
     NothingShown {

@@ -23,7 +23,7 @@ pub enum Note {
     },
     /// The values of interest are those of the file's VOI LUT.
     WindowTable,
-    /// The file has no window: the film is stretched between robust percentiles.
+    /// The file has no window, or none with a width: the film is stretched between robust percentiles.
     Percentiles,
     /// The picture was turned or mirrored.
     Turned(Turn),

@@ -106,11 +106,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
             };
             let ((width, height), turn_of_picture, (bits, grey)) = match apart {
                 Some(apart) => {
-                    let grey = to_grey(apart.colours(), 8)?;
-                    ((apart.width, apart.height), None, (8, grey))
+                    let (_, turn) = opened(format, bytes)?;
+                    let colours = apart.colours();
+                    let grey = to_grey(colours.iter().map(|c| c.map(u16::from)), 8)?;
+                    ((apart.width, apart.height), turn, (8, grey))
                 }
                 None => {
-                    let (picture, turn) = picture(format, bytes)?;
+                    let (decoder, turn) = opened(format, bytes)?;
+                    let picture = DynamicImage::from_decoder(decoder);
+                    let picture = picture.map_err(|error| refused(format, error))?;
                     let size = (picture.width(), picture.height());
                     (size, turn, grey_values(format, picture)?)
                 }
@@ -127,16 +131,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
     Ok(Decoded { film, notes }.turned(turn)?)
 }
 
-/// Reads a picture as it is stored, and how it is to be turned.
-fn picture(format: Format, bytes: &[u8]) -> Result<(DynamicImage, Option<Turn>), DecodeError> {
-    let refused = |error: ImageError| match error {
-        ImageError::Unsupported(error) => DecodeError::Unsupported {
-            format: format.name(),
-            what: error.to_string(),
-            remedy: "give it as 8 or 16-bit grey",
-        },
-        error => format.damaged(error),
-    };
+/// Returns the decoder of a picture, and how the picture is to be turned.
+fn opened(
+    format: Format,
+    bytes: &[u8],
+) -> Result<(impl ImageDecoder + '_, Option<Turn>), DecodeError> {
+    let refused = |error| refused(format, error);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.of_library());
     let mut limits = Limits::default();
     // Four channels of 16 bits.
@@ -146,9 +146,18 @@ fn picture(format: Format, bytes: &[u8]) -> Result<(DynamicImage, Option<Turn>),
     let (width, height) = decoder.dimensions();
     Film::check_size(width, height)?;
     let orientation = decoder.orientation().map_err(refused)?;
-    let turn = Turn::of_exif(orientation.to_exif().into());
-    let picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    Ok((picture, turn))
+    Ok((decoder, Turn::of_exif(orientation.to_exif().into())))
+}
+
+fn refused(format: Format, error: ImageError) -> DecodeError {
+    match error {
+        ImageError::Unsupported(error) => DecodeError::Unsupported {
+            format: format.name(),
+            what: error.to_string(),
+            remedy: "give it as 8 or 16-bit grey",
+        },
+        error => format.damaged(error),
+    }
 }
 
 /// Returns the height and the width of a pixel in a common unit, where a picture's file says so.

@@ -63,7 +63,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Option<Film>, Option<Turn>), DecodeE
 /// Returns the number of the only page that is no reduced picture or mask.
 fn only_page(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<usize, DecodeError> {
     let mut full = Vec::new();
-    for page in 0..MOST_PAGES {
+    for page in 0.. {
+        if page == MOST_PAGES {
+            return Err(unsupported(alloc::format!("more than {MOST_PAGES} pages")));
+        }
         let mut kind = |tag| decoder.find_tag_unsigned::<u32>(tag).map_err(refused);
         let (new, old) = (kind(Tag::NewSubfileType)?, kind(Tag::SubfileType)?);
         let passed =

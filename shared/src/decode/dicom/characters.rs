@@ -125,7 +125,7 @@ const DELIMITERS: &[u8] = b"^=\\\r\n\t";
 /// The escape sequences (PS3.3, tables C.12-3 and C.12-4).
 const SWITCHES: [(&[u8], Set); 18] = [
     (b"\x1b(B", DEFAULT),
-    (b"\x1b(J", DEFAULT),
+    (b"\x1b(J", plain(SHIFT_JIS)),
     (b"\x1b)I", plain(SHIFT_JIS)),
     (b"\x1b-A", plain(WINDOWS_1252)),
     (b"\x1b-B", plain(ISO_8859_2)),
@@ -161,7 +161,10 @@ impl Set {
             ("", _) | (_, "6") => DEFAULT,
             (_, "192") => DEFAULT,
             ("GB18030", _) => plain(GB18030),
-            ("GBK", _) => plain(GBK),
+            ("GBK" | "GB2312", _) => plain(GBK),
+            ("UTF-8" | "UTF8", _) => DEFAULT,
+            ("ISO_IR 149", _) => plain(EUC_KR),
+            ("ISO_IR 58", _) => plain(GBK),
             (_, "100" | "88591") => plain(WINDOWS_1252),
             (_, "101") => plain(ISO_8859_2),
             (_, "109") => plain(ISO_8859_3),
@@ -271,6 +274,16 @@ mod tests {
         for (set, bytes, name) in names {
             assert_eq!(text(set, bytes), name, "{set}");
         }
+    }
+
+    #[test]
+    fn sets_in_wrong_spellings_are_known() {
+        assert_eq!(text("UTF-8", "小".as_bytes()), "小");
+        assert_eq!(text("ISO_IR 149", b"\xc8\xab"), "홍");
+        assert_eq!(
+            text("ISO 2022 IR 13\\ISO 2022 IR 87", b"\x1b$B;3\x1b(J\xd4"),
+            "山ﾔ"
+        );
     }
 
     #[test]

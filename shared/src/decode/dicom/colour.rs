@@ -11,7 +11,7 @@ use image::ImageFormat;
 use super::dataset::{Dataset, Pixels};
 use super::error::{damaged, unsupported};
 use super::file::File;
-use super::frame::{Frame, Samples};
+use super::frame::{ColourLayout, Frame};
 use super::pixels::{Compression, native, require_size, stored_values};
 use super::{rle, transform};
 use crate::decode::colour::{Grey, to_grey};
@@ -39,11 +39,11 @@ pub(super) fn of_samples(
     file: &File,
     dataset: &Dataset,
     frame: &Frame,
-    Samples {
+    ColourLayout {
         ybr,
         halved,
         planar,
-    }: Samples,
+    }: ColourLayout,
 ) -> Result<Grey, DecodeError> {
     if frame.bits_allocated != 8 || frame.stored.bits != 8 {
         return Err(unsupported(
@@ -89,17 +89,18 @@ pub(super) fn of_samples(
             if !jpeg::is_whole(&stream) {
                 return Err(damaged("its JPEG stream ends before its last line"));
             }
-            if !jpeg::is_by_dct(&stream) {
+            let Some(size) = jpeg::size_by_dct(&stream) else {
                 let what = "colours in lossless JPEG or JPEG-LS";
                 return Err(unsupported(what, "export it in grey"));
-            }
-            if let Some(apart) = jpeg::read_apart(&stream)? {
-                require_size(frame, (apart.width, apart.height))?;
-                return to_grey(apart.colours(), 8);
-            }
+            };
+            require_size(frame, size)?;
             let named = jpeg::with_named_components(&stream, !ybr);
-            // The decoder turns luminance and chrominance into colours.
             let stream = named.as_deref().unwrap_or(&stream);
+            if let Some(apart) = jpeg::read_apart(stream)? {
+                let colours = apart.colours();
+                return to_grey(colours.iter().map(|c| c.map(u16::from)), 8);
+            }
+            // The decoder turns luminance and chrominance into colours.
             let picture = image::load(Cursor::new(stream), ImageFormat::Jpeg);
             let picture = picture
                 .map_err(|error| unsupported(error, "export it in grey"))?

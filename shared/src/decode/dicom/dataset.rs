@@ -108,12 +108,14 @@ impl<'a> Dataset<'a> {
     /// # Errors
     /// If its elements cannot be read.
     pub(super) fn first_item(&self, sequence: Tag) -> Result<Option<Self>, DecodeError> {
-        let Some(element) = self.elements.get(&sequence).filter(|e| !e.value.is_empty()) else {
+        let Some(element) = self.elements.get(&sequence) else {
             return Ok(None);
         };
+        if elements::is_empty(element.value, element.within) {
+            return Ok(None);
+        }
         match elements::first_item(element.value, element.within) {
             Some(item) => Ok(Some(Self::read(item, element.within, false)?)),
-            None if element.undefined => Ok(None),
             None => Err(damaged(alloc::format!(
                 "its {} {sequence} is no sequence",
                 name(sequence)

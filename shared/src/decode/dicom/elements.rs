@@ -70,8 +70,6 @@ pub(super) struct Element<'a> {
     pub value: &'a [u8],
     /// The way in which elements within the value are written.
     pub within: Encoding,
-    /// True if the length is undefined.
-    pub undefined: bool,
 }
 
 /// A tag, a VR if there is one, and a length.
@@ -138,7 +136,6 @@ impl<'a> Elements<'a> {
             tag: head.tag,
             value,
             within,
-            undefined: head.end.is_none(),
         }))
     }
 
@@ -183,6 +180,13 @@ pub(super) fn items(value: &[u8]) -> impl Iterator<Item = Result<&[u8], DecodeEr
         at = end;
         Some((value.get(start..end)).ok_or_else(|| damaged("it ends within its compressed pixels")))
     })
+}
+
+/// Returns true if the sequence in `value` has nothing but its end.
+pub(super) fn is_empty(value: &[u8], encoding: Encoding) -> bool {
+    value.is_empty()
+        || value.starts_with(&NULLED)
+        || tag_at(value, 0, encoding) == Some(SEQUENCE_END)
 }
 
 /// Returns true if `value` begins with an item of encapsulated pixel data.
@@ -234,13 +238,10 @@ fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, DecodeError
             let other = candidates.into_iter().find(looks_right);
             Some(other.unwrap_or(standard))
         }
-        (false, Some(standard)) => {
-            let better = looks_right(&standard) && !looks_right(&implicit);
-            match better || followed_by_vr(bytes, &standard, encoding) {
-                true => Some(standard),
-                false => Some(implicit),
-            }
-        }
+        (false, Some(standard)) => match !looks_right(&implicit) && looks_right(&standard) {
+            true => Some(standard),
+            false => Some(implicit),
+        },
         (false, None) => Some(implicit),
         (true, None) => {
             // New VRs have the long form (PS3.5, 7.1.2).
@@ -302,7 +303,8 @@ fn is_long(vr: VR) -> bool {
     )
 }
 
-/// Returns true if what follows an element read as `head` looks like an element or an end.
+/// Returns true if what follows an element read as `head` is an element, an end or nothing. Pixels
+/// that a wrong length leads to nearly never look like one.
 fn followed(bytes: &[u8], head: &Head, encoding: Encoding) -> bool {
     let Some(end) = head.end else {
         return item_head(bytes, head.start, encoding)
@@ -311,32 +313,22 @@ fn followed(bytes: &[u8], head: &Head, encoding: Encoding) -> bool {
     if end >= bytes.len() {
         return end == bytes.len();
     }
-    match tag_at(bytes, end, encoding) {
-        None => true,
-        Some(ITEM | ITEM_END | SEQUENCE_END) => true,
-        Some(next) => {
-            let in_order = next > head.tag && next.0 >> 8 <= 0x7f;
-            in_order || (encoding.explicit && vr_at(bytes, end).is_some())
-        }
+    let Some((next, length)) = item_head(bytes, end, encoding) else {
+        return true;
+    };
+    if matches!(next, ITEM | ITEM_END | SEQUENCE_END) || bytes[end..].starts_with(&NULLED) {
+        return true;
     }
+    let has_vr = vr_at(bytes, end).is_some();
+    let in_order = next > head.tag && next.0 >> 8 <= 0x7f;
+    let fits = length == UNDEFINED || (end + HEAD).saturating_add(length as usize) <= bytes.len();
+    (in_order && (has_vr || fits)) || (encoding.explicit && has_vr)
 }
 
 /// Returns the VR of an element at `at`, if there is one that exists.
 fn vr_at(bytes: &[u8], at: usize) -> Option<VR> {
     let letters = bytes.get(at + 4..at + 6)?.first_chunk()?;
     VR::from_binary(*letters)
-}
-
-/// Returns true if what follows an element read as `head` has a VR, or is an end.
-fn followed_by_vr(bytes: &[u8], head: &Head, encoding: Encoding) -> bool {
-    let Some(end) = head.end else {
-        return followed(bytes, head, encoding);
-    };
-    let an_end = matches!(
-        tag_at(bytes, end, encoding),
-        Some(ITEM | ITEM_END | SEQUENCE_END)
-    );
-    followed(bytes, head, encoding) && (vr_at(bytes, end).is_some() || an_end || end == bytes.len())
 }
 
 /// Returns where the content of the sequence `of` ends, and what follows it begins. The content

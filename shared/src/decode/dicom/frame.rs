@@ -35,12 +35,12 @@ pub(super) enum Photometric {
     /// Numbers of entries in a table of colours.
     Palette,
     /// Three samples a pixel.
-    Colour(Samples),
+    Colour(ColourLayout),
 }
 
 /// What the three samples of a pixel are, and how they are stored where they are not compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Samples {
+pub(super) struct ColourLayout {
     /// True if they are luminance and two of chrominance.
     pub ybr: bool,
     /// True if two pixels beside one another share their chrominance.
@@ -68,12 +68,10 @@ impl Frame {
         Film::check_size(width.into(), height.into())?;
         let bits_allocated = dataset.required_word(tags::BITS_ALLOCATED, "Bits Allocated")?;
         let bits = dataset.required_word(tags::BITS_STORED, "Bits Stored")?;
-        let high_bit = (dataset.word(tags::HIGH_BIT)?).map_or(bits, |high| high.saturating_add(1));
-        if !matches!(bits_allocated, 8 | 16)
-            || bits == 0
-            || bits > high_bit
-            || high_bit > bits_allocated
-        {
+        // One below Bits Stored - 1 cannot be.
+        let high_bit = dataset.word(tags::HIGH_BIT)?;
+        let high_bit = high_bit.map_or(bits, |high| high.saturating_add(1).max(bits));
+        if !matches!(bits_allocated, 8 | 16) || bits == 0 || high_bit > bits_allocated {
             return Err(unsupported(
                 alloc::format!("{bits} bits stored in {bits_allocated}"),
                 "export it with 8 to 16 bits a pixel",
@@ -115,7 +113,7 @@ fn photometric(dataset: &Dataset) -> Result<Photometric, DecodeError> {
         }),
         (Some("PALETTE COLOR"), 1) => Ok(Photometric::Palette),
         (Some(name @ ("RGB" | "YBR_RCT" | "YBR_ICT" | "YBR_FULL" | "YBR_FULL_422")), 3) => {
-            Ok(Photometric::Colour(Samples {
+            Ok(Photometric::Colour(ColourLayout {
                 ybr: name.starts_with("YBR_FULL"),
                 halved: name == "YBR_FULL_422",
                 planar,

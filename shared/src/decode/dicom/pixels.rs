@@ -52,29 +52,22 @@ pub(super) fn stored_values(
     dataset: &Dataset,
     frame: &Frame,
 ) -> Result<StoredValues, DecodeError> {
-    // Words that are not compressed are like a stream of Bits Allocated, but for High Bit, which
-    // they follow.
-    let header = |values| match frame.shift {
-        0 => fitted(
-            frame,
-            Samples {
-                width: frame.width.into(),
-                height: frame.height.into(),
-                bits: frame.bits_allocated as u8,
-                signed: false,
-                values,
-            },
-        ),
-        _ => StoredValues {
-            format: frame.stored,
-            values: shifted(frame, values),
-        },
+    // Words that are not compressed are like a stream of Bits Allocated.
+    let words_of = |values| {
+        let samples = Samples {
+            width: frame.width.into(),
+            height: frame.height.into(),
+            bits: frame.bits_allocated as u8,
+            signed: false,
+            values,
+        };
+        fitted(frame, samples)
     };
     let fragments = match dataset.pixels()? {
         Pixels::Native { bytes, words } => {
             file.require_known()?;
             let samples = native(frame, bytes, *words, file.has_big_endian_pixels(dataset), 1)?;
-            return Ok(header(samples));
+            return Ok(words_of(samples));
         }
         Pixels::Encapsulated(fragments) => fragments,
     };
@@ -93,11 +86,11 @@ pub(super) fn stored_values(
                     .map(|byte| u16::from(*byte))
                     .collect(),
             };
-            return Ok(header(samples));
+            return Ok(words_of(samples));
         }
         Compression::Deflate => {
             let bytes = inflate(&stream, MAX_BYTES)?;
-            return Ok(header(native(frame, &bytes, false, false, 1)?));
+            return Ok(words_of(native(frame, &bytes, false, false, 1)?));
         }
         Compression::Jpeg => jpeg::decode(&stream)?,
         Compression::Jpeg2000 => jpeg_2000::decode(&stream)?,

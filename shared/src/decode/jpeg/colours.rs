@@ -45,7 +45,9 @@ pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Op
                 return None;
             }
             let components = segment.content.get(6..)?;
-            halved = components.chunks(3).any(|c| c.get(1) != Some(&0x11));
+            let mut factors = components.chunks(3).map(|c| c.get(1));
+            let first = factors.next();
+            halved = factors.any(|factor| Some(factor) != first);
         }
         for number in 0..usize::from(*renamed.get(count)?) {
             let name = renamed.get_mut(count + 1 + number * apart)?;
@@ -57,7 +59,15 @@ pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Op
     is_rgb.then_some(renamed)
 }
 
-/// Returns true if the picture's process is one that zune-jpeg knows: by DCT, with Huffman codes.
-pub(in crate::decode) fn is_by_dct(bytes: &[u8]) -> bool {
-    markers::segments(bytes).any(|segment| matches!(segment.marker, 0xc0..=0xc2))
+/// Returns the columns and rows of a picture by a process that zune-jpeg knows: by DCT, with Huffman
+/// codes.
+pub(in crate::decode) fn size_by_dct(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut frames = markers::segments(bytes).filter(|s| matches!(s.marker, 0xc0..=0xc2));
+    match frames.next()?.content {
+        &[_, y0, y1, x0, x1, ..] => {
+            let [width, height] = [[x0, x1], [y0, y1]].map(u16::from_be_bytes);
+            Some((width.into(), height.into()))
+        }
+        _ => None,
+    }
 }

@@ -16,7 +16,7 @@ mod markers;
 mod scans;
 mod stream;
 
-pub(super) use colours::{is_by_dct, with_named_components};
+pub(super) use colours::{size_by_dct, with_named_components};
 pub(super) use markers::is_whole;
 pub(super) use scans::read_apart;
 pub(super) use stream::decode;

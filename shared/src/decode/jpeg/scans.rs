@@ -17,16 +17,19 @@ pub(in crate::decode) struct Apart {
     /// Rows of the picture.
     pub height: u32,
     components: [Samples; 3],
+    /// True if the components are red, green and blue.
+    rgb: bool,
 }
 
 impl Apart {
     /// Returns red, green and blue of each pixel, row by row.
-    pub(in crate::decode) fn colours(&self) -> impl Iterator<Item = [u16; 3]> + Clone {
-        (0..self.height).flat_map(move |y| (0..self.width).map(move |x| self.colour(x, y)))
+    pub(in crate::decode) fn colours(&self) -> Vec<[u8; 3]> {
+        let rows = (0..self.height).flat_map(|y| (0..self.width).map(move |x| self.colour(x, y)));
+        rows.collect()
     }
 
-    fn colour(&self, x: u32, y: u32) -> [u16; 3] {
-        let [luminance, blue, red] = self.components.each_ref().map(|component| {
+    fn colour(&self, x: u32, y: u32) -> [u8; 3] {
+        let samples = self.components.each_ref().map(|component| {
             let along =
                 |at: u32, side: u32, whole: u32| u64::from(at) * u64::from(side) / u64::from(whole);
             let column = along(x, component.width, self.width);
@@ -34,7 +37,11 @@ impl Apart {
             let at = row * u64::from(component.width) + column;
             f32::from(component.values[at as usize])
         });
+        if self.rgb {
+            return samples.map(|sample| sample as u8);
+        }
         // ITU-T T.871, 7.
+        let [luminance, blue, red] = samples;
         let (blue, red) = (blue - 128.0, red - 128.0);
         let colour = [
             luminance + 1.402 * red,
@@ -42,7 +49,7 @@ impl Apart {
             luminance + 1.772 * blue,
         ];
         // Rounded by the cast, which also clamps below.
-        colour.map(|channel| (channel + 0.5).min(255.0) as u16)
+        colour.map(|channel| (channel + 0.5).min(255.0) as u8)
     }
 }
 
@@ -85,6 +92,9 @@ pub(in crate::decode) fn read_apart(bytes: &[u8]) -> Result<Option<Apart>, Decod
                 else {
                     return Err(damaged("a scan is of no component of its frame"));
                 };
+                if found[number].is_some() {
+                    return Err(damaged("a component has two scans"));
+                }
                 let component = &components[number];
                 let most = |side: fn(&Component) -> u32| components.iter().map(side).max();
                 let (across, down) = (most(|c| c.across), most(|c| c.down));
@@ -108,7 +118,7 @@ pub(in crate::decode) fn read_apart(bytes: &[u8]) -> Result<Option<Apart>, Decod
             _ => {}
         }
     }
-    let (Some((width, height, _)), [Some(first), Some(second), Some(third)]) = (frame, found)
+    let (Some((width, height, parts)), [Some(first), Some(second), Some(third)]) = (frame, found)
     else {
         return Ok(None);
     };
@@ -116,6 +126,7 @@ pub(in crate::decode) fn read_apart(bytes: &[u8]) -> Result<Option<Apart>, Decod
         width,
         height,
         components: [first, second, third],
+        rgb: parts.map(|part| part.id) == *b"RGB",
     }))
 }
 
