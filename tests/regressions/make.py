@@ -634,6 +634,8 @@ def colours(p8):
     write("rgb_rle.dcm", compressed(rle_of([raw, raw, raw]), colour("RGB", 1), RLE), grey, notes=percent)
     stream = imagecodecs.jpeg2k_encode(rgb, codecformat="j2k", reversible=True, level=0, mct=True)
     write("rgb_jpeg_2000.dcm", compressed(stream, colour("YBR_RCT"), JPEG_2000), grey, notes=percent)
+    stream = imagecodecs.jpeg2k_encode(ybr, codecformat="j2k", reversible=True, level=0, mct=False)
+    write("ybr_full_jpeg_2000.dcm", compressed(stream, colour("YBR_FULL"), JPEG_2000), grey, notes=percent)
     stream = pillow(rgb, "JPEG", quality=95)
     decoded = np.asarray(Image.open(io.BytesIO(stream)).convert("L")).astype(np.int64)
     write("ybr_jpeg.dcm", compressed(stream, colour("YBR_FULL_422"), JPEG_BASELINE), percentiles(decoded), tolerance=4 * 257, notes=percent)

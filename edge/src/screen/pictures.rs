@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use plumbline_shared::durable::replace_file;
@@ -45,7 +45,10 @@ impl Pictures {
             .write_with_encoder(PngEncoder::new(&mut png))
             .map_err(anyhow::Error::from)
             .and_then(|()| Ok(replace_file(&path, &png)?))
-            .with_context(|| format!("the picture {} cannot be written", path.display()))
+            .map_err(|error| {
+                let path = path.display();
+                anyhow!("the picture {path} cannot be written ({error:#}); make room there, or give another folder")
+            })
     }
 
     fn name(&mut self, stem: &OsStr) -> OsString {

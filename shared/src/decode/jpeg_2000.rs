@@ -49,11 +49,14 @@ pub(super) struct Colours {
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// Red, green and blue.
+    /// The three components.
     pub colours: Vec<[u16; 3]>,
+    /// True if the stream itself says that they were luminance and chrominance (T.800, A.6.1): they
+    /// are red, green and blue now.
+    pub transformed: bool,
 }
 
-/// Decodes three components of 8 bits, turned into colours if they were luminance and chrominance.
+/// Decodes three components of 8 bits.
 pub(super) fn decode_colours(bytes: &[u8]) -> Result<Colours, DecodeError> {
     let (size, bytes) = Size::of_codestream(bytes)?;
     if (size.components, size.bits, size.signed) != (3, 8, false) {
@@ -74,6 +77,7 @@ pub(super) fn decode_colours(bytes: &[u8]) -> Result<Colours, DecodeError> {
     Ok(Colours {
         width: image.width(),
         height: image.height(),
+        transformed: is_transformed(bytes),
         colours: channels
             .map(|((r, g), b)| [value(r), value(g), value(b)])
             .collect(),
@@ -85,6 +89,18 @@ const SETTINGS: DecodeSettings = DecodeSettings {
     resolve_palette_indices: true,
     target_resolution: None,
 };
+
+/// Returns true if the coding style (T.800, A.6.1) of a codestream has a transform of its components.
+fn is_transformed(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == 0x52 {
+            return bytes.get(at + 8) == Some(&1);
+        }
+        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+    }
+    false
+}
 
 /// Returns the whole number nearest to a sample, halves away from 0; numbers that no sample can have
 /// are clamped. Unlike a call of the library's rounding, this is vectorised.

@@ -111,7 +111,7 @@ pub(super) fn of_samples(
         Compression::Jpeg2000 => {
             let picture = jpeg_2000::decode_colours(&stream)?;
             require_size(frame, (picture.width, picture.height))?;
-            grey(picture.colours, false)
+            grey(picture.colours, ybr && !picture.transformed)
         }
         Compression::Deflate => Err(unsupported("deflated colours", "export it in grey")),
     }
