@@ -461,6 +461,9 @@ def values_to_grey(p8, p12, p16, g12, p):
     write("high_bit_15_dark_jpeg_ls.dcm", compressed(jpeg_ls(dark), dim, JPEG_LS), exact(p12 // 16, 0, 255),
           notes=["window 127.5/255 (linear exact)"])
     write("jpeg_lossless_16_said_12.dcm", compressed(jpeg_lossless(p16, 16), said, JPEG_LOSSLESS), g16, notes=notes)
+    narrow = attributes(12, 16, window=[])
+    write("jpeg_lossless_8_said_12.dcm", compressed(jpeg_lossless(p8, 8), narrow, JPEG_LOSSLESS), percentiles(p8),
+          notes=["8 bits in its pixels, not 12", "no window: percentiles 0.5 to 99.5"])
     s12 = (p12 - 2048) & 0xFFF
     zero = [(0x00281050, "DS", "-0.5"), (0x00281051, "DS", "4095"), (0x00281056, "CS", "LINEAR_EXACT")]
     signed = attributes(16, signed=1, window=zero)
@@ -570,6 +573,15 @@ def geometry(p8, p12, p16, g12, p):
     data = pillow(np.kron(np.rint(p8 / 4) * 4, np.ones((8, 8))).astype(np.uint8).T[::-1].copy(), "JPEG", quality=100, exif=exif)
     decoded = np.asarray(Image.open(io.BytesIO(data))).astype(np.int64)
     write("orientation_6.jpg", data, percentiles(decoded.T[:, ::-1]), tolerance=3 * 257, notes=percent + ["turned by 90 degrees clockwise"])
+    turned = Image.Exif()
+    turned[274] = 6
+    data = pillow(raw.T[::-1].copy(), "PNG", exif=turned)
+    at = data.index(b"eXIf") - 4
+    length = 12 + struct.unpack(">I", data[at : at + 4])[0]
+    end = data.rindex(b"IEND") - 4
+    late = data[:at] + data[at + length : end] + data[at : at + length] + data[end:]
+    for name, picture_of in [("before", data), ("after", late)]:
+        write(f"orientation_6_{name}_pixels.png", picture_of, percentiles(p8), notes=percent + ["turned by 90 degrees clockwise"])
     for name, orientation, lying, words_of in [
         ("upright", "L\\F", p12, None),
         ("mirrored", "R\\F", p12[:, ::-1], "turned over, left to right"),

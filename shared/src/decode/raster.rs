@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use std::io::Cursor;
 
+use image::metadata::Orientation;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Pixel, Primitive,
 };
@@ -145,8 +146,27 @@ fn opened(
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     Film::check_size(width, height)?;
-    let orientation = decoder.orientation().map_err(refused)?;
+    let mut orientation = decoder.orientation().map_err(refused)?;
+    if format == Format::Png {
+        // The decoder has not come to what follows the pixels.
+        let exif = png_chunk(bytes, b"eXIf").and_then(Orientation::from_exif_chunk);
+        orientation = exif.unwrap_or(orientation);
+    }
     Ok((decoder, Turn::of_exif(orientation.to_exif().into())))
+}
+
+/// Returns the content of a PNG file's first chunk of a type.
+fn png_chunk<'a>(bytes: &'a [u8], of: &[u8; 4]) -> Option<&'a [u8]> {
+    let mut rest = bytes.get(8..)?;
+    loop {
+        let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
+        // Length, type and checksum have 4 bytes each.
+        let content = rest.get(8..)?.get(..length)?;
+        if rest.get(4..8)? == of {
+            return Some(content);
+        }
+        rest = rest.get(8 + length + 4..)?;
+    }
 }
 
 fn refused(format: Format, error: ImageError) -> DecodeError {

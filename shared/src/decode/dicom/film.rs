@@ -53,9 +53,9 @@ pub(super) fn film(file: &File, dataset: &Dataset) -> Result<Decoded, DecodeErro
     let (transform, values) = match frame.photometric {
         Photometric::Monochrome { inverted } => {
             let stored = pixels::stored_values(file, dataset, &frame)?;
-            if stored.format.bits != frame.stored.bits {
+            if stored.bits != frame.stored.bits {
                 notes.push(Note::Bits {
-                    stream: stored.format.bits,
+                    stream: stored.bits,
                     said: frame.stored.bits,
                 });
             }

@@ -44,6 +44,8 @@ pub(super) struct StoredValues {
     pub format: Stored,
     /// The values, in the low bits of each word.
     pub values: Vec<u16>,
+    /// The bits that a value has in the file: those of the format, or of a narrower stream.
+    pub bits: u8,
 }
 
 /// Returns the stored values of a grey frame.
@@ -173,6 +175,7 @@ fn fitted(frame: &Frame, samples: Samples) -> StoredValues {
         return StoredValues {
             format: header,
             values: shifted(frame, samples.values),
+            bits: header.bits,
         };
     } else if fits(frame, &samples) || (words && !continues_above(frame, &samples)) {
         header
@@ -182,6 +185,7 @@ fn fitted(frame: &Frame, samples: Samples) -> StoredValues {
     StoredValues {
         format,
         values: samples.values,
+        bits: format.bits.min(samples.bits),
     }
 }
 
