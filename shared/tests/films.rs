@@ -131,7 +131,7 @@ fn pictures_wider_than_bits_stored_are_read_by_their_streams() {
         let read = decode(&with_element(name, bits_12)).unwrap();
         assert_eq!(read.film, right.film, "{name}");
         let bits = Note::Bits {
-            stream: 16,
+            pixels: 16,
             said: 12,
         };
         assert!(read.notes.contains(&bits), "{name}: {:?}", read.notes);

@@ -13,6 +13,7 @@ mod note;
 mod orientation;
 mod raster;
 mod samples;
+mod square;
 mod tiff;
 
 pub use dicom::Header;

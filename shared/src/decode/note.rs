@@ -30,7 +30,7 @@ pub enum Note {
     /// The pixels have more or fewer bits than the file says.
     Bits {
         /// Bits of the pixels, by which they are read.
-        stream: u8,
+        pixels: u8,
         /// Bits Stored.
         said: u8,
     },
@@ -62,8 +62,8 @@ impl fmt::Display for Note {
             Self::WindowTable => write!(f, "window by lookup table"),
             Self::Percentiles => write!(f, "no window: percentiles 0.5 to 99.5"),
             Self::Turned(turn) => write!(f, "{turn}"),
-            Self::Bits { stream, said } => {
-                write!(f, "{stream} bits in its pixels, not {said}")
+            Self::Bits { pixels, said } => {
+                write!(f, "{pixels} bits in its pixels, not {said}")
             }
             Self::Tint => write!(f, "tint taken out"),
             Self::BurntInColour { share } => {

@@ -11,11 +11,11 @@ use image::{
 
 use super::blank::blank_share;
 use super::colour::{Grey, to_grey};
-use super::dicom::require_equal;
 use super::error::DecodeError;
 use super::file::Decoded;
 use super::note::Note;
 use super::orientation::Turn;
+use super::square::require_equal;
 use super::{jpeg, tiff};
 use crate::film::{Film, MAX_PIXELS};
 use crate::grey::GreyscaleTransform;
@@ -101,35 +101,52 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
     let (film, turn) = match film {
         Some(film) => (film, turn),
         None => {
-            let apart = match format {
-                Format::Jpeg => jpeg::read_apart(bytes)?,
-                _ => None,
-            };
-            let ((width, height), turn_of_picture, (bits, grey)) = match apart {
-                Some(apart) => {
-                    let (_, turn) = opened(format, bytes)?;
-                    let colours = apart.colours();
-                    let grey = to_grey(colours.iter().map(|c| c.map(u16::from)), 8)?;
-                    ((apart.width, apart.height), turn, (8, grey))
-                }
-                None => {
-                    let (decoder, turn) = opened(format, bytes)?;
-                    let picture = DynamicImage::from_decoder(decoder);
-                    let picture = picture.map_err(|error| refused(format, error))?;
-                    let size = (picture.width(), picture.height());
-                    (size, turn, grey_values(format, picture)?)
-                }
-            };
-            notes.extend(grey.notes);
-            let film = GreyscaleTransform::of_picture(bits).film(width, height, grey.values)?;
-            (film, turn.or(turn_of_picture))
+            let picture = picture(format, bytes)?;
+            notes.extend(picture.grey.notes);
+            let transform = GreyscaleTransform::of_picture(picture.bits);
+            let film = transform.film(picture.width, picture.height, picture.grey.values)?;
+            (film, turn.or(picture.turn))
         }
     };
-    let turn = turn.unwrap_or_default();
     if let Some(share) = blank_share(&film, false) {
         return Err(DecodeError::Blank { share });
     }
-    Ok(Decoded { film, notes }.turned(turn)?)
+    Ok(Decoded { film, notes }.turned(turn.unwrap_or_default())?)
+}
+
+/// A picture as it is stored, in grey.
+struct Picture {
+    width: u32,
+    height: u32,
+    /// Bits of a value.
+    bits: u8,
+    grey: Grey,
+    /// How it is to be turned, if its file says so.
+    turn: Option<Turn>,
+}
+
+/// Reads a picture by the library, but for JPEG pictures of separate scans.
+fn picture(format: Format, bytes: &[u8]) -> Result<Picture, DecodeError> {
+    let apart = match format {
+        Format::Jpeg => jpeg::read_apart(bytes)?,
+        _ => None,
+    };
+    let (decoder, turn) = opened(format, bytes)?;
+    let (width, height) = decoder.dimensions();
+    let (bits, grey) = match apart {
+        Some(apart) => (8, apart.grey()?),
+        None => {
+            let picture = DynamicImage::from_decoder(decoder);
+            grey_values(format, picture.map_err(|error| refused(format, error))?)?
+        }
+    };
+    Ok(Picture {
+        width,
+        height,
+        bits,
+        grey,
+        turn,
+    })
 }
 
 /// Returns the decoder of a picture, and how the picture is to be turned.

@@ -9,9 +9,9 @@ use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
-use super::dicom::require_equal;
 use super::error::DecodeError;
 use super::orientation::Turn;
+use super::square::require_equal;
 use crate::film::{Film, MAX_PIXELS};
 use crate::grey::{GreyscaleTransform, Stored, stretched};
 

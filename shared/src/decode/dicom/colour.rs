@@ -97,8 +97,7 @@ pub(super) fn of_samples(
             let named = jpeg::with_named_components(&stream, !ybr);
             let stream = named.as_deref().unwrap_or(&stream);
             if let Some(apart) = jpeg::read_apart(stream)? {
-                let colours = apart.colours();
-                return to_grey(colours.iter().map(|c| c.map(u16::from)), 8);
+                return apart.grey();
             }
             // The decoder turns luminance and chrominance into colours.
             let picture = image::load(Cursor::new(stream), ImageFormat::Jpeg);

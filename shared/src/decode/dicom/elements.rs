@@ -224,8 +224,7 @@ fn within(vr: Option<VR>, encoding: Encoding) -> Encoding {
 /// Reads the head of the element at `at`, where there are at least [`HEAD`] bytes.
 fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, DecodeError> {
     let implicit = implicit_head(bytes, at, encoding);
-    let letters = bytes.get(at + 4..at + 6).and_then(|l| l.first_chunk());
-    let vr = letters.and_then(|letters| VR::from_binary(*letters));
+    let vr = vr_at(bytes, at);
     let standard = vr.and_then(|vr| explicit_head(bytes, at, encoding, vr, is_long(vr)));
     let fits = |head: &Head| head.end.is_none_or(|end| end <= bytes.len());
     let looks_right = |head: &Head| followed(bytes, head, encoding);
@@ -247,8 +246,8 @@ fn head(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Head, DecodeError
             // New VRs have the long form (PS3.5, 7.1.2).
             let unknown = |long| explicit_head(bytes, at, encoding, VR::UN, long);
             let mut candidates = [unknown(true), unknown(false), Some(implicit)];
-            let is_text = |letters: &[u8; 2]| letters.iter().all(|l| (0x20..0x7f).contains(l));
-            let no_vr = !letters.is_some_and(is_text);
+            let letters = &bytes[at + 4..at + 6];
+            let no_vr = !letters.iter().all(|l| (0x20..0x7f).contains(l));
             if no_vr {
                 candidates.rotate_right(1);
             }

@@ -15,10 +15,8 @@ use crate::decode::error::DecodeError;
 use crate::decode::file::Decoded;
 use crate::decode::note::Note;
 use crate::decode::orientation::Turn;
+use crate::decode::square::require_equal;
 use crate::grey::{GreyscaleTransform, VoiTransform};
-
-/// Most by which a pixel's sides may differ: 1 %, which turns an angle of 45 degrees by 0.3.
-const ASPECT_TOLERANCE: f64 = 0.01;
 
 /// The attributes that give the distances of rows and of columns: at the patient, at the detector,
 /// on the scanned film, and as a bare ratio.
@@ -55,7 +53,7 @@ pub(super) fn film(file: &File, dataset: &Dataset) -> Result<Decoded, DecodeErro
             let stored = pixels::stored_values(file, dataset, &frame)?;
             if stored.bits != frame.stored.bits {
                 notes.push(Note::Bits {
-                    stream: stored.bits,
+                    pixels: stored.bits,
                     said: frame.stored.bits,
                 });
             }
@@ -130,7 +128,7 @@ fn require_processed(dataset: &Dataset) -> Result<(), DecodeError> {
     }
 }
 
-/// Refuses pixels that are not square: angles are the signal.
+/// Refuses pixels that are not square by any attribute.
 fn require_square(dataset: &Dataset) -> Result<(), DecodeError> {
     let groups = transform::functional_groups(dataset, tags::PIXEL_MEASURES_SEQUENCE)?;
     for dataset in groups.iter().chain([dataset]) {
@@ -142,14 +140,4 @@ fn require_square(dataset: &Dataset) -> Result<(), DecodeError> {
         }
     }
     Ok(())
-}
-
-/// Refuses distances of rows and of columns that differ. Distances that are none say nothing.
-pub(in crate::decode) fn require_equal(rows: f64, columns: f64) -> Result<(), DecodeError> {
-    let ratio = rows / columns;
-    let unequal = ratio.max(1.0 / ratio) - 1.0 > ASPECT_TOLERANCE;
-    match rows > 0.0 && columns > 0.0 && unequal {
-        true => Err(DecodeError::NotSquare { rows, columns }),
-        false => Ok(()),
-    }
 }

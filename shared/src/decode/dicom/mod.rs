@@ -19,7 +19,6 @@ use super::error::DecodeError;
 use super::file::Decoded;
 
 pub(super) use file::is_dicom;
-pub(super) use film::require_equal;
 pub use header::Header;
 
 /// Reads the header of the DICOM file in `bytes`, the whole file.

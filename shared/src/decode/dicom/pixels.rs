@@ -165,27 +165,26 @@ fn fitted(frame: &Frame, samples: Samples) -> StoredValues {
         bits: samples.bits,
         signed: header.signed || samples.signed,
     };
-    let words = u16::from(samples.bits) == frame.bits_allocated;
-    let format = if stream.signed && (stream.bits < header.bits || !header.signed) {
-        stream
-    } else if samples.bits <= header.bits {
-        header
-    } else if words && frame.shift > 0 && !(fits(frame, &samples) && uses_low_bits(frame, &samples))
-    {
-        return StoredValues {
-            format: header,
-            values: shifted(frame, samples.values),
-            bits: header.bits,
-        };
-    } else if fits(frame, &samples) || (words && !continues_above(frame, &samples)) {
-        header
-    } else {
-        stream
-    };
-    StoredValues {
+    let of = |format: Stored, samples: Samples| StoredValues {
         format,
-        values: samples.values,
         bits: format.bits.min(samples.bits),
+        values: samples.values,
+    };
+    if stream.signed && (stream.bits < header.bits || !header.signed) {
+        return of(stream, samples);
+    }
+    if samples.bits <= header.bits {
+        return of(header, samples);
+    }
+    let words = u16::from(samples.bits) == frame.bits_allocated;
+    let fits = fits(frame, &samples);
+    if words && frame.shift > 0 && !(fits && uses_low_bits(frame, &samples)) {
+        let values = shifted(frame, samples.values);
+        return of(header, Samples { values, ..samples });
+    }
+    match fits || (words && !continues_above(frame, &samples)) {
+        true => of(header, samples),
+        false => of(stream, samples),
     }
 }
 

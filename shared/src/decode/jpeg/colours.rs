@@ -16,22 +16,10 @@ const NAMES: [u8; 3] = *b"RGB";
 /// Returns the picture with its three components named R, G and B, if an Adobe segment says that they
 /// are; `unsaid`: also if nothing says that they are not.
 pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Option<Vec<u8>> {
-    let mut transform = None;
+    let names = names_of_rgb(bytes, unsaid)?;
     let mut renamed = Vec::from(*b"\xff\xd8");
-    let mut names: Vec<u8> = Vec::new();
-    let mut halved = false;
-    for segment in markers::segments(bytes) {
+    for segment in markers::segments(bytes).filter(|segment| segment.marker != ADOBE) {
         let start = renamed.len();
-        match (segment.marker, segment.content) {
-            (ADOBE, content) => {
-                // One that is cut off says nothing.
-                let said = content.strip_prefix(b"Adobe").and_then(|rest| rest.get(6));
-                transform = transform.or(said.copied());
-                continue;
-            }
-            (JFIF, [b'J', b'F', b'I', b'F', ..]) => transform = Some(1),
-            _ => {}
-        }
         renamed.extend(segment.bytes);
         // The position of the number of components, and the distance of their names.
         let (count, apart) = match segment.marker {
@@ -39,24 +27,39 @@ pub(in crate::decode) fn with_named_components(bytes: &[u8], unsaid: bool) -> Op
             markers::START_OF_SCAN => (start + 4, 2),
             _ => continue,
         };
-        if apart == 3 {
-            names = segment.content.get(6..)?.chunks(3).map(|c| c[0]).collect();
-            if names.len() != NAMES.len() {
-                return None;
-            }
-            let components = segment.content.get(6..)?;
-            let mut factors = components.chunks(3).map(|c| c.get(1));
-            let first = factors.next();
-            halved = factors.any(|factor| Some(factor) != first);
-        }
         for number in 0..usize::from(*renamed.get(count)?) {
             let name = renamed.get_mut(count + 1 + number * apart)?;
             *name = NAMES[names.iter().position(|known| known == name)?];
         }
     }
+    Some(renamed)
+}
+
+/// Returns the names of three components that are red, green and blue; none of other pictures.
+fn names_of_rgb(bytes: &[u8], unsaid: bool) -> Option<[u8; 3]> {
+    let mut transform = None;
+    let mut frame = None;
+    for segment in markers::segments(bytes) {
+        match (segment.marker, segment.content) {
+            // One that is cut off says nothing.
+            (ADOBE, content) => {
+                let said = content.strip_prefix(b"Adobe").and_then(|rest| rest.get(6));
+                transform = transform.or(said.copied());
+            }
+            (JFIF, [b'J', b'F', b'I', b'F', ..]) => transform = Some(1),
+            (0xc0..=0xc2, content) => match content.get(6..)?.as_chunks::<3>() {
+                (&[one, two, three], []) => frame = Some([one, two, three]),
+                _ => return None,
+            },
+            _ => {}
+        }
+    }
+    let components = frame?;
+    let [first, second, third] = components.map(|[_, factors, _]| factors);
     // Nobody halves the resolution of green and blue.
-    let is_rgb = transform.map_or(unsaid && !halved, |transform| transform == 0);
-    is_rgb.then_some(renamed)
+    let whole = first == second && second == third;
+    let is_rgb = transform.map_or(unsaid && whole, |transform| transform == 0);
+    is_rgb.then(|| components.map(|[name, ..]| name))
 }
 
 /// Returns the columns and rows of a picture by a process that zune-jpeg knows: by DCT, with Huffman

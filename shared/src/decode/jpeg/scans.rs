@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::error::{damaged, unsupported};
 use super::{markers, stream};
+use crate::decode::colour::{Grey, to_grey};
 use crate::decode::error::DecodeError;
 use crate::decode::samples::Samples;
 use crate::film::Film;
@@ -13,19 +14,24 @@ use crate::film::Film;
 /// The luminance and two of chrominance of a picture, each at its own size.
 pub(in crate::decode) struct Apart {
     /// Columns of the picture.
-    pub width: u32,
+    width: u32,
     /// Rows of the picture.
-    pub height: u32,
+    height: u32,
     components: [Samples; 3],
     /// True if the components are red, green and blue.
     rgb: bool,
 }
 
 impl Apart {
-    /// Returns red, green and blue of each pixel, row by row.
-    pub(in crate::decode) fn colours(&self) -> Vec<[u8; 3]> {
+    /// Returns the picture's 8-bit grey.
+    ///
+    /// # Errors
+    /// If it is in colour.
+    pub(in crate::decode) fn grey(&self) -> Result<Grey, DecodeError> {
         let rows = (0..self.height).flat_map(|y| (0..self.width).map(move |x| self.colour(x, y)));
-        rows.collect()
+        // Kept, as each is looked at several times.
+        let colours: Vec<[u8; 3]> = rows.collect();
+        to_grey(colours.iter().map(|colour| colour.map(u16::from)), 8)
     }
 
     fn colour(&self, x: u32, y: u32) -> [u8; 3] {
