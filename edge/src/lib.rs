@@ -1,8 +1,20 @@
 //! Plumbline's station: reads films where they are taken.
 
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod films;
+pub mod http;
 pub mod intake;
+pub mod logs;
+pub mod metrics;
 pub mod models;
 pub mod overlay;
+mod pipe;
 pub mod pipeline;
 pub mod quality;
+pub mod reading;
 pub mod screen;
+pub mod serve;
+pub mod store;
+pub mod tls;

@@ -1,12 +1,16 @@
 //! `plumbline-edge`: the station's program.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use plumbline_edge::intake;
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use plumbline_edge::config::{Faults, Settings};
+use plumbline_edge::intake::{Task, child_main};
+use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
+use plumbline_edge::{check, films, serve, store};
 
 /// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
 #[derive(Parser)]
@@ -33,12 +37,76 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Receive films by DICOM, from a folder and by uploads, and read them, until told to stop.
+    Serve {
+        #[command(flatten)]
+        station: Station,
+    },
+    /// Look at all that a station needs, and say what is wrong. It may run meanwhile.
+    Check {
+        #[command(flatten)]
+        station: Station,
+    },
+    /// Show the newest films of a station and what became of them. It may run meanwhile.
+    Films {
+        #[command(flatten)]
+        station: Station,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        newest: usize,
+        /// Print one JSON object a line in place of the table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a backup of a station's films and results, which may run meanwhile.
+    Backup {
+        #[command(flatten)]
+        station: Station,
+        /// The backup's folder; of one that is there, only what is new is written.
+        target: PathBuf,
+    },
+    /// Make a backup the memory of a station that does not run. What it had is kept beside it.
+    Restore {
+        #[command(flatten)]
+        station: Station,
+        /// The backup's folder.
+        backup: PathBuf,
+    },
+    /// Reads films for a parent process.
+    #[command(hide = true)]
+    Reader {
+        /// The bundle's folder.
+        bundle: PathBuf,
+    },
     /// Decodes a film for a parent process.
     #[command(hide = true)]
     Decode {
         /// The film.
         path: PathBuf,
     },
+    /// Tells a parent process whether a film's file is whole.
+    #[command(hide = true)]
+    Inspect {
+        /// The film.
+        path: PathBuf,
+    },
+}
+
+/// The station that a command is about.
+#[derive(Args)]
+struct Station {
+    /// The station's configuration; without it every setting has its default.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Station {
+    fn settings(&self) -> Result<Settings, Faults> {
+        match &self.config {
+            Some(path) => Settings::read(path),
+            None => Ok(Settings::default()),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -54,7 +122,18 @@ fn main() -> ExitCode {
             out,
             json,
         }),
-        Command::Decode { path } => return intake::child_main(&path),
+        Command::Serve { station } => station_serve(&station),
+        Command::Check { station } => station_check(&station),
+        Command::Films {
+            station,
+            newest,
+            json,
+        } => station_films(&station, newest, json),
+        Command::Backup { station, target } => back_up(&station, &target),
+        Command::Restore { station, backup } => restore(&station, &backup),
+        Command::Reader { bundle } => return worker_main(&bundle),
+        Command::Decode { path } => return child_main(Task::Decode, &path),
+        Command::Inspect { path } => return child_main(Task::Inspect, &path),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,4 +144,47 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn station_serve(station: &Station) -> Result<bool> {
+    serve::serve(&station.settings()?)?;
+    Ok(true)
+}
+
+fn station_check(station: &Station) -> Result<bool> {
+    check::check(&station.settings()?)
+}
+
+fn station_films(station: &Station, newest: usize, json: bool) -> Result<bool> {
+    films::films(&station.settings()?, newest, json)?;
+    Ok(true)
+}
+
+fn back_up(station: &Station, target: &Path) -> Result<bool> {
+    let settings = station.settings()?;
+    let done = store::back_up(&settings.data, target, settings.limits)?;
+    tell(format_args!(
+        "{} films are in {}",
+        done.films,
+        target.display()
+    ))
+}
+
+fn restore(station: &Station, backup: &Path) -> Result<bool> {
+    let settings = station.settings()?;
+    let (done, old) = store::restore(backup, &settings.data, settings.limits)?;
+    tell(format_args!(
+        "{} films are in {}",
+        done.films,
+        settings.data.display()
+    ))?;
+    match old {
+        Some(old) => tell(format_args!("what was there is in {}", old.display())),
+        None => Ok(true),
+    }
+}
+
+fn tell(what: std::fmt::Arguments) -> Result<bool> {
+    writeln!(io::stdout(), "{what}")?;
+    Ok(true)
 }

@@ -214,6 +214,19 @@ impl Unfinished {
         &self.file
     }
 
+    /// The file's present, temporary name.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub fn write(&mut self, medium: &dyn Medium, bytes: &[u8]) -> io::Result<()> {
+        medium.write(&mut self.file, bytes)
+    }
+
     /// Syncs the file and gives it its name.
     ///
     /// # Errors
@@ -222,6 +235,16 @@ impl Unfinished {
         medium.sync(&self.file)?;
         medium.rename(&self.temporary, &self.path)?;
         medium.sync_folder(parent(&self.path))
+    }
+
+    /// Does as [`finish`](Self::finish) with another name on the same file system, for files that
+    /// are named after their content.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub fn finish_as(mut self, medium: &dyn Medium, path: &Path) -> io::Result<()> {
+        self.path = path.to_path_buf();
+        self.finish(medium)
     }
 }
 

@@ -11,8 +11,17 @@ use plumbline_wire::decoder::{self, MOST, Outcome, RefusalCode, cut};
 pub(super) struct Answer {
     /// The patient, examination and view of a DICOM file.
     pub header: Option<Header>,
-    /// The film and what was done to it, or the reason to refuse the file.
-    pub film: Result<(Film, Vec<String>), Refusal>,
+    /// What was asked for, or the reason to refuse the file.
+    pub content: Result<Content, Refusal>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    /// The film and what was done to it.
+    Film(Film, Vec<String>),
+    /// Only that the file is whole.
+    Whole,
 }
 
 /// The reason to refuse a file.
@@ -37,7 +46,8 @@ pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
     input.read_exact(message)?;
     let answer = decoder::decode(message).map_err(io::Error::other)?;
     let header = answer.header.map(owned);
-    let film = match answer.outcome {
+    let content = match answer.outcome {
+        Outcome::Whole => Ok(Content::Whole),
         Outcome::Film {
             width,
             height,
@@ -51,7 +61,7 @@ pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
             let notes = notes
                 .lines()
                 .map(|note| note.replace(char::is_control, " "));
-            Ok((film, notes.collect()))
+            Ok(Content::Film(film, notes.collect()))
         }
         Outcome::Refused { code, sentence } => Err(Refusal {
             code,
@@ -59,17 +69,18 @@ pub(super) fn read(mut input: impl Read) -> io::Result<Answer> {
             sentence: sentence.replace(char::is_control, " "),
         }),
     };
-    Ok(Answer { header, film })
+    Ok(Answer { header, content })
 }
 
 /// Writes one answer.
 pub(super) fn write(mut output: impl Write, answer: &Answer) -> io::Result<()> {
-    let notes = match &answer.film {
-        Ok((_, notes)) => notes.join("\n"),
-        Err(_) => String::new(),
+    let notes = match &answer.content {
+        Ok(Content::Film(_, notes)) => notes.join("\n"),
+        Ok(Content::Whole) | Err(_) => String::new(),
     };
-    let outcome = match &answer.film {
-        Ok((film, _)) => Outcome::Film {
+    let outcome = match &answer.content {
+        Ok(Content::Whole) => Outcome::Whole,
+        Ok(Content::Film(film, _)) => Outcome::Film {
             width: film.width(),
             height: film.height(),
             notes: cut(&notes),
@@ -87,7 +98,7 @@ pub(super) fn write(mut output: impl Write, answer: &Answer) -> io::Result<()> {
     let message = decoder::encode(&message, &mut buffer).map_err(io::Error::other)?;
     output.write_all(&(message.len() as u32).to_le_bytes())?;
     output.write_all(message)?;
-    if let Ok((film, _)) = &answer.film {
+    if let Ok(Content::Film(film, _)) = &answer.content {
         let bytes: Vec<u8> = film.pixels().iter().flat_map(|p| p.to_le_bytes()).collect();
         output.write_all(&bytes)?;
     }
@@ -136,10 +147,14 @@ mod tests {
             sentence: "the file is empty".into(),
         };
         let notes = vec!["inverted".to_owned(), "turned".to_owned()];
-        for film in [Ok((film, notes)), Err(refusal)] {
+        for content in [
+            Ok(Content::Film(film, notes)),
+            Ok(Content::Whole),
+            Err(refusal),
+        ] {
             for header in [None, Some(header.clone())] {
-                let film = film.clone();
-                let answer = Answer { header, film };
+                let content = content.clone();
+                let answer = Answer { header, content };
                 let frame = written(&answer);
                 assert_eq!(read(&frame[..]).unwrap(), answer);
                 for length in 0..frame.len() {
@@ -171,12 +186,13 @@ mod tests {
     #[test]
     fn a_refusal_cannot_steer_a_terminal_or_grow() {
         let refused = |sentence: &str| {
-            let film = Err(Refusal {
+            let content = Err(Refusal {
                 code: RefusalCode::Damaged,
                 sentence: sentence.into(),
             });
-            let frame = written(&Answer { header: None, film });
-            read(&frame[..]).unwrap().film.unwrap_err().sentence
+            let header = None;
+            let frame = written(&Answer { header, content });
+            read(&frame[..]).unwrap().content.unwrap_err().sentence
         };
         assert_eq!(refused("a\u{1b}[2Jb"), "a [2Jb");
         assert_eq!(refused(&"a".repeat(5000)).len(), decoder::MOST_TEXT);

@@ -12,7 +12,7 @@ use plumbline_wire::decoder::RefusalCode;
 #[non_exhaustive]
 pub enum IntakeError {
     /// The decoder refused the file.
-    #[error("{path}: {reason}", path = path.display())]
+    #[error("{}: {}", path.display(), self.sentence())]
     Refused {
         /// The file.
         path: PathBuf,
@@ -24,10 +24,7 @@ pub enum IntakeError {
         header: Option<Box<Header>>,
     },
     /// Decoding took too long.
-    #[error(
-        "decoding {path} took longer than {seconds} seconds; export it again",
-        path = path.display()
-    )]
+    #[error("{}: {}", path.display(), self.sentence())]
     TooSlow {
         /// The file.
         path: PathBuf,
@@ -35,11 +32,7 @@ pub enum IntakeError {
         seconds: u64,
     },
     /// The decoder ended without an answer.
-    #[error(
-        "the decoder crashed on {path} ({how}): the file is damaged or asks for more than {mib} MiB of \
-         memory; export it again",
-        path = path.display()
-    )]
+    #[error("{}: {}", path.display(), self.sentence())]
     Fatal {
         /// The file.
         path: PathBuf,
@@ -49,11 +42,42 @@ pub enum IntakeError {
         mib: u64,
     },
     /// No decoder process could be started.
-    #[error("no process to decode {path} can be started ({error}); free memory or processes", path = path.display())]
+    #[error("{}: {}", path.display(), self.sentence())]
     NoProcess {
         /// The file.
         path: PathBuf,
         /// The system's error.
         error: io::Error,
     },
+}
+
+impl IntakeError {
+    /// What is wrong and what to do, without the file's name.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Refused { reason, .. } => reason.clone(),
+            Self::TooSlow { seconds, .. } => {
+                format!("decoding took longer than {seconds} seconds; export it again")
+            }
+            Self::Fatal { how, mib, .. } => format!(
+                "the decoder crashed ({how}): the file is damaged or asks for more than {mib} MiB \
+                 of memory; export it again"
+            ),
+            Self::NoProcess { error, .. } => {
+                format!(
+                    "no process to decode it can be started ({error}); free memory or processes"
+                )
+            }
+        }
+    }
+
+    /// The reason as a word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { code, .. } => code.name(),
+            Self::TooSlow { .. } => "too-slow",
+            Self::Fatal { .. } => "decoder-crashed",
+            Self::NoProcess { .. } => "no-process",
+        }
+    }
 }

@@ -1,8 +1,16 @@
-//! The intake: films from outside are decoded in a child process, which is not trusted.
+//! The intake: films come by DICOM, from a watched folder and by uploads. Their files are from
+//! outside, so whatever looks into them is a child process, which is not trusted.
 
 mod answer;
+mod dicom;
 mod error;
+mod file_meta;
+mod folder;
+mod receiver;
 mod sandbox;
 
+pub use dicom::{DicomListener, DicomOptions};
 pub use error::IntakeError;
-pub use sandbox::{DecodedFile, THIS_PROGRAM, WAIT, child_main, decode_with};
+pub use folder::Watcher;
+pub use receiver::{Announced, ReceiveError, Receiver, Way};
+pub use sandbox::{DecodedFile, THIS_PROGRAM, Task, WAIT, child_main, decode_with, inspect_with};

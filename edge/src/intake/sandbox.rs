@@ -2,29 +2,29 @@
 //! crashes its decoder, or makes it ask for all memory or all time, costs that film and nothing
 //! else.
 //!
-//! The child is this program again, with the hidden command `decode`. It limits itself before it
+//! The child is this program again, with the hidden command `decode` or `inspect`. It limits itself before it
 //! opens the film, and answers on its standard output as [`plumbline_wire::decoder`] says.
 //!
 //! The child is killed when the thread that started it ends (`PR_SET_PDEATHSIG` looks at threads),
 //! so that thread must wait for the answer, as [`decode_with`] does.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use plumbline_shared::decode::{self, DecodeError, ErrorKind, Header};
 use plumbline_shared::film::Film;
 use plumbline_wire::decoder::RefusalCode;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
 };
 
-use super::answer::{self, Answer, Refusal};
+use super::answer::{self, Answer, Content, Refusal};
 use super::error::IntakeError;
+use crate::pipe::TimedPipe;
 
 /// Limit of the child's address space, the program's own included.
 const MEMORY_MIB: u64 = 2048;
@@ -59,9 +59,39 @@ pub fn decode_with(
     path: &Path,
     wait: Duration,
 ) -> Result<DecodedFile, IntakeError> {
+    match ask(program, "decode", path, wait)? {
+        (header, Content::Film(film, notes)) => Ok(DecodedFile {
+            film,
+            notes,
+            header,
+        }),
+        (_, Content::Whole) => Err(failure(path, None, Ok(ExitStatus::default()))),
+    }
+}
+
+/// Checks in a child process, within `wait`, that the file `path` is whole, and returns the header if
+/// it is a DICOM file. Its pixels are not decoded if it is. `program` is as with [`decode_with`].
+///
+/// # Errors
+/// If the file is damaged or cut off, takes too much memory or time, or crashes its decoder.
+pub fn inspect_with(
+    program: &Path,
+    path: &Path,
+    wait: Duration,
+) -> Result<Option<Header>, IntakeError> {
+    ask(program, "inspect", path, wait).map(|(header, _)| header)
+}
+
+/// Runs the hidden command `command` of `program` on the file `path`.
+fn ask(
+    program: &Path,
+    command: &str,
+    path: &Path,
+    wait: Duration,
+) -> Result<(Option<Header>, Content), IntakeError> {
     let deadline = Instant::now() + wait;
     let child = Command::new(program)
-        .args(["decode", "--"])
+        .args([command, "--"])
         .arg(path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -76,15 +106,11 @@ pub fn decode_with(
     let ended = child.kill().and_then(|()| child.wait());
     match answer {
         Ok(Answer {
-            film: Ok((film, notes)),
+            content: Ok(content),
             header,
-        }) => Ok(DecodedFile {
-            film,
-            notes,
-            header,
-        }),
+        }) => Ok((header, content)),
         Ok(Answer {
-            film: Err(Refusal { code, sentence }),
+            content: Err(Refusal { code, sentence }),
             header,
         }) => Err(IntakeError::Refused {
             path: path.to_path_buf(),
@@ -102,31 +128,7 @@ pub fn decode_with(
 /// Reads the child's answer; an error if it breaks off or does not come in time.
 fn answer_of(child: &mut Child, deadline: Instant) -> io::Result<Answer> {
     let pipe = (child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
-    answer::read(Timed { pipe, deadline })
-}
-
-/// A child's output up to a moment, after which reading it is an error of the kind `TimedOut`.
-struct Timed {
-    pipe: ChildStdout,
-    deadline: Instant,
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            let mut pipe = [PollFd::new(&self.pipe, PollFlags::IN)];
-            match poll(&mut pipe, Some(&left)) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return self.pipe.read(buffer),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
+    answer::read(TimedPipe::new(pipe, deadline))
 }
 
 /// Returns the error of a child that gave no answer; `late` is the wait, if it was too long.
@@ -149,14 +151,23 @@ fn failure(path: &Path, late: Option<Duration>, ended: io::Result<ExitStatus>) -
     }
 }
 
-/// Runs the hidden command `decode`: limits this process, decodes the film at `path`, and answers on
+/// What a child process is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// The film.
+    Decode,
+    /// Whether the file is whole.
+    Inspect,
+}
+
+/// Runs the hidden command of `task`: limits this process, reads the file at `path`, and answers on
 /// the standard output.
-pub fn child_main(path: &Path) -> ExitCode {
+pub fn child_main(task: Task, path: &Path) -> ExitCode {
     let answer = match limit_self() {
-        Ok(()) => decode_file(path),
+        Ok(()) => read_file(task, path),
         Err(error) => Answer {
             header: None,
-            film: Err(Refusal {
+            content: Err(Refusal {
                 code: RefusalCode::Unreadable,
                 sentence: format!("its decoder cannot be limited ({error}); allow setrlimit"),
             }),
@@ -193,29 +204,34 @@ fn limit_self() -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Decodes the film at `path`, and its header.
-fn decode_file(path: &Path) -> Answer {
+/// Does `task` on the file at `path`.
+fn read_file(task: Task, path: &Path) -> Answer {
     let bytes = match decode::read_file(path) {
         Ok(bytes) => bytes,
-        Err(error) => return Answer::refused(&error),
+        Err(error) => {
+            return Answer {
+                header: None,
+                content: Err(Refusal::of(&error)),
+            };
+        }
     };
-    let (header, film) = decode::header_and_film(&bytes);
-    let film = film.map(|decoded| {
-        let notes = decoded.notes.iter().map(ToString::to_string);
-        (decoded.film, notes.collect())
-    });
+    let (header, content) = match task {
+        Task::Inspect => {
+            let (header, whole) = decode::inspect(&bytes);
+            (header, whole.map(|()| Content::Whole))
+        }
+        Task::Decode => {
+            let (header, film) = decode::header_and_film(&bytes);
+            let content = film.map(|decoded| {
+                let notes = decoded.notes.iter().map(ToString::to_string);
+                Content::Film(decoded.film, notes.collect())
+            });
+            (header, content)
+        }
+    };
     Answer {
         header,
-        film: film.map_err(|error| Refusal::of(&error)),
-    }
-}
-
-impl Answer {
-    fn refused(error: &DecodeError) -> Self {
-        Self {
-            header: None,
-            film: Err(Refusal::of(error)),
-        }
+        content: content.map_err(|error| Refusal::of(&error)),
     }
 }
 

@@ -77,6 +77,22 @@ pub fn header_and_film(bytes: &[u8]) -> (Option<Header>, Result<Decoded, DecodeE
     (header, film.map_err(DecodeError::on_one_line))
 }
 
+/// Checks that the file in `bytes` is whole, as far as that can be told without refusing a film that
+/// could be read: elements and items that reach past the end, and too few bytes of pixels, are found
+/// in DICOM files without decoding their pixels; pictures of other formats are decoded. The header
+/// is there as with [`header_and_film`].
+pub fn inspect(bytes: &[u8]) -> (Option<Header>, Result<(), DecodeError>) {
+    if !dicom::is_dicom(bytes) {
+        return (None, decode(bytes).map(|_| ()));
+    }
+    if let Err(error) = require_length(bytes) {
+        return (None, Err(error));
+    }
+    let crashed = (None, Err(DecodeError::Crashed));
+    let (header, whole) = catch_unwind(|| dicom::inspect(bytes)).unwrap_or(crashed);
+    (header, whole.map_err(DecodeError::on_one_line))
+}
+
 /// Reads the patient, examination and view from the DICOM file in `bytes`, the whole file. Its
 /// pixels are not decoded.
 ///

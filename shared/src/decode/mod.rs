@@ -18,7 +18,7 @@ mod tiff;
 
 pub use dicom::Header;
 pub use error::{DecodeError, ErrorKind};
-pub use file::{Decoded, decode, header, header_and_film, is_known, read_file};
+pub use file::{Decoded, decode, header, header_and_film, inspect, is_known, read_file};
 pub use limit::MAX_BYTES;
 pub use listing::{Listing, ListingError};
 pub use note::Note;

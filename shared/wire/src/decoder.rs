@@ -50,6 +50,8 @@ pub enum Outcome<'a> {
         /// What was done to make the film of its file, a line for each thing.
         notes: &'a str,
     },
+    /// The file is whole; its film was not asked for.
+    Whole,
     /// The file gives no film.
     Refused {
         /// The reason, for programs.
@@ -89,6 +91,27 @@ pub enum RefusalCode {
     ForProcessing,
     /// The decoder crashed on the file.
     Crashed,
+}
+
+impl RefusalCode {
+    /// The reason as a word for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Length => "length",
+            Self::Format => "format",
+            Self::Unsupported => "unsupported",
+            Self::Damaged => "damaged",
+            Self::Colour => "colour",
+            Self::NoPixels => "no-pixels",
+            Self::Size => "size",
+            Self::NotSquare => "not-square",
+            Self::Blank => "blank",
+            Self::NothingShown => "nothing-shown",
+            Self::ForProcessing => "for-processing",
+            Self::Crashed => "crashed",
+        }
+    }
 }
 
 /// The elements of a DICOM file beside its pixels; text in UTF-8, absent where it is missing or

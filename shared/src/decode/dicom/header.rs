@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use super::characters::Characters;
 use super::dataset::Dataset;
@@ -12,7 +13,8 @@ use super::dataset::Dataset;
 /// `None` where it is missing or empty. Text is decoded by the file's Specific Character Set; what that
 /// does not explain is `\x` and the byte's number. UIDs and codes are not checked, several values are
 /// separated by a backslash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Header {
     /// Patient's Name (0010,0010), its components separated by `^`.

@@ -14,6 +14,7 @@ mod pixels;
 mod rle;
 mod transform;
 
+use self::dataset::Dataset;
 use self::file::File;
 use super::error::DecodeError;
 use super::file::Decoded;
@@ -32,12 +33,25 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, DecodeError> {
 
 /// Reads the header and the film of the DICOM file in `bytes`.
 pub(super) fn header_and_film(bytes: &[u8]) -> (Option<Header>, Result<Decoded, DecodeError>) {
+    with_header(bytes, film::film)
+}
+
+/// Reads the header of the DICOM file in `bytes`, and checks that its pixels are all there.
+pub(super) fn inspect(bytes: &[u8]) -> (Option<Header>, Result<(), DecodeError>) {
+    with_header(bytes, |_, dataset| pixels::require_whole(dataset))
+}
+
+/// Reads the header of the DICOM file in `bytes`, and what `read` reads of it.
+fn with_header<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&File, &Dataset) -> Result<T, DecodeError>,
+) -> (Option<Header>, Result<T, DecodeError>) {
     let file = match File::open(bytes) {
         Ok(file) => file,
         Err(error) => return (None, Err(error)),
     };
     match file.dataset() {
-        Ok(dataset) => (Some(Header::of(&dataset)), film::film(&file, &dataset)),
+        Ok(dataset) => (Some(Header::of(&dataset)), read(&file, &dataset)),
         Err(error) => (None, Err(error)),
     }
 }

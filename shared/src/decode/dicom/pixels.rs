@@ -29,7 +29,7 @@ use dicom_dictionary_std::uids;
 use super::dataset::{Dataset, Pixels, to_words};
 use super::error::damaged;
 use super::file::{File, inflate, unknown_syntax};
-use super::frame::Frame;
+use super::frame::{Frame, Photometric};
 use super::rle;
 use crate::decode::error::DecodeError;
 use crate::decode::limit::MAX_BYTES;
@@ -244,10 +244,7 @@ pub(super) fn native(
     let samples = frame.pixels() * channels;
     let length = samples * usize::from(frame.bits_allocated / 8);
     let Some(needed) = bytes.get(..length) else {
-        return Err(damaged(alloc::format!(
-            "it holds {} bytes of pixels where {length} are announced",
-            bytes.len()
-        )));
+        return Err(cut_off(bytes.len(), length));
     };
     Ok(match frame.bits_allocated {
         8 if in_words && big_endian => {
@@ -259,6 +256,31 @@ pub(super) fn native(
         8 => needed.iter().map(|byte| u16::from(*byte)).collect(),
         _ => to_words(needed, big_endian),
     })
+}
+
+/// Refuses native pixels of which bytes are missing. What cannot be told without decoding is let
+/// pass: whether the film can be read is not asked here.
+pub(super) fn require_whole(dataset: &Dataset) -> Result<(), DecodeError> {
+    let (Ok(frame), Ok(Pixels::Native { bytes, .. })) = (Frame::of(dataset), dataset.pixels())
+    else {
+        return Ok(());
+    };
+    let samples = match frame.photometric {
+        Photometric::Colour(layout) if layout.halved => 2,
+        Photometric::Colour(_) => 3,
+        Photometric::Monochrome { .. } | Photometric::Palette => 1,
+    };
+    let announced = frame.pixels() * samples * usize::from(frame.bits_allocated / 8);
+    match bytes.len() < announced {
+        true => Err(cut_off(bytes.len(), announced)),
+        false => Ok(()),
+    }
+}
+
+fn cut_off(there: usize, announced: usize) -> DecodeError {
+    damaged(alloc::format!(
+        "it holds {there} bytes of pixels where {announced} are announced"
+    ))
 }
 
 /// Moves values that do not start at the lowest bit there.

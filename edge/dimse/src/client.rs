@@ -1,0 +1,322 @@
+//! Asking another system for a service, to see whether it would be given.
+
+use std::fmt::Write as _;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use dicom_ul::ClientAssociation;
+use dicom_ul::association::Error;
+use dicom_ul::association::client::ClientAssociationOptions;
+use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu, PresentationContextResultReason};
+
+use super::command::{C_ECHO, C_FIND, Request, Response};
+use super::service::{IMPLICIT, MOST_PDU, VERIFICATION};
+
+/// Modality Worklist Information Model - FIND.
+const WORKLIST: &str = "1.2.840.10008.5.1.4.31";
+
+/// What the station stores elsewhere: Comprehensive 3D SR and Secondary Capture.
+const RESULTS: [(&str, &str); 2] = [
+    (
+        "1.2.840.10008.5.1.4.1.1.88.34",
+        "Comprehensive 3D SR Storage",
+    ),
+    (
+        "1.2.840.10008.5.1.4.1.1.7",
+        "Secondary Capture Image Storage",
+    ),
+];
+
+/// Explicit VR Little Endian, in which results are written.
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// The most answers of a worklist that are read.
+const MOST_ANSWERS: usize = 500;
+
+/// Another system.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer<'a> {
+    /// Its host and port.
+    pub address: &'a str,
+    /// Its AE title.
+    pub ae_title: &'a str,
+    /// The station's AE title.
+    pub own_title: &'a str,
+}
+
+/// Why a service was not given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The name or the port leads nowhere.
+    #[error(
+        "nobody answers at {address} ({why}): see that it runs, and that address and port are right"
+    )]
+    NoConnection {
+        /// The address.
+        address: String,
+        /// The system's reason.
+        why: String,
+    },
+    /// It rejected the association.
+    #[error(
+        "it rejects the station ({0}): enter the station there, and compare both AE titles letter by letter"
+    )]
+    Rejected(String),
+    /// It does not offer the service.
+    #[error("it does not offer {0}: allow it there")]
+    NotOffered(String),
+    /// It answered with a failure.
+    #[error("it answers {service} with status {status:04X}{comment}")]
+    Status {
+        /// The service.
+        service: &'static str,
+        /// The status.
+        status: u16,
+        /// Its comment, after a colon and a blank.
+        comment: String,
+    },
+    /// It broke off, or speaks another protocol.
+    #[error("it broke off ({0}): see its log")]
+    BrokenOff(String),
+}
+
+impl Peer<'_> {
+    /// Sends a C-ECHO.
+    ///
+    /// # Errors
+    /// Why it was not answered.
+    pub fn echo(&self) -> Result<(), ClientError> {
+        let mut association = self.associate(&[VERIFICATION])?;
+        let context = context(&association, VERIFICATION, "Verification")?;
+        let request = Request {
+            field: C_ECHO,
+            message: 1,
+            sop_class: VERIFICATION.into(),
+            sop_instance: String::new(),
+            has_data: false,
+        };
+        send(
+            &mut association,
+            context,
+            PDataValueType::Command,
+            request.bytes(),
+        )?;
+        let response = response(&mut association)?;
+        require_success(&response, "C-ECHO")?;
+        association.release().ok();
+        Ok(())
+    }
+
+    /// Asks whether it would store the station's results.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn offers_storage(&self) -> Result<(), ClientError> {
+        let association = self.associate(&RESULTS.map(|(class, _)| class))?;
+        for (class, name) in RESULTS {
+            context(&association, class, name)?;
+        }
+        association.release().ok();
+        Ok(())
+    }
+
+    /// Asks a worklist for the patients of `date` (`YYYYMMDD`) and `modality`, and returns how many
+    /// there are.
+    ///
+    /// # Errors
+    /// Why it does not answer.
+    pub fn query_worklist(&self, date: &str, modality: &str) -> Result<usize, ClientError> {
+        let mut association = self.associate(&[WORKLIST])?;
+        let context = context(&association, WORKLIST, "Modality Worklist")?;
+        let request = Request {
+            field: C_FIND,
+            message: 1,
+            sop_class: WORKLIST.into(),
+            sop_instance: String::new(),
+            has_data: true,
+        };
+        send(
+            &mut association,
+            context,
+            PDataValueType::Command,
+            request.bytes(),
+        )?;
+        send(
+            &mut association,
+            context,
+            PDataValueType::Data,
+            keys(date, modality),
+        )?;
+        let mut answers = 0;
+        loop {
+            let response = response(&mut association)?;
+            // Pending: an answer, and perhaps more.
+            if matches!(response.status, 0xFF00 | 0xFF01) {
+                answers += 1;
+                if answers < MOST_ANSWERS {
+                    continue;
+                }
+                association.abort().ok();
+                return Ok(answers);
+            }
+            require_success(&response, "C-FIND")?;
+            association.release().ok();
+            return Ok(answers);
+        }
+    }
+
+    fn associate(&self, classes: &[&str]) -> Result<ClientAssociation<TcpStream>, ClientError> {
+        let no_connection = |why: String| ClientError::NoConnection {
+            address: self.address.to_owned(),
+            why,
+        };
+        // The library names no cause for a host that is not known.
+        let addresses = self.address.to_socket_addrs();
+        let address = addresses
+            .map_err(|error| no_connection(error.to_string()))?
+            .next();
+        let address = address.ok_or_else(|| no_connection("no address".into()))?;
+        let mut options = ClientAssociationOptions::new()
+            .calling_ae_title(self.own_title)
+            .called_ae_title(self.ae_title)
+            .max_pdu_length(MOST_PDU)
+            .connection_timeout(CONNECT)
+            .read_timeout(ANSWER)
+            .write_timeout(ANSWER);
+        for class in classes {
+            // Queries are written in implicit VR.
+            let syntaxes = match *class {
+                WORKLIST => vec![IMPLICIT],
+                _ => vec![EXPLICIT, IMPLICIT],
+            };
+            options = options.with_presentation_context(*class, syntaxes);
+        }
+        options.establish(address).map_err(|error| match error {
+            Error::Rejected { association_rj, .. } => {
+                ClientError::Rejected(association_rj.source.to_string())
+            }
+            Error::NoAcceptedPresentationContexts { .. } => {
+                ClientError::NotOffered("what the station wants of it".into())
+            }
+            Error::Connect { source, .. } => no_connection(source.to_string()),
+            error => ClientError::BrokenOff(error.to_string()),
+        })
+    }
+}
+
+/// The accepted presentation context of a class.
+fn context(
+    association: &ClientAssociation<TcpStream>,
+    class: &str,
+    name: &str,
+) -> Result<u8, ClientError> {
+    let accepted = association.presentation_contexts().iter().find(|context| {
+        context.abstract_syntax == class
+            && context.reason == PresentationContextResultReason::Acceptance
+    });
+    let id = accepted.map(|context| context.id);
+    id.ok_or_else(|| ClientError::NotOffered(name.to_owned()))
+}
+
+fn send(
+    association: &mut ClientAssociation<TcpStream>,
+    context: u8,
+    value_type: PDataValueType,
+    data: Vec<u8>,
+) -> Result<(), ClientError> {
+    let value = PDataValue {
+        presentation_context_id: context,
+        value_type,
+        is_last: true,
+        data,
+    };
+    association
+        .send(&Pdu::PData { data: vec![value] })
+        .map_err(broken_off)
+}
+
+/// Receives the next response, and its data set, which is not looked at.
+fn response(association: &mut ClientAssociation<TcpStream>) -> Result<Response, ClientError> {
+    let mut command = Vec::new();
+    let mut response: Option<Response> = None;
+    loop {
+        let Pdu::PData { data } = association.receive().map_err(broken_off)? else {
+            return Err(ClientError::BrokenOff("it sent no answer".into()));
+        };
+        for value in data {
+            match value.value_type {
+                PDataValueType::Command => {
+                    command.extend(value.data);
+                    if value.is_last {
+                        let parsed = Response::parse(&command);
+                        let parsed =
+                            parsed.map_err(|error| ClientError::BrokenOff(error.to_string()))?;
+                        if !parsed.has_data {
+                            return Ok(parsed);
+                        }
+                        response = Some(parsed);
+                    }
+                }
+                PDataValueType::Data => {
+                    if let (Some(response), true) = (&response, value.is_last) {
+                        return Ok(response.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn require_success(response: &Response, service: &'static str) -> Result<(), ClientError> {
+    if response.status == 0 {
+        return Ok(());
+    }
+    let mut comment = String::new();
+    if !response.comment.is_empty() {
+        write!(comment, ": {:?}", response.comment).expect("a string takes all");
+    }
+    let status = response.status;
+    Err(ClientError::Status {
+        service,
+        status,
+        comment,
+    })
+}
+
+fn broken_off(error: Error) -> ClientError {
+    ClientError::BrokenOff(error.to_string())
+}
+
+/// The keys of a query for a day and a modality (PS3.4, table K.6-1), in implicit VR little endian.
+fn keys(date: &str, modality: &str) -> Vec<u8> {
+    let element = |group: u16, number: u16, value: &[u8]| {
+        let mut bytes = Vec::new();
+        bytes.extend(group.to_le_bytes());
+        bytes.extend(number.to_le_bytes());
+        let padded = value.len() + value.len() % 2;
+        bytes.extend((padded as u32).to_le_bytes());
+        bytes.extend(value);
+        bytes.resize(8 + padded, b' ');
+        bytes
+    };
+    let step = [
+        element(0x0008, 0x0060, modality.as_bytes()),
+        element(0x0040, 0x0001, b""),
+        element(0x0040, 0x0002, date.as_bytes()),
+        element(0x0040, 0x0003, b""),
+    ];
+    let item = element(0xFFFE, 0xE000, &step.concat());
+    [
+        element(0x0008, 0x0005, b""),
+        element(0x0008, 0x0050, b""),
+        element(0x0010, 0x0010, b""),
+        element(0x0010, 0x0020, b""),
+        element(0x0020, 0x000D, b""),
+        element(0x0040, 0x0100, &item),
+    ]
+    .concat()
+}

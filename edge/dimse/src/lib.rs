@@ -1,0 +1,17 @@
+//! The DICOM message exchange (PS3.7) on associations (PS3.8), as a provider of services. PDUs are
+//! read and written by `dicom-ul`; what is above them is here. [`Peer`] asks others for services.
+
+mod association;
+mod client;
+mod command;
+mod negotiation;
+pub mod service;
+mod status;
+mod stream;
+
+pub use association::{Association, AssociationError, Message};
+pub use client::{ClientError, Peer};
+pub use command::{C_CANCEL, C_ECHO, C_FIND, C_STORE, CommandError, Request, Response, is_uid};
+pub use negotiation::{Rejection, Rules};
+pub use status::Status;
+pub use stream::{Patience, Stream};

@@ -1,0 +1,186 @@
+//! `plumbline-edge check`: looks at everything that a station needs, and says in words what is wrong.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use jiff::Zoned;
+use plumbline_reader::Bundle;
+use plumbline_shared::printable::printable;
+
+use crate::config::{Folder, PeerService, Settings};
+use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
+use crate::store::{Store, StoreError};
+use crate::{models, tls};
+use plumbline_dimse::Peer;
+
+/// Checks a station with `settings`, which may run meanwhile, and prints a line for each thing.
+/// Returns true if nothing is wrong.
+///
+/// # Errors
+/// If nothing can be printed.
+pub fn check(settings: &Settings) -> Result<bool> {
+    let mut report = Report { whole: true };
+    report.line("configuration", Ok("every setting can be used".into()))?;
+    report.line("bundle", bundle(settings))?;
+    for (subject, result) in store(settings) {
+        report.line(subject, result)?;
+    }
+    if let Some(tls) = &settings.dicom.tls {
+        let usable = tls::server(tls).map(|_| "certificates and key can be used".into());
+        report.line("TLS", usable.map_err(|error| error.to_string()))?;
+    }
+    if let Some(folder) = &settings.folder {
+        report.line("folder", watched(folder))?;
+    }
+    for peer in &settings.peers {
+        let asked = ask(settings, peer);
+        report.line(&format!("peer {}", printable(&peer.name)), asked)?;
+    }
+    Ok(report.whole)
+}
+
+/// Prints what was found.
+struct Report {
+    whole: bool,
+}
+
+impl Report {
+    fn line(&mut self, subject: &str, result: Result<String, String>) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match result {
+            Ok(what) => writeln!(out, "ok     {subject}: {what}"),
+            Err(what) => {
+                self.whole = false;
+                writeln!(out, "WRONG  {subject}: {what}")
+            }
+        }
+    }
+}
+
+fn bundle(settings: &Settings) -> Result<String, String> {
+    let folder = match &settings.bundle {
+        Some(folder) => folder.clone(),
+        None => models::shipped("chexnet").map_err(|error| error.to_string())?,
+    };
+    let bundle = Bundle::open(&folder).map_err(|error| error.to_string())?;
+    let manifest = bundle.manifest();
+    Ok(format!(
+        "{} {}, threshold {}",
+        manifest.model, manifest.model_version, manifest.threshold
+    ))
+}
+
+/// What was looked at, and what was found.
+type Found = (&'static str, Result<String, String>);
+
+fn store(settings: &Settings) -> Vec<Found> {
+    let folder = &settings.data;
+    let store = match Store::beside(folder, settings.limits) {
+        Ok(store) => store,
+        Err(StoreError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            return vec![("store", new_store(folder))];
+        }
+        Err(error) => return vec![("store", Err(error.to_string()))],
+    };
+    let words = |error: StoreError| error.to_string();
+    let database = store.require_sound().map_err(words);
+    let database = database.map(|()| format!("the database in {} is sound", folder.display()));
+    let films = store
+        .damaged_films()
+        .map_err(words)
+        .and_then(|damaged| match &damaged[..] {
+            [] => Ok("every film's file has the bytes that it had".into()),
+            damaged => Err(format!(
+                "the files of films {damaged:?} are missing or were changed: restore a backup"
+            )),
+        });
+    let audit = store
+        .verify_audit()
+        .map_err(words)
+        .map(|newest| match newest {
+            Some(newest) => format!(
+                "chain whole up to entry {}, {}",
+                newest.sequence, newest.hash
+            ),
+            None => "empty".into(),
+        });
+    let room = store.has_room().map_err(words).and_then(|room| match room {
+        true => Ok("there is more than the reserve".into()),
+        false => Err("less than the reserve is free: no film is received".into()),
+    });
+    vec![
+        ("database", database),
+        ("films", films),
+        ("audit log", audit),
+        ("disk", room),
+    ]
+}
+
+/// A store that is not there yet must be possible.
+fn new_store(folder: &Path) -> Result<String, String> {
+    let made = fs::create_dir_all(folder).and_then(|()| {
+        let probe = folder.join(".check.unfinished");
+        File::create(&probe)?.sync_all()?;
+        fs::remove_file(&probe)
+    });
+    match made {
+        Ok(()) => Ok(format!(
+            "none yet; the first start makes one in {}",
+            folder.display()
+        )),
+        Err(error) => Err(format!(
+            "{} cannot be written ({error}): correct data, or its owner",
+            folder.display()
+        )),
+    }
+}
+
+/// Looks at every file in the watched folder.
+fn watched(folder: &Folder) -> Result<String, String> {
+    let path = &folder.path;
+    let unreadable = |error: io::Error| format!("{} cannot be read ({error})", path.display());
+    let mut wrong = Vec::new();
+    let mut whole = 0;
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if !file.is_file() {
+            continue;
+        }
+        match inspect_with(Path::new(THIS_PROGRAM), &file, WAIT) {
+            Ok(_) => whole += 1,
+            Err(error) => wrong.push(printable(&error.to_string())),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(format!("{} holds {whole} whole films", path.display())),
+        false => Err(format!(
+            "{} of its files are no whole films: {}",
+            wrong.len(),
+            wrong.join("; ")
+        )),
+    }
+}
+
+/// Asks a peer for an association, an echo and the service that the station wants of it.
+fn ask(settings: &Settings, peer: &crate::config::Peer) -> Result<String, String> {
+    let asked = Peer {
+        address: &peer.address,
+        ae_title: &peer.ae_title,
+        own_title: &settings.dicom.ae_title,
+    };
+    asked.echo().map_err(|error| error.to_string())?;
+    let service = match peer.service {
+        PeerService::Storage => asked
+            .offers_storage()
+            .map(|()| "takes reports and pictures".to_owned()),
+        PeerService::Worklist => {
+            let today = Zoned::now().strftime("%Y%m%d").to_string();
+            let count = asked.query_worklist(&today, "DX");
+            count.map(|count| format!("expects {count} patients for DX today"))
+        }
+    };
+    let service = service.map_err(|error| format!("it answers an echo, but {error}"))?;
+    Ok(format!("answers, and {service}"))
+}

@@ -1,0 +1,10 @@
+//! The station's configuration, `station.toml`: every setting has a default, and all faults of a
+//! file are told at once.
+
+mod settings;
+mod table;
+
+pub use settings::{
+    After, Dicom, Folder, Http, Log, LogFormat, Peer, PeerService, Reading, Settings, Tls,
+};
+pub use table::{Fault, Faults};

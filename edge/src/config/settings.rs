@@ -1,0 +1,445 @@
+//! The settings of a station.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use toml::de::{DeTable, DeValue};
+
+use super::table::{self, Faults, Gathered, Table};
+use crate::store::Limits;
+
+/// The most bytes of an AE title (PS3.5, 6.2).
+const MOST_TITLE: usize = 16;
+
+/// The settings of a station.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The folder of films and database.
+    pub data: PathBuf,
+    /// The bundle's folder; the shipped CheXNet if there is none.
+    pub bundle: Option<PathBuf>,
+    /// Receiving films by DICOM.
+    pub dicom: Dicom,
+    /// Receiving films from a folder.
+    pub folder: Option<Folder>,
+    /// Uploads, metrics and health.
+    pub http: Http,
+    /// Reading films.
+    pub reading: Reading,
+    /// What films may take of the disk.
+    pub limits: Limits,
+    /// The log.
+    pub log: Log,
+    /// Other systems, for `plumbline-edge check`.
+    pub peers: Vec<Peer>,
+}
+
+/// Receiving films by DICOM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dicom {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// The station's AE title.
+    pub ae_title: String,
+    /// The AE titles that may call; any if there are none.
+    pub callers: Vec<String>,
+    /// The AE titles that may store; all callers if there are none.
+    pub senders: Vec<String>,
+    /// The addresses that may connect; any if there are none.
+    pub addresses: Vec<IpNet>,
+    /// True if films that are not processed for display are taken.
+    pub for_processing: bool,
+    /// The most associations at a time.
+    pub associations: usize,
+    /// TLS with certificates of both sides.
+    pub tls: Option<Tls>,
+}
+
+/// TLS with certificates of both sides, in PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The station's certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// The station's private key.
+    pub key: PathBuf,
+    /// The authorities whose certificates callers must have.
+    pub authorities: PathBuf,
+}
+
+/// Receiving films from a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// The folder.
+    pub path: PathBuf,
+    /// What becomes of a file after it was stored.
+    pub after: After,
+}
+
+/// What becomes of a file after it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It stays.
+    Leave,
+    /// It is moved into this folder.
+    Move(PathBuf),
+    /// It is deleted.
+    Delete,
+}
+
+/// Uploads, metrics and health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// The loopback address and port to listen on.
+    pub listen: SocketAddr,
+}
+
+/// Reading films.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Films that are read at a time.
+    pub readers: usize,
+}
+
+/// The log on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Its form.
+    pub format: LogFormat,
+    /// True if each step is told.
+    pub verbose: bool,
+}
+
+/// The log's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Another system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its host and port.
+    pub address: String,
+    /// Its AE title.
+    pub ae_title: String,
+    /// What the station wants of it.
+    pub service: PeerService,
+}
+
+/// What the station wants of another system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerService {
+    /// To store results.
+    Storage,
+    /// To answer which patients are expected.
+    Worklist,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: state_folder(),
+            bundle: None,
+            dicom: Dicom {
+                listen: ([127, 0, 0, 1], 11112).into(),
+                ae_title: "PLUMBLINE".into(),
+                callers: Vec::new(),
+                senders: Vec::new(),
+                addresses: Vec::new(),
+                for_processing: false,
+                associations: 8,
+                tls: None,
+            },
+            folder: None,
+            http: Http {
+                listen: ([127, 0, 0, 1], 8043).into(),
+            },
+            reading: Reading { readers: 1 },
+            limits: Limits {
+                film: 256 << 20,
+                reserve: 512 << 20,
+                low_water: 2048 << 20,
+            },
+            log: Log {
+                format: LogFormat::Text,
+                verbose: false,
+            },
+            peers: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the file `path`.
+    ///
+    /// # Errors
+    /// [`Faults`], all of them; also if there is no such file.
+    pub fn read(path: &Path) -> Result<Self, Faults> {
+        let text = fs::read_to_string(path).map_err(|error| Faults {
+            path: path.to_path_buf(),
+            faults: vec![super::Fault {
+                line: 1,
+                what: match error.kind() {
+                    io::ErrorKind::NotFound => {
+                        "there is no such file: correct --config, or leave it out".into()
+                    }
+                    _ => format!("it cannot be read ({error})"),
+                },
+            }],
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the configuration `text` of the file `path`.
+    ///
+    /// # Errors
+    /// [`Faults`], all of them.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Faults> {
+        let mut gathered = Gathered::new(text);
+        let (root, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let what = format!("it is no TOML here: {}", error.message());
+            gathered.add(error.span().unwrap_or(0..0), what);
+        }
+        let mut settings = Self::default();
+        settings.take(root.get_ref(), &mut gathered);
+        gathered.finish(path, settings)
+    }
+
+    fn take(&mut self, root: &DeTable, gathered: &mut Gathered) {
+        let mut table = Table::new(Some(root), gathered);
+        set(&mut self.data, table.take("data", table::path));
+        self.bundle = table.take("bundle", table::path);
+        let [dicom, folder, http, reading, store, log] =
+            ["dicom", "folder", "http", "reading", "store", "log"].map(|key| table.table(key));
+        let peers = table.tables("peer");
+        table.finish();
+        let entries = |table: Option<(_, _)>| table.map(|(table, _)| table);
+        self.dicom.take(Table::new(entries(dicom), gathered));
+        if let Some((entries, span)) = folder {
+            let (taken, fault) = Folder::take(Table::new(Some(entries), gathered));
+            self.folder = taken;
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
+            }
+        }
+        self.http.take(Table::new(entries(http), gathered));
+        let mut table = Table::new(entries(reading), gathered);
+        let readers = table.take("readers", table::whole(1..65));
+        set(
+            &mut self.reading.readers,
+            readers.map(|readers| readers as usize),
+        );
+        table.finish();
+        let store_span = store.as_ref().map(|(_, span)| span.clone());
+        let mut table = Table::new(entries(store), gathered);
+        let mib = |value: Option<u64>| value.map(|mib| mib << 20);
+        let most = table.take("film_mib", table::whole(1..257));
+        set(&mut self.limits.film, mib(most));
+        let reserve = table.take("reserve_mib", table::whole(16..1 << 30));
+        set(&mut self.limits.reserve, mib(reserve));
+        let low_water = table.take("low_water_mib", table::whole(16..1 << 30));
+        set(&mut self.limits.low_water, mib(low_water));
+        table.finish();
+        if let Some(span) = store_span
+            && self.limits.low_water < self.limits.reserve
+        {
+            let what = "low_water_mib is less than reserve_mib: films must leave before the \
+                        reserve is reached; raise it";
+            gathered.add(span, what);
+        }
+        let mut table = Table::new(entries(log), gathered);
+        let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+        set(
+            &mut self.log.format,
+            table.take("format", table::one_of(formats)),
+        );
+        set(&mut self.log.verbose, table.take("verbose", table::boolean));
+        table.finish();
+        for (entries, span) in peers {
+            let (taken, fault) = Peer::take(Table::new(Some(entries), gathered));
+            self.peers.extend(taken);
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
+            }
+        }
+    }
+}
+
+impl Dicom {
+    fn take(&mut self, mut table: Table) {
+        const ADDRESS: &str = "an address and a port, such as \"0.0.0.0:11112\"";
+        const NETWORK: &str =
+            "an address such as \"10.0.0.7/32\" or a network such as \"10.0.0.0/24\"";
+        set(
+            &mut self.listen,
+            table.take("listen", table::parsed(ADDRESS)),
+        );
+        set(&mut self.ae_title, table.take("ae_title", title));
+        set(&mut self.callers, table.take("callers", table::list(title)));
+        set(&mut self.senders, table.take("senders", table::list(title)));
+        let networks = table.take("addresses", table::list(table::parsed(NETWORK)));
+        set(&mut self.addresses, networks);
+        set(
+            &mut self.for_processing,
+            table.take("for_processing", table::boolean),
+        );
+        let most = table.take("associations", table::whole(1..65));
+        set(&mut self.associations, most.map(|most| most as usize));
+        // All three together, so that nobody thinks that TLS is on when it is not.
+        let certificate = table.take("tls_certificate", table::path);
+        let key = table.take("tls_key", table::path);
+        let authorities = table.take("tls_authorities", |value| {
+            let path = table::path(value)?;
+            match certificate.is_some() && key.is_some() {
+                true => Ok(path),
+                false => {
+                    Err("is of use only with tls_certificate and tls_key: set all three".into())
+                }
+            }
+        });
+        self.tls = match (certificate, key, authorities) {
+            (Some(certificate), Some(key), Some(authorities)) => Some(Tls {
+                certificate,
+                key,
+                authorities,
+            }),
+            (None, None, None) => None,
+            _ => {
+                table.missing("tls_certificate, tls_key and tls_authorities: set all three");
+                None
+            }
+        };
+        table.finish();
+    }
+}
+
+impl Folder {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        const WORDS: &[(&str, &str)] =
+            &[("leave", "leave"), ("move", "move"), ("delete", "delete")];
+        let path = table.take("path", table::path);
+        let after = table.take("after", table::one_of(WORDS));
+        let moved_to = table.take("moved_to", table::path);
+        table.finish();
+        let Some(path) = path else {
+            return (None, Some("[folder] has no path: name the folder to watch"));
+        };
+        let after = match (after.unwrap_or("leave"), moved_to) {
+            ("move", Some(folder)) => After::Move(folder),
+            ("move", None) => {
+                return (
+                    None,
+                    Some("after = \"move\" needs moved_to, the folder to move files to"),
+                );
+            }
+            (_, Some(_)) => {
+                return (
+                    None,
+                    Some("moved_to is of use only with after = \"move\": add it"),
+                );
+            }
+            ("delete", None) => After::Delete,
+            _ => After::Leave,
+        };
+        (Some(Self { path, after }), None)
+    }
+}
+
+impl Http {
+    fn take(&mut self, mut table: Table) {
+        let listen = table.take("listen", |value| {
+            let address: SocketAddr =
+                table::parsed("an address and a port, such as \"127.0.0.1:8043\"")(value)?;
+            match address.ip().is_loopback() {
+                true => Ok(address),
+                false => Err(format!(
+                    "is {address}, which other computers can reach: write one of 127.0.0.1"
+                )),
+            }
+        });
+        set(&mut self.listen, listen);
+        table.finish();
+    }
+}
+
+impl Peer {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        let services = &[
+            ("storage", PeerService::Storage),
+            ("worklist", PeerService::Worklist),
+        ];
+        let name = table.take("name", table::text);
+        let address = table.take("address", |value| {
+            let address = table::text(value)?;
+            let port = address
+                .rsplit_once(':')
+                .map(|(_, port)| port.parse::<u16>());
+            match port {
+                Some(Ok(1..)) => Ok(address),
+                _ => Err(format!(
+                    "is {address:?}: write a host and a port, such as \"pacs:104\""
+                )),
+            }
+        });
+        let ae_title = table.take("ae_title", title);
+        let service = table.take("service", table::one_of(services));
+        table.finish();
+        match (name, address, ae_title, service) {
+            (Some(name), Some(address), Some(ae_title), Some(service)) => {
+                let peer = Self {
+                    name,
+                    address,
+                    ae_title,
+                    service,
+                };
+                (Some(peer), None)
+            }
+            _ => (
+                None,
+                Some("a [[peer]] needs name, address, ae_title and service, each a text"),
+            ),
+        }
+    }
+}
+
+/// Replaces a default by a setting that was given.
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}
+
+/// Reads an AE title.
+fn title(value: &DeValue) -> Result<String, String> {
+    let text = table::text(value)?;
+    let title = text.trim();
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    match title.len() <= MOST_TITLE && title.bytes().all(plain) {
+        true => Ok(title.to_owned()),
+        false => Err(format!(
+            "is {text:?}: an AE title has at most {MOST_TITLE} plain letters and digits"
+        )),
+    }
+}
+
+/// `plumbline` in the user's state directory (XDG Base Directory Specification).
+fn state_folder() -> PathBuf {
+    let named = |variable: &str| {
+        let path = PathBuf::from(env::var_os(variable)?);
+        path.is_absolute().then_some(path)
+    };
+    let state = named("XDG_STATE_HOME")
+        .or_else(|| Some(named("HOME")?.join(".local/state")))
+        .unwrap_or_else(|| "/var/lib".into());
+    state.join("plumbline")
+}

@@ -1,0 +1,364 @@
+//! The station's interface for programs of the same computer, over HTTP on loopback: uploads,
+//! results, metrics and health. All but the last two need the token that lies in the data folder.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Multipart, Path as UrlPath, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::intake::{ReceiveError, Receiver, Way};
+use crate::reading::Bell;
+use crate::store::{Incoming, Kept, Origin, Store, StoreError};
+
+/// What multipart bodies have beside a film.
+const ENVELOPE: u64 = 64 << 10;
+
+/// How long requests may take once the station is to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The most films of one listing.
+const MOST_LISTED: usize = 1000;
+
+/// The interface's state.
+#[derive(Clone)]
+pub struct Interface {
+    /// Takes films in.
+    pub receiver: Receiver,
+    /// Wakes the readers.
+    pub bell: Arc<Bell>,
+    /// What the caller must know.
+    pub token: String,
+    /// The most bytes of a film's file.
+    pub most: u64,
+}
+
+impl Interface {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    /// The system's, such as that the port is in use.
+    pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+        let socket = std::net::TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Serves on `socket` until `stopped`; must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn run(
+        self,
+        socket: std::net::TcpListener,
+        stopped: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        let most = usize::try_from(self.most + ENVELOPE).unwrap_or(usize::MAX);
+        let protected = Router::new()
+            .route("/films", get(films).post(upload))
+            .route("/films/{film}", get(film))
+            .route("/films/{film}/acknowledge", post(acknowledge))
+            .route("/films/{film}/read-anyway", post(read_anyway))
+            .route("/films/{film}/delivered", post(delivered))
+            .layer(DefaultBodyLimit::max(most))
+            .route_layer(middleware::from_fn_with_state(self.clone(), require_token));
+        let router = Router::new()
+            .route("/health", get(health))
+            .route("/metrics", get(metrics))
+            .merge(protected)
+            .with_state(self);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let stopping = async move {
+            stopped.await;
+            tell.send(()).ok();
+        };
+        let server = axum::serve(socket, router).with_graceful_shutdown(stopping);
+        // A caller that holds its connection open must not hold the station.
+        let late = async {
+            told.await.ok();
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            served = server => served,
+            () = late => Ok(()),
+        }
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.receiver.store
+    }
+}
+
+/// Refuses those who do not know the token.
+async fn require_token(
+    State(interface): State<Interface>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let given = headers.get(header::AUTHORIZATION);
+    let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    // Digests are compared, so that the time it takes tells nothing about the token.
+    let digest = |token: &str| Sha256::digest(token.as_bytes());
+    match given {
+        Some(given) if digest(given) == digest(&interface.token) => next.run(request).await,
+        _ => {
+            let what = "give the token of the data folder: Authorization: Bearer TOKEN";
+            refusal(StatusCode::UNAUTHORIZED, what)
+        }
+    }
+}
+
+/// Why a request was not served.
+struct Failure(StatusCode, String);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        refusal(self.0, &self.1)
+    }
+}
+
+fn refusal(status: StatusCode, what: &str) -> Response {
+    (status, Json(json!({ "error": what }))).into_response()
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let status = match &error {
+            StoreError::NoFilm(_) => StatusCode::NOT_FOUND,
+            StoreError::State { .. } => StatusCode::CONFLICT,
+            StoreError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            StoreError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            _ => {
+                tracing::error!(%error, "a request could not be served");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self(status, error.to_string())
+    }
+}
+
+impl From<ReceiveError> for Failure {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Store(error) => error.into(),
+            ReceiveError::NotWhole(error) => {
+                Self(StatusCode::UNPROCESSABLE_ENTITY, error.sentence())
+            }
+            other => Self(StatusCode::UNPROCESSABLE_ENTITY, other.to_string()),
+        }
+    }
+}
+
+/// Does `work`, which waits for the disk, beside the tasks.
+async fn blocking<T: Send + 'static, E: Into<Failure> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => {
+            let what = "the request's work failed; see the station's log".to_owned();
+            Err(Failure(StatusCode::INTERNAL_SERVER_ERROR, what))
+        }
+    }
+}
+
+/// A film that was uploaded.
+#[derive(Serialize)]
+struct Uploaded {
+    film: i64,
+    kept: &'static str,
+}
+
+async fn upload(
+    State(interface): State<Interface>,
+    mut body: Multipart,
+) -> Result<(StatusCode, Json<Vec<Uploaded>>), Failure> {
+    let broken = |error: axum::extract::multipart::MultipartError| {
+        Failure(
+            error.status(),
+            format!("the upload is damaged: {}", error.body_text()),
+        )
+    };
+    let mut uploaded = Vec::new();
+    while let Some(mut field) = body.next_field().await.map_err(broken)? {
+        let name = field.file_name().unwrap_or("upload").to_owned();
+        let store = Arc::clone(interface.store());
+        let mut incoming: Incoming = blocking(move || store.begin()).await?;
+        while let Some(bytes) = field.chunk().await.map_err(broken)? {
+            incoming = blocking(move || {
+                incoming.write(&bytes)?;
+                Ok::<_, StoreError>(incoming)
+            })
+            .await?;
+        }
+        let receiver = interface.receiver.clone();
+        let kept = blocking(move || {
+            let way = Way {
+                origin: Origin::Http,
+                sender: &name,
+                announced: None,
+            };
+            receiver.receive(incoming, &way)
+        })
+        .await?;
+        uploaded.push(Uploaded {
+            film: kept.film(),
+            kept: match kept {
+                Kept::New(_) => "new",
+                Kept::Known(_) => "known",
+                Kept::Conflict(_) => "conflict",
+            },
+        });
+    }
+    match uploaded.is_empty() {
+        true => {
+            let what = "the upload holds no file: send one as multipart/form-data".to_owned();
+            Err(Failure(StatusCode::BAD_REQUEST, what))
+        }
+        false => Ok((StatusCode::CREATED, Json(uploaded))),
+    }
+}
+
+/// How many of the newest films are listed.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default = "fifty")]
+    newest: usize,
+}
+
+fn fifty() -> usize {
+    50
+}
+
+async fn films(
+    State(interface): State<Interface>,
+    Query(listed): Query<Listed>,
+) -> Result<Response, Failure> {
+    let films = blocking(move || {
+        let store = interface.store();
+        let films = store.newest(listed.newest.min(MOST_LISTED))?.into_iter();
+        films
+            .map(|film| store.film(film))
+            .collect::<Result<Vec<_>, StoreError>>()
+    });
+    Ok(Json(films.await?).into_response())
+}
+
+async fn film(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+) -> Result<Response, Failure> {
+    let film = blocking(move || interface.store().film(film)).await?;
+    Ok(Json(film).into_response())
+}
+
+/// Who asks for a change, and why.
+#[derive(Deserialize)]
+struct Change {
+    who: String,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    to: String,
+}
+
+async fn acknowledge(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+    Json(change): Json<Change>,
+) -> Result<StatusCode, Failure> {
+    blocking(move || interface.store().acknowledge(film, &change.who)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn read_anyway(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+    Json(change): Json<Change>,
+) -> Result<StatusCode, Failure> {
+    if change.why.trim().is_empty() {
+        let what = "say why: {\"who\": ..., \"why\": ...}".to_owned();
+        return Err(Failure(StatusCode::BAD_REQUEST, what));
+    }
+    let bell = Arc::clone(&interface.bell);
+    blocking(move || {
+        interface
+            .store()
+            .read_anyway(film, &change.who, &change.why)
+    })
+    .await?;
+    bell.ring();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delivered(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+    Json(change): Json<Change>,
+) -> Result<StatusCode, Failure> {
+    if change.to.trim().is_empty() {
+        let what = "say where to: {\"who\": ..., \"to\": ...}".to_owned();
+        return Err(Failure(StatusCode::BAD_REQUEST, what));
+    }
+    blocking(move || interface.store().deliver(film, &change.who, &change.to)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The station's health: `healthy`, or what is wrong.
+async fn health(State(interface): State<Interface>) -> Response {
+    let metrics = Arc::clone(&interface.receiver.metrics);
+    let checked = blocking(move || {
+        let store = interface.store();
+        let newest = store.newest_audit()?;
+        Ok::<_, StoreError>((newest, store.has_room()?))
+    });
+    let mut wrong = Vec::new();
+    let audit = match checked.await {
+        Ok((newest, room)) => {
+            if !room {
+                wrong.push("the disk is full: no film is received".to_owned());
+            }
+            newest
+        }
+        Err(Failure(_, why)) => {
+            wrong.push(why);
+            None
+        }
+    };
+    if metrics.readers() == 0 {
+        wrong.push("no reader is ready: films are received and wait".to_owned());
+    }
+    wrong.extend(metrics.clock_doubt().map(|doubt| doubt.to_string()));
+    let unreadable = metrics.count_unreadable_files();
+    if unreadable > 0 {
+        wrong.push(format!(
+            "files in the watched folder that are no whole films: {unreadable}; `plumbline-edge \
+             check` names them"
+        ));
+    }
+    let status = match wrong.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let audit = audit.map(|newest| json!({ "sequence": newest.sequence, "hash": newest.hash }));
+    let body = json!({ "healthy": wrong.is_empty(), "wrong": wrong, "audit": audit });
+    (status, Json(body)).into_response()
+}
+
+async fn metrics(State(interface): State<Interface>) -> Result<Response, Failure> {
+    let metrics = Arc::clone(&interface.receiver.metrics);
+    let text = blocking(move || metrics.text(interface.store())).await?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}

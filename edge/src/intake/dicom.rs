@@ -1,0 +1,361 @@
+//! Films by DICOM: the provider of C-STORE and C-ECHO. Each association has a thread; the bytes of a
+//! data set go to the disk as they come, behind file meta information of the station's own.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::ServerConfig;
+
+use super::IntakeError;
+use super::file_meta::file_meta;
+use super::receiver::{Announced, ReceiveError, Receiver, Way};
+use crate::store::{Incoming, Origin, StoreError};
+use plumbline_dimse::{
+    Association, AssociationError, C_CANCEL, C_ECHO, C_STORE, Message, Patience, Rules, Status,
+    Stream, is_uid,
+};
+
+/// Connections beyond the most associations that are still told so, rather than closed.
+const TOLD: usize = 16;
+
+/// How often the listener looks whether the station is to stop.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Listens for associations.
+pub struct DicomListener {
+    socket: TcpListener,
+    rules: Rules,
+    addresses: Vec<IpNet>,
+    most: usize,
+    tls: Option<Arc<ServerConfig>>,
+    patience: Patience,
+    receiver: Receiver,
+    open: AtomicUsize,
+}
+
+/// How a listener treats those who connect.
+pub struct DicomOptions {
+    /// Whom the station answers, and what it takes.
+    pub rules: Rules,
+    /// The addresses that may connect; any if there are none.
+    pub addresses: Vec<IpNet>,
+    /// The most associations at a time.
+    pub associations: usize,
+    /// TLS, if all must speak it.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// How long a connection may take.
+    pub patience: Patience,
+}
+
+impl DicomListener {
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// The system's, such as that the port is in use.
+    pub fn bind(
+        address: SocketAddr,
+        options: DicomOptions,
+        receiver: Receiver,
+    ) -> io::Result<Self> {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket,
+            rules: options.rules,
+            addresses: options.addresses,
+            most: options.associations,
+            tls: options.tls,
+            patience: options.patience,
+            receiver,
+            open: AtomicUsize::new(0),
+        })
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves associations until `stop` is true. Then those that are receiving a film finish it.
+    pub fn run(&self, stop: &AtomicBool) {
+        thread::scope(|scope| {
+            while !stop.load(Ordering::Relaxed) {
+                let look = Timespec::try_from(LOOK).unwrap_or_default();
+                let mut sockets = [PollFd::new(&self.socket, PollFlags::IN)];
+                if !matches!(poll(&mut sockets, Some(&look)), Ok(1..)) {
+                    continue;
+                }
+                match self.socket.accept() {
+                    Ok((socket, address)) => self.connected(scope, socket, address, stop),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        // Out of file descriptors, most likely: let some close.
+                        thread::sleep(LOOK);
+                    }
+                }
+            }
+        });
+    }
+
+    fn connected<'scope, 'env>(
+        &'env self,
+        scope: &'scope Scope<'scope, 'env>,
+        socket: TcpStream,
+        address: SocketAddr,
+        stop: &'env AtomicBool,
+    ) {
+        let ip = address.ip().to_canonical();
+        if !self.may_connect(ip) {
+            tracing::warn!(%ip, "closed a connection: the address is not on the configuration's list");
+            return;
+        }
+        let open = Open::one_more(&self.open);
+        if open.number > self.most + TOLD {
+            tracing::warn!(%ip, "closed a connection: far more than there may be are open");
+            return;
+        }
+        let served = thread::Builder::new()
+            .name("association".into())
+            .spawn_scoped(scope, move || {
+                let metrics = &self.receiver.metrics;
+                metrics.associations(open.count.load(Ordering::Relaxed));
+                let busy = open.number > self.most;
+                let ended = self.serve(socket, ip, busy, stop);
+                let count = open.count.load(Ordering::Relaxed).saturating_sub(1);
+                drop(open);
+                metrics.associations(count);
+                match ended {
+                    Ok(()) => metrics.association_ended("released"),
+                    Err(error) => {
+                        metrics.association_ended(ending(&error));
+                        tracing::info!(%ip, %error, "an association ended");
+                    }
+                }
+            });
+        if let Err(error) = served {
+            tracing::warn!(%error, "closed a connection: no thread can be started for it");
+        }
+    }
+
+    fn may_connect(&self, ip: IpAddr) -> bool {
+        self.addresses.is_empty() || self.addresses.iter().any(|network| network.contains(&ip))
+    }
+
+    fn serve(
+        &self,
+        socket: TcpStream,
+        ip: IpAddr,
+        busy: bool,
+        stop: &AtomicBool,
+    ) -> Result<(), AssociationError> {
+        let deadline = Instant::now() + self.patience.association;
+        let stream = Stream::new(socket, self.tls.as_ref(), self.patience, deadline)
+            .map_err(AssociationError::Connection)?;
+        let mut association =
+            Association::accept(stream, &self.rules, self.patience, deadline, busy, stop)?;
+        let sender = format!("{} at {ip}", association.caller().escape_debug());
+        tracing::debug!(sender, "an association began");
+        while let Some(message) = association.next_message()? {
+            let (status, comment) = match message.request.field {
+                C_CANCEL => continue,
+                C_STORE => self.store(&mut association, &message, &sender)?,
+                field => {
+                    if message.request.has_data {
+                        association.data(&message, |_| {})?;
+                    }
+                    match field {
+                        C_ECHO => (Status::Success, None),
+                        _ => (Status::UnrecognisedOperation, None),
+                    }
+                }
+            };
+            self.receiver.metrics.answered(status);
+            let response = message.request.response(status, comment.as_deref());
+            association.respond(&message, &response)?;
+        }
+        Ok(())
+    }
+
+    /// Receives the film of a C-STORE, and returns what to answer. A film that cannot be kept costs
+    /// one failure status, not the association.
+    fn store(
+        &self,
+        association: &mut Association,
+        message: &Message,
+        sender: &str,
+    ) -> Result<(Status, Option<String>), AssociationError> {
+        let request = &message.request;
+        let mut incoming = match self.refused(association, message) {
+            Some(refusal) => Err(refusal),
+            None => self.begin(message).map_err(refusal_of),
+        };
+        if request.has_data {
+            association.data(message, |bytes| {
+                if let Ok(film) = &mut incoming
+                    && let Err(error) = film.write(bytes)
+                {
+                    incoming = Err(refusal_of(error));
+                }
+            })?;
+        }
+        let kept = incoming.and_then(|incoming| {
+            let way = Way {
+                origin: Origin::Dicom,
+                sender,
+                announced: Some(Announced {
+                    sop_class: &request.sop_class,
+                    sop_instance: &request.sop_instance,
+                    transfer_syntax: &message.transfer_syntax,
+                }),
+            };
+            let received = self.receiver.receive(incoming, &way);
+            received.map_err(|error| refusal_of_received(&error))
+        });
+        match kept {
+            Ok(_) => Ok((Status::Success, None)),
+            Err((status, comment)) => {
+                tracing::warn!(
+                    sender,
+                    status = status.code(),
+                    comment,
+                    "a film was not stored"
+                );
+                Ok((status, Some(comment)))
+            }
+        }
+    }
+
+    /// Why a film is refused before its data set has come.
+    fn refused(&self, association: &Association, message: &Message) -> Option<Refusal> {
+        let request = &message.request;
+        let caller = association.caller();
+        let senders = &self.rules.senders;
+        let refusal = |status, comment: &str| Some((status, comment.to_owned()));
+        if !is_uid(&request.sop_class) || !is_uid(&request.sop_instance) || !request.has_data {
+            return refusal(
+                Status::InvalidArgument,
+                "the command lacks a UID or a data set",
+            );
+        }
+        if request.sop_class != message.sop_class || !is_stored(&message.sop_class) {
+            return refusal(
+                Status::ClassNotSupported,
+                "this SOP Class was not negotiated",
+            );
+        }
+        if !senders.is_empty() && !senders.iter().any(|sender| sender == caller) {
+            return refusal(Status::NotAuthorised, "this AE title may not store here");
+        }
+        None
+    }
+
+    fn begin(&self, message: &Message) -> Result<Incoming, StoreError> {
+        let request = &message.request;
+        let mut incoming = self.receiver.store.begin()?;
+        incoming.write(&file_meta(
+            &request.sop_class,
+            &request.sop_instance,
+            &message.transfer_syntax,
+        ))?;
+        Ok(incoming)
+    }
+}
+
+/// A status and the comment that goes with it, without anything of the film.
+type Refusal = (Status, String);
+
+fn refusal_of(error: StoreError) -> Refusal {
+    let (status, comment) = match &error {
+        StoreError::TooLong { most_mib } => (
+            Status::CannotUnderstand,
+            format!("more than {most_mib} MiB"),
+        ),
+        StoreError::Full { free_mib, .. } => (
+            Status::OutOfResources,
+            format!("{free_mib} MiB of disk left, too little: send it later"),
+        ),
+        _ => (
+            Status::OutOfResources,
+            "disk or database cannot be written: send it later".to_owned(),
+        ),
+    };
+    if !matches!(error, StoreError::TooLong { .. }) {
+        tracing::error!(%error, "a film cannot be stored");
+    }
+    (status, comment)
+}
+
+fn refusal_of_received(error: &ReceiveError) -> Refusal {
+    let (status, comment) = match error {
+        ReceiveError::OtherInstance => (
+            Status::DoesNotMatchClass,
+            "class or instance UID are not those of the command",
+        ),
+        ReceiveError::NotWhole(IntakeError::NoProcess { .. }) => (
+            Status::OutOfResources,
+            "no process can be started: send it later",
+        ),
+        ReceiveError::NotWhole(_) => (
+            Status::CannotUnderstand,
+            "the data set is damaged or cut off",
+        ),
+        ReceiveError::Store(StoreError::Full { .. }) => (
+            Status::OutOfResources,
+            "too little disk left: send it later",
+        ),
+        ReceiveError::Store(_) => (
+            Status::OutOfResources,
+            "disk or database cannot be written: send it later",
+        ),
+    };
+    if let ReceiveError::Store(error) = error {
+        tracing::error!(%error, "a film cannot be stored");
+    }
+    (status, comment.to_owned())
+}
+
+fn is_stored(class: &str) -> bool {
+    let mut classes = plumbline_dimse::service::STORAGE.iter();
+    classes.any(|storage| storage.uid == class)
+}
+
+/// An association's end, for counting.
+fn ending(error: &AssociationError) -> &'static str {
+    match error {
+        AssociationError::Ended => "ended by the peer",
+        AssociationError::TooSlow => "too slow",
+        AssociationError::Stopping => "station stopped",
+        AssociationError::Rejected(_) => "rejected",
+        AssociationError::Protocol(_) => "protocol violated",
+        _ => "connection failed",
+    }
+}
+
+/// One of the open connections, counted until it is dropped.
+struct Open<'a> {
+    count: &'a AtomicUsize,
+    number: usize,
+}
+
+impl<'a> Open<'a> {
+    fn one_more(count: &'a AtomicUsize) -> Self {
+        let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { count, number }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,280 @@
+//! Films from a watched folder, such as a share that a unit exports to. A file is taken once it is
+//! whole: after its writer has closed or renamed it, or when its size has not changed for a while,
+//! and if nothing of it is missing. The system's events make that quick; a scan finds what no event
+//! told, as network shares send none.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver as Queue, RecvTimeoutError, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use plumbline_shared::durable::is_unfinished;
+
+use super::receiver::{ReceiveError, Receiver, Way};
+use crate::config::After;
+use crate::store::{Origin, StoreError};
+
+/// The time between two scans.
+const SCAN: Duration = Duration::from_secs(10);
+
+/// How long a file's size must not change if no event told that it was closed.
+const STABLE: Duration = Duration::from_secs(2);
+
+/// How often the watcher looks whether the station is to stop.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Bytes that are copied at once.
+const CHUNK: usize = 1 << 20;
+
+/// Watches a folder.
+pub struct Watcher {
+    folder: PathBuf,
+    after: After,
+    receiver: Receiver,
+    events: Queue<PathBuf>,
+    seen: HashMap<PathBuf, Seen>,
+    _watcher: Option<RecommendedWatcher>,
+}
+
+/// What tells that a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+/// What is known of a file.
+#[derive(Debug)]
+struct Seen {
+    version: Version,
+    since: Instant,
+    state: FileState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileState {
+    /// It may still be written.
+    Growing,
+    /// It was stored.
+    Stored,
+    /// It is no whole film.
+    Unreadable,
+}
+
+impl Watcher {
+    /// Watches `folder`; `after` says what becomes of a file after it was stored.
+    ///
+    /// # Errors
+    /// If the folder, or that for stored files, cannot be used.
+    pub fn new(folder: &Path, after: After, receiver: Receiver) -> io::Result<Self> {
+        fs::read_dir(folder)?;
+        if let After::Move(target) = &after {
+            fs::create_dir_all(target)?;
+        }
+        let (sender, events) = channel();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            let whole = matches!(
+                event.kind,
+                EventKind::Access(AccessKind::Close(AccessMode::Write))
+                    | EventKind::Modify(ModifyKind::Name(RenameMode::To))
+            );
+            for path in event.paths.into_iter().filter(|_| whole) {
+                sender.send(path).ok();
+            }
+        });
+        let watcher = watcher.and_then(|mut watcher| {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "the watched folder sends no events: it is scanned every 10 s");
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            after,
+            receiver,
+            events,
+            seen: HashMap::new(),
+            _watcher: watcher.ok(),
+        })
+    }
+
+    /// Takes films until `stop` is true.
+    pub fn run(mut self, stop: &AtomicBool) {
+        let mut scanned: Option<Instant> = None;
+        while !stop.load(Ordering::Relaxed) {
+            // A file that grew needs a second look sooner than the next scan.
+            let growing = (self.seen.values()).any(|seen| seen.state == FileState::Growing);
+            let pause = if growing { STABLE } else { SCAN };
+            if scanned.is_none_or(|scanned| scanned.elapsed() >= pause) {
+                self.scan(stop);
+                scanned = Some(Instant::now());
+            }
+            match self.events.recv_timeout(LOOK) {
+                Ok(path) => self.look(&path, true),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
+            }
+        }
+    }
+
+    /// Looks at every file in the folder.
+    fn scan(&mut self, stop: &AtomicBool) {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(%error, "the watched folder cannot be read");
+                return;
+            }
+        };
+        let paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        self.seen.retain(|path, _| paths.contains(path));
+        for path in paths {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            self.look(&path, false);
+        }
+        let unreadable = self
+            .seen
+            .values()
+            .filter(|seen| seen.state == FileState::Unreadable);
+        self.receiver.metrics.unreadable_files(unreadable.count());
+    }
+
+    /// Takes a file if it is whole. `closed`: an event told that nobody writes it any more.
+    fn look(&mut self, path: &Path, closed: bool) {
+        if !is_candidate(path) {
+            return;
+        }
+        let Ok(metadata) = fs::symlink_metadata(path) else {
+            return;
+        };
+        if !metadata.is_file() {
+            return;
+        }
+        let version = Version {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        };
+        let seen = self.seen.entry(path.to_path_buf()).or_insert(Seen {
+            version,
+            since: Instant::now(),
+            state: FileState::Growing,
+        });
+        if seen.version != version {
+            *seen = Seen {
+                version,
+                since: Instant::now(),
+                state: FileState::Growing,
+            };
+        }
+        let stable = closed || seen.since.elapsed() >= STABLE;
+        if seen.state != FileState::Growing || !stable {
+            return;
+        }
+        let state = match self.take(path) {
+            Ok(()) => self.settle(path),
+            Err(ReceiveError::Store(StoreError::File { .. } | StoreError::Full { .. })) => {
+                // The disk, not the file: try again.
+                return;
+            }
+            // It may be a copy that stopped for a while: a change brings it back.
+            Err(_) => FileState::Unreadable,
+        };
+        if state == FileState::Unreadable {
+            tracing::warn!(
+                "a file in the watched folder is no whole film; `plumbline-edge check` names it"
+            );
+        }
+        if let Some(seen) = self.seen.get_mut(path) {
+            seen.state = state;
+        }
+    }
+
+    /// Copies a file into the store.
+    fn take(&self, path: &Path) -> Result<(), ReceiveError> {
+        let failed = |error| StoreError::File {
+            path: path.to_path_buf(),
+            error,
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut incoming = self.receiver.store.begin()?;
+        let mut file = File::open(path).map_err(failed)?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                length => incoming.write(&buffer[..length])?,
+            }
+        }
+        let way = Way {
+            origin: Origin::Folder,
+            sender: &name,
+            announced: None,
+        };
+        self.receiver.receive(incoming, &way).map(|_| ())
+    }
+
+    /// Does what is to be done with a file that was stored.
+    fn settle(&self, path: &Path) -> FileState {
+        let settled = match &self.after {
+            After::Leave => Ok(()),
+            After::Delete => fs::remove_file(path),
+            After::Move(target) => {
+                let name = path.file_name().unwrap_or_default();
+                move_file(path, &target.join(name))
+            }
+        };
+        if let Err(error) = settled {
+            tracing::error!(%error, "a file that was stored cannot leave the watched folder");
+        }
+        FileState::Stored
+    }
+}
+
+/// Moves a file, also to another file system, where it never replaces one.
+fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    let mut target = to.to_path_buf();
+    for number in 1.. {
+        if !target.exists() {
+            break;
+        }
+        let mut name = to.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        target = name.into();
+    }
+    match fs::rename(from, &target) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            fs::copy(from, &target)?;
+            File::open(&target)?.sync_all()?;
+            fs::remove_file(from)
+        }
+        moved => moved,
+    }
+}
+
+/// False for names that programs give to files they are still writing.
+fn is_candidate(path: &Path) -> bool {
+    let Some(name) = path.file_name() else {
+        return false;
+    };
+    let text = name.to_string_lossy().to_lowercase();
+    let temporary = [
+        ".part",
+        ".partial",
+        ".tmp",
+        ".temp",
+        ".filepart",
+        ".crdownload",
+    ];
+    !is_unfinished(name)
+        && !text.starts_with(['.', '~'])
+        && !temporary.iter().any(|suffix| text.ends_with(suffix))
+}

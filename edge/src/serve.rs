@@ -1,0 +1,248 @@
+//! `plumbline-edge serve`: receives films and reads them until it is told to stop.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use plumbline_shared::durable::{Disk, replace_file};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
+
+use crate::config::Settings;
+use crate::http::Interface;
+use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
+use crate::metrics::Metrics;
+use crate::reading::{Bell, Pool};
+use crate::store::{Action, Entry, Event, Outcome, Store};
+use crate::{clock, logs, models, tls};
+use plumbline_dimse::{Patience, Rules};
+
+/// The file of the token that uploads need, in the data folder.
+const TOKEN: &str = "token";
+
+/// How often the clock and the disk are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+/// How often a thread looks whether the station is to stop.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Serves with `settings` until SIGTERM or SIGINT. Films that are being received are finished; those
+/// that wait are read after the next start.
+///
+/// # Errors
+/// If the station cannot be started; each message says what to do.
+pub fn serve(settings: &Settings) -> Result<()> {
+    logs::start(settings.log);
+    let store = Store::open(&settings.data, settings.limits, Arc::new(Disk))?;
+    let store = Arc::new(store);
+    let metrics = Arc::new(Metrics::default());
+    let bell = Arc::new(Bell::default());
+    let bundle = match &settings.bundle {
+        Some(bundle) => bundle.clone(),
+        None => models::shipped("chexnet")?,
+    };
+    let pool = Pool {
+        store: Arc::clone(&store),
+        program: PathBuf::from(THIS_PROGRAM),
+        bundle: bundle.clone(),
+        bell: Arc::clone(&bell),
+        metrics: Arc::clone(&metrics),
+    };
+    let model = pool.try_bundle().map_err(|why| anyhow!(why))?;
+    let receiver = Receiver {
+        store: Arc::clone(&store),
+        program: PathBuf::from(THIS_PROGRAM),
+        bell: Arc::clone(&bell),
+        metrics: Arc::clone(&metrics),
+    };
+    let dicom = listen(settings, &receiver)?;
+    let http = Interface::bind(settings.http.listen)
+        .with_context(|| format!("[http] listen: {} cannot be used", settings.http.listen))?;
+    let http_address = http.local_addr()?;
+    let watcher = match &settings.folder {
+        Some(folder) => Some(
+            Watcher::new(&folder.path, folder.after.clone(), receiver.clone())
+                .with_context(|| format!("[folder] {} cannot be used", folder.path.display()))?,
+        ),
+        None => None,
+    };
+    let interface = Interface {
+        receiver,
+        bell,
+        token: token(&settings.data)?,
+        most: settings.limits.film,
+    };
+    begin(&store, &metrics, &model)?;
+    announce(settings, &dicom, http_address, &model)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::scope(|scope| {
+        let stopping = Arc::clone(&stop);
+        let stop = &*stop;
+        scope.spawn(|| dicom.run(stop));
+        if let Some(watcher) = watcher {
+            scope.spawn(|| watcher.run(stop));
+        }
+        for _ in 0..settings.reading.readers {
+            scope.spawn(|| pool.run(stop));
+        }
+        scope.spawn(|| keep_house(&store, &metrics, stop));
+        let served = runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            sd_notify::notify(&[NotifyState::Ready]).ok();
+            let stopped = async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                tracing::info!("stopping: films that are being received are finished");
+                sd_notify::notify(&[NotifyState::Stopping]).ok();
+                stopping.store(true, Ordering::Relaxed);
+            };
+            interface.run(http, stopped).await
+        });
+        stop.store(true, Ordering::Relaxed);
+        served
+    })?;
+    store.log(&Entry {
+        event: Event::Stopped,
+        action: Action::Execute,
+        outcome: Outcome::Success,
+        who: "station",
+        object: "plumbline-edge serve",
+        detail: "stopped",
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn listen(settings: &Settings, receiver: &Receiver) -> Result<DicomListener> {
+    let dicom = &settings.dicom;
+    let tls = dicom.tls.as_ref().map(tls::server).transpose()?;
+    let options = DicomOptions {
+        rules: Rules {
+            ae_title: dicom.ae_title.clone(),
+            callers: dicom.callers.clone(),
+            senders: dicom.senders.clone(),
+            for_processing: dicom.for_processing,
+        },
+        addresses: dicom.addresses.clone(),
+        associations: dicom.associations,
+        tls,
+        patience: Patience::default(),
+    };
+    DicomListener::bind(dicom.listen, options, receiver.clone())
+        .with_context(|| format!("[dicom] listen: {} cannot be used", dicom.listen))
+}
+
+/// Enters the start into the audit log.
+fn begin(store: &Store, metrics: &Metrics, model: &str) -> Result<()> {
+    let newest = store.newest_audit()?;
+    let now = clock::Moment::now().wall;
+    metrics.doubt_clock(clock::doubt(
+        &now,
+        newest.as_ref().map(|newest| &*newest.wall),
+    ));
+    store.log(&Entry {
+        event: Event::Started,
+        action: Action::Execute,
+        outcome: Outcome::Success,
+        who: "station",
+        object: "plumbline-edge serve",
+        detail: &format!("version {}, reads with {model}", env!("CARGO_PKG_VERSION")),
+    })?;
+    Ok(())
+}
+
+/// Prints one line for each way in.
+fn announce(
+    settings: &Settings,
+    dicom: &DicomListener,
+    http: std::net::SocketAddr,
+    model: &str,
+) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let data = settings.data.display();
+    let security = match settings.dicom.tls {
+        Some(_) => "TLS",
+        None => "no TLS",
+    };
+    let (title, address) = (&settings.dicom.ae_title, dicom.address()?);
+    writeln!(out, "dicom: {title} at {address}, {security}")?;
+    if let Some(folder) = &settings.folder {
+        writeln!(out, "folder: {}", folder.path.display())?;
+    }
+    writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
+    writeln!(out, "reading with {model}; films and results in {data}")?;
+    Ok(out.flush()?)
+}
+
+/// Returns the token that uploads need; it is made at the first start, for the station's user alone.
+fn token(data: &Path) -> Result<String> {
+    let path = data.join(TOKEN);
+    match fs::read_to_string(&path) {
+        Ok(token) if !token.trim().is_empty() => return Ok(token.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
+    }
+    let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let written = replace_file(&path, format!("{token}\n").as_bytes())
+        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)));
+    written.with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(token)
+}
+
+/// Looks at the clock and the disk from time to time, and tells systemd that the station lives: not
+/// if the store is stuck.
+fn keep_house(store: &Store, metrics: &Metrics, stop: &AtomicBool) {
+    let watchdog = sd_notify::watchdog_enabled().map(|period| period / 3);
+    let mut kept: Option<Instant> = None;
+    let mut told: Option<Instant> = None;
+    while !stop.load(Ordering::Relaxed) {
+        if kept.is_none_or(|kept| kept.elapsed() >= HOUSEKEEPING) {
+            keep_once(store, metrics);
+            kept = Some(Instant::now());
+        }
+        if let Some(period) = watchdog
+            && told.is_none_or(|told| told.elapsed() >= period)
+            && store.newest_audit().is_ok()
+        {
+            sd_notify::notify(&[NotifyState::Watchdog]).ok();
+            told = Some(Instant::now());
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+fn keep_once(store: &Store, metrics: &Metrics) {
+    match store.make_room() {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "delivered films have left to make room"),
+        Err(error) => tracing::error!(%error, "no room can be made"),
+    }
+    match store.newest_audit() {
+        Ok(newest) => {
+            let now = clock::Moment::now().wall;
+            let doubt = clock::doubt(&now, newest.as_ref().map(|newest| &*newest.wall));
+            // A film's date may have raised a doubt that only another film takes back.
+            if doubt.is_some() || metrics.clock_doubt() != Some(clock::ClockDoubt::FarFromFilm) {
+                metrics.doubt_clock(doubt);
+            }
+        }
+        Err(error) => tracing::error!(%error, "the audit log cannot be read"),
+    }
+}

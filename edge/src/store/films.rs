@@ -1,0 +1,406 @@
+//! Films in the store: keeping one that has arrived, and looking at those that are there.
+
+use plumbline_shared::decode::Header;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::audit::{self, Action, Entry, Event, Outcome};
+use super::error::StoreError;
+use super::files::Incoming;
+use super::state::State;
+
+/// Why a film is not read although it waits.
+const HELD: &str = "another film with the same SOP Instance UID has other bytes";
+
+/// The way by which a film came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// By DICOM C-STORE.
+    Dicom,
+    /// From the watched folder.
+    Folder,
+    /// By an upload over HTTP.
+    Http,
+}
+
+impl Origin {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dicom => "dicom",
+            Self::Folder => "folder",
+            Self::Http => "http",
+        }
+    }
+
+    fn of(name: &str) -> Self {
+        match name {
+            "dicom" => Self::Dicom,
+            "folder" => Self::Folder,
+            _ => Self::Http,
+        }
+    }
+
+    const fn event(self) -> Event {
+        match self {
+            Self::Dicom => Event::Transferred,
+            Self::Folder | Self::Http => Event::Imported,
+        }
+    }
+}
+
+/// What is known of a film when it arrives.
+#[derive(Clone, Debug)]
+pub struct Arrival<'a> {
+    /// The way by which it came.
+    pub origin: Origin,
+    /// Who sent it: AE title and address, or the name of its file.
+    pub sender: &'a str,
+    /// The transfer syntax, if it came by DICOM.
+    pub transfer_syntax: Option<&'a str>,
+    /// The patient, examination and view, if it is a DICOM file.
+    pub header: Option<&'a Header>,
+}
+
+/// What became of a film that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is new, and waits for the reader.
+    New(i64),
+    /// The very same bytes were there before.
+    Known(i64),
+    /// It is new, but a film with its SOP Instance UID and other bytes is there: neither is read
+    /// until a person says so.
+    Conflict(i64),
+}
+
+impl Kept {
+    /// The film's number in the store.
+    pub const fn film(self) -> i64 {
+        match self {
+            Self::New(film) | Self::Known(film) | Self::Conflict(film) => film,
+        }
+    }
+}
+
+/// Something that the quality gate found wrong with a film.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule's code.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub sentence: String,
+}
+
+/// A reading of a film.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredReading {
+    /// The model's name.
+    pub model: String,
+    /// The model's version.
+    pub model_version: String,
+    /// SHA-256 of the bundle's manifest, which holds the hashes of its other files.
+    pub bundle: String,
+    /// The smallest probability that counted as positive.
+    pub threshold: f64,
+    /// The logit; of two outputs, positive minus negative.
+    pub logit: f32,
+    /// The logistic function of the logit.
+    pub probability: f64,
+    /// True if the probability reached the threshold.
+    pub positive: bool,
+    /// The Grad-CAM map, rows first.
+    pub cam: Vec<Vec<f32>>,
+    /// What was done to the film before it was read, in words.
+    pub film_notes: Vec<String>,
+    /// The time of decoding, preparing and reading.
+    pub milliseconds: [f64; 3],
+}
+
+/// A film in the store.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoredFilm {
+    /// Its number.
+    pub film: i64,
+    /// SHA-256 of its file.
+    pub hash: String,
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// The way by which it came.
+    pub origin: Origin,
+    /// Who sent it.
+    pub sender: String,
+    /// When it was received, by the wall clock (RFC 3339).
+    pub received: String,
+    /// Its state.
+    pub state: State,
+    /// Why it is not read although it waits.
+    pub held: Option<String>,
+    /// Who had it read although the gate refused it, and why.
+    pub read_anyway: Option<String>,
+    /// True if it was delivered.
+    pub delivered: bool,
+    /// True if its file has left to make room.
+    pub removed: bool,
+    /// Why it is in its state, where there is more to say.
+    pub reason: Option<String>,
+    /// What the gate found wrong with it.
+    pub findings: Vec<Finding>,
+    /// Its newest reading.
+    pub reading: Option<StoredReading>,
+    /// The patient, examination and view.
+    pub header: Header,
+}
+
+impl Store {
+    /// Keeps a film whose file has arrived. When this returns, file and row survive a power cut.
+    ///
+    /// # Errors
+    /// If the disk or the database does not take it; then nothing of it is kept.
+    pub fn keep(&self, incoming: Incoming, arrival: &Arrival) -> Result<Kept, StoreError> {
+        let (hash, bytes) = (incoming.hash(), incoming.bytes());
+        let known = self.find(&hash)?;
+        // The same bytes are there: this copy goes when it is dropped.
+        if known.is_none() {
+            incoming.finish(&hash)?;
+        }
+        self.change(|transaction| {
+            // Again: another association may have brought the same film just now.
+            let id = "SELECT id FROM films WHERE hash = ?1";
+            let known: Option<i64> = transaction
+                .query_row(id, [&hash], |row| row.get(0))
+                .optional()?;
+            match known {
+                Some(film) => received_again(transaction, film, arrival),
+                None => insert(transaction, &hash, bytes, arrival),
+            }
+        })
+    }
+
+    fn find(&self, hash: &str) -> Result<Option<i64>, StoreError> {
+        let id = "SELECT id FROM films WHERE hash = ?1";
+        let database = self.lock();
+        Ok(database
+            .query_row(id, [hash], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Returns the film with this number.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFilm`].
+    pub fn film(&self, film: i64) -> Result<StoredFilm, StoreError> {
+        load(&self.lock(), film)
+    }
+
+    /// Returns the numbers of the newest films, at most `most`, the newest first.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn newest(&self, most: usize) -> Result<Vec<i64>, StoreError> {
+        let database = self.lock();
+        let mut statement = database.prepare("SELECT id FROM films ORDER BY id DESC LIMIT ?1")?;
+        let films = statement.query_map([most], |row| row.get(0))?;
+        Ok(films.collect::<Result<_, _>>()?)
+    }
+
+    /// Counts the films in each state.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn count(&self) -> Result<Vec<(State, u64)>, StoreError> {
+        let database = self.lock();
+        let counts = "SELECT state, count(*) FROM films GROUP BY state";
+        let mut statement = database.prepare(counts)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// The object of a film's audit entries.
+pub(super) fn object(film: i64, instance: Option<&str>) -> String {
+    match instance {
+        Some(instance) => format!("film {film}, {instance}"),
+        None => format!("film {film}"),
+    }
+}
+
+/// Appends an audit entry of a film and gives the film its state, with the reason for it.
+pub(super) fn enter(
+    transaction: &Connection,
+    film: i64,
+    state: State,
+    reason: Option<&str>,
+    entry: &Entry,
+) -> Result<i64, StoreError> {
+    let audit = audit::append(transaction, entry)?;
+    transaction.execute(
+        "INSERT INTO states VALUES (?1, ?2, ?3, ?4)",
+        params![film, state, reason, audit],
+    )?;
+    transaction.execute(
+        "UPDATE films SET state = ?2 WHERE id = ?1",
+        params![film, state],
+    )?;
+    Ok(audit)
+}
+
+fn insert(
+    transaction: &Connection,
+    hash: &str,
+    bytes: u64,
+    arrival: &Arrival,
+) -> Result<Kept, StoreError> {
+    let instance = (arrival.header).and_then(|header| header.sop_instance_uid.as_deref());
+    let others = "SELECT count(*) FROM films WHERE sop_instance_uid = ?1";
+    let others: u64 = transaction.query_row(others, [instance], |row| row.get(0))?;
+    let conflict = others > 0;
+    let header = arrival.header.map(json).transpose()?;
+    transaction.execute(
+        "INSERT INTO films (hash, bytes, origin, sender, transfer_syntax, header,
+            sop_instance_uid, state, held)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            hash,
+            bytes,
+            arrival.origin.name(),
+            arrival.sender,
+            arrival.transfer_syntax,
+            header,
+            instance,
+            State::Received,
+            conflict.then_some(HELD),
+        ],
+    )?;
+    let film = transaction.last_insert_rowid();
+    let object = object(film, instance);
+    let entry = Entry {
+        event: arrival.origin.event(),
+        action: Action::Create,
+        outcome: Outcome::Success,
+        who: who(arrival),
+        object: &object,
+        detail: "received",
+    };
+    enter(transaction, film, State::Received, None, &entry)?;
+    if !conflict {
+        return Ok(Kept::New(film));
+    }
+    transaction.execute(
+        "UPDATE films SET held = ?2
+         WHERE sop_instance_uid = ?1 AND state = 'received' AND read_anyway IS NULL",
+        params![instance, HELD],
+    )?;
+    let alert = Entry {
+        event: Event::Alert,
+        action: Action::Execute,
+        outcome: Outcome::Minor,
+        detail: HELD,
+        ..entry
+    };
+    audit::append(transaction, &alert)?;
+    Ok(Kept::Conflict(film))
+}
+
+fn received_again(
+    transaction: &Connection,
+    film: i64,
+    arrival: &Arrival,
+) -> Result<Kept, StoreError> {
+    let instance = (arrival.header).and_then(|header| header.sop_instance_uid.as_deref());
+    let entry = Entry {
+        event: arrival.origin.event(),
+        action: Action::Read,
+        outcome: Outcome::Success,
+        who: who(arrival),
+        object: &object(film, instance),
+        detail: "received again, the very same bytes",
+    };
+    audit::append(transaction, &entry)?;
+    Ok(Kept::Known(film))
+}
+
+/// Who sent a film, for the audit log: a file's name may be a patient's.
+fn who<'a>(arrival: &Arrival<'a>) -> &'a str {
+    match arrival.origin {
+        Origin::Dicom => arrival.sender,
+        Origin::Folder => "watched folder",
+        Origin::Http => "upload",
+    }
+}
+
+fn load(database: &Connection, film: i64) -> Result<StoredFilm, StoreError> {
+    let columns = "SELECT films.*,
+        (SELECT wall FROM audit JOIN states ON audit.sequence = states.audit
+            WHERE states.film = films.id ORDER BY sequence LIMIT 1) AS received,
+        (SELECT reason FROM states WHERE states.film = films.id ORDER BY audit DESC LIMIT 1)
+            AS reason
+        FROM films WHERE id = ?1";
+    let row = database
+        .query_row(columns, [film], stored_film)
+        .optional()?;
+    let mut stored = row.ok_or(StoreError::NoFilm(film))?;
+    let findings = "SELECT code, sentence FROM findings WHERE film = ?1
+        AND audit = (SELECT max(audit) FROM findings WHERE film = ?1)";
+    let mut statement = database.prepare(findings)?;
+    let findings = statement.query_map([film], |row| {
+        Ok(Finding {
+            code: row.get(0)?,
+            sentence: row.get(1)?,
+        })
+    })?;
+    stored.findings = findings.collect::<Result<_, _>>()?;
+    let reading = "SELECT * FROM readings WHERE film = ?1 ORDER BY id DESC LIMIT 1";
+    stored.reading = database.query_row(reading, [film], reading_of).optional()?;
+    Ok(stored)
+}
+
+fn stored_film(row: &Row) -> rusqlite::Result<StoredFilm> {
+    let header: Option<String> = row.get("header")?;
+    let origin: String = row.get("origin")?;
+    Ok(StoredFilm {
+        film: row.get("id")?,
+        hash: row.get("hash")?,
+        bytes: row.get("bytes")?,
+        origin: Origin::of(&origin),
+        sender: row.get("sender")?,
+        received: row.get("received")?,
+        state: row.get("state")?,
+        held: row.get("held")?,
+        read_anyway: row.get("read_anyway")?,
+        delivered: row.get("delivered")?,
+        removed: row.get("removed")?,
+        reason: row.get("reason")?,
+        findings: Vec::new(),
+        reading: None,
+        header: header.map_or(Ok(Header::default()), |header| parsed(&header))?,
+    })
+}
+
+fn reading_of(row: &Row) -> rusqlite::Result<StoredReading> {
+    Ok(StoredReading {
+        model: row.get("model")?,
+        model_version: row.get("model_version")?,
+        bundle: row.get("bundle")?,
+        threshold: row.get("threshold")?,
+        logit: row.get("logit")?,
+        probability: row.get("probability")?,
+        positive: row.get("positive")?,
+        cam: parsed(&row.get::<_, String>("cam")?)?,
+        film_notes: parsed(&row.get::<_, String>("notes")?)?,
+        milliseconds: parsed(&row.get::<_, String>("milliseconds")?)?,
+    })
+}
+
+/// A value as the JSON that the database keeps of it.
+pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    let text = serde_json::to_string(value);
+    text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()).into())
+}
+
+fn parsed<T: for<'a> Deserialize<'a>>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    })
+}

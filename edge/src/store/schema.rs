@@ -1,0 +1,110 @@
+//! The tables, version by version. `PRAGMA user_version` holds the version of a database.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::StoreError;
+
+/// What brings a database from version i to i + 1. A version that was released is never changed.
+pub(super) const VERSIONS: [&str; 1] = [VERSION_1];
+
+const VERSION_1: &str = "
+CREATE TABLE station (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+-- A film that was received: its file, who sent it, and what its header says.
+CREATE TABLE films (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash TEXT NOT NULL UNIQUE,
+    bytes INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    transfer_syntax TEXT,
+    header TEXT,
+    sop_instance_uid TEXT,
+    state TEXT NOT NULL,
+    held TEXT,
+    read_anyway TEXT,
+    failures INTEGER NOT NULL DEFAULT 0,
+    lease TEXT,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    removed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX films_by_instance ON films (sop_instance_uid);
+CREATE INDEX films_by_state ON films (state, id);
+
+-- Each state that a film went through; the audit log has the time.
+CREATE TABLE states (
+    film INTEGER NOT NULL REFERENCES films (id),
+    state TEXT NOT NULL,
+    reason TEXT,
+    audit INTEGER NOT NULL REFERENCES audit (sequence)
+) STRICT;
+CREATE INDEX states_by_film ON states (film);
+
+-- What the gate found wrong with a film.
+CREATE TABLE findings (
+    film INTEGER NOT NULL REFERENCES films (id),
+    code TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    audit INTEGER NOT NULL REFERENCES audit (sequence)
+) STRICT;
+CREATE INDEX findings_by_film ON findings (film);
+
+-- Each reading of a film. The newest of a film counts; none is ever changed.
+CREATE TABLE readings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    film INTEGER NOT NULL REFERENCES films (id),
+    model TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    bundle TEXT NOT NULL,
+    threshold REAL NOT NULL,
+    logit REAL NOT NULL,
+    probability REAL NOT NULL,
+    positive INTEGER NOT NULL,
+    cam TEXT NOT NULL,
+    notes TEXT NOT NULL,
+    milliseconds TEXT NOT NULL,
+    audit INTEGER NOT NULL REFERENCES audit (sequence)
+) STRICT;
+CREATE INDEX readings_by_film ON readings (film);
+
+-- The audit log: each row's hash covers the row and the hash before it.
+CREATE TABLE audit (
+    sequence INTEGER PRIMARY KEY,
+    wall TEXT NOT NULL,
+    since_boot INTEGER NOT NULL,
+    boot TEXT NOT NULL,
+    event TEXT NOT NULL,
+    type TEXT NOT NULL,
+    action TEXT NOT NULL,
+    outcome INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    object TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+";
+
+/// Brings a database to the newest version, each step whole or not at all.
+///
+/// # Errors
+/// [`StoreError::Newer`] if it was written by a later version of this program.
+pub(super) fn migrate(database: &mut Connection) -> Result<(), StoreError> {
+    let newest = VERSIONS.len();
+    loop {
+        let version: usize = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version > newest {
+            return Err(StoreError::Newer { version, newest });
+        }
+        let Some(step) = VERSIONS.get(version) else {
+            return Ok(());
+        };
+        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version + 1)?;
+        transaction.commit()?;
+    }
+}

@@ -1,0 +1,520 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use plumbline_shared::decode::Header;
+use tempfile::TempDir;
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    film: 1 << 20,
+    reserve: 0,
+    low_water: 0,
+};
+
+fn open(folder: &Path) -> Store {
+    Store::open(folder, LIMITS, disk()).unwrap()
+}
+
+fn header(instance: &str) -> Header {
+    let mut header = Header::default();
+    header.sop_instance_uid = Some(instance.into());
+    header.patient_name = Some("Mu\u{f1}oz^A".into());
+    header
+}
+
+fn keep(store: &Store, bytes: &[u8], instance: &str) -> Result<Kept, StoreError> {
+    let mut incoming = store.begin()?;
+    for piece in bytes.chunks(3) {
+        incoming.write(piece)?;
+    }
+    let arrival = Arrival {
+        origin: Origin::Dicom,
+        sender: "UNIT at 127.0.0.1",
+        transfer_syntax: Some("1.2.840.10008.1.2"),
+        header: Some(&header(instance)),
+    };
+    store.keep(incoming, &arrival)
+}
+
+fn reading(probability: f64) -> StoredReading {
+    StoredReading {
+        model: "chexnet".into(),
+        model_version: "0.2.0".into(),
+        bundle: "ab".into(),
+        threshold: 0.5,
+        logit: 1.25,
+        probability,
+        positive: probability >= 0.5,
+        cam: vec![vec![0.0, 0.5], vec![1.0, 0.25]],
+        film_notes: vec!["inverted".into()],
+        milliseconds: [1.0, 2.0, 3.5],
+    }
+}
+
+fn read(store: &Store, film: i64, probability: f64) {
+    let job = store.take().unwrap().unwrap();
+    assert_eq!(job.film, film);
+    let answer = Answer::Read {
+        findings: Vec::new(),
+        reading: reading(probability),
+    };
+    assert_eq!(store.answer(film, &answer).unwrap(), State::Read);
+}
+
+#[test]
+fn films_are_kept_with_their_bytes_and_header() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    let kept = keep(&store, b"a film", "1.2.3").unwrap();
+    assert_eq!(kept, Kept::New(1));
+    drop(store);
+    let store = open(folder.path());
+    let film = store.film(1).unwrap();
+    assert_eq!((film.state, film.bytes), (State::Received, 6));
+    assert_eq!(film.header, header("1.2.3"));
+    let hash = "e8d5fc5a12a1c95a2c25c0f9d8c9d97c5a4eadb0e2b0ca4c3ae6d1e0c9b2ec68";
+    assert_eq!(film.hash.len(), hash.len());
+    let job = store.take().unwrap().unwrap();
+    assert_eq!(fs::read(&job.path).unwrap(), b"a film");
+    assert!(store.damaged_films().unwrap().is_empty());
+    fs::write(&job.path, b"A film").unwrap();
+    assert_eq!(store.damaged_films().unwrap(), [1]);
+    assert!(matches!(store.film(2), Err(StoreError::NoFilm(2))));
+}
+
+#[test]
+fn the_same_bytes_are_kept_once_and_other_bytes_are_held() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    assert_eq!(keep(&store, b"one", "1.2.3").unwrap(), Kept::New(1));
+    assert_eq!(keep(&store, b"one", "1.2.3").unwrap(), Kept::Known(1));
+    assert_eq!(keep(&store, b"two", "1.2.4").unwrap(), Kept::New(2));
+    assert_eq!(keep(&store, b"ONE", "1.2.3").unwrap(), Kept::Conflict(3));
+    // Neither of the two is read by itself.
+    assert_eq!(store.take().unwrap().unwrap().film, 2);
+    assert_eq!(store.take().unwrap(), None);
+    for film in [1, 3] {
+        assert!(store.film(film).unwrap().held.is_some());
+    }
+    // A person decides.
+    store.read_anyway(3, "supervisor", "the later one").unwrap();
+    let job = store.take().unwrap().unwrap();
+    assert!((job.film, job.read_anyway) == (3, true));
+    assert_eq!(store.newest(10).unwrap(), [3, 2, 1]);
+}
+
+#[test]
+fn a_film_goes_through_its_states_and_nothing_is_overwritten() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    assert!(store.acknowledge(1, "nurse").is_err());
+    read(&store, 1, 0.75);
+    let film = store.film(1).unwrap();
+    assert_eq!(
+        (film.state, film.reading),
+        (State::Read, Some(reading(0.75)))
+    );
+    store.acknowledge(1, "nurse").unwrap();
+    store
+        .read_anyway(1, "supervisor", "another bundle")
+        .unwrap();
+    assert_eq!(store.film(1).unwrap().reading, Some(reading(0.75)));
+    read(&store, 1, 0.25);
+    assert_eq!(store.film(1).unwrap().reading, Some(reading(0.25)));
+    let states = {
+        let database = store.lock();
+        let mut statement = database
+            .prepare("SELECT state FROM states ORDER BY audit")
+            .unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<Vec<State>, _>>().unwrap()
+    };
+    use State::{Acknowledged, Gated, Read, Received, Superseded};
+    let expected = [
+        Received,
+        Gated,
+        Read,
+        Acknowledged,
+        Superseded,
+        Received,
+        Gated,
+        Read,
+    ];
+    assert_eq!(states, expected);
+    let readings: i64 = (store.lock())
+        .query_row("SELECT count(*) FROM readings", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(readings, 2);
+    let newest = store.verify_audit().unwrap().unwrap();
+    assert_eq!(newest.sequence, 8);
+}
+
+#[test]
+fn a_refused_film_keeps_its_findings() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    store.take().unwrap();
+    let findings = vec![Finding {
+        code: "too-small".into(),
+        sentence: "It has 3 x 2 pixels.".into(),
+    }];
+    let answer = Answer::Refused {
+        findings: findings.clone(),
+    };
+    assert_eq!(store.answer(1, &answer).unwrap(), State::Refused);
+    let film = store.film(1).unwrap();
+    assert_eq!(film.findings, findings);
+    assert_eq!(film.reason.as_deref(), Some("It has 3 x 2 pixels."));
+    assert_eq!(store.count().unwrap(), [(State::Refused, 1)]);
+}
+
+#[test]
+fn a_reader_may_crash_once() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    let crash = Answer::Crashed {
+        how: "signal 9".into(),
+    };
+    for state in [State::Received, State::Failed] {
+        assert_eq!(store.take().unwrap().unwrap().film, 1);
+        assert_eq!(store.take().unwrap(), None);
+        assert_eq!(store.answer(1, &crash).unwrap(), state);
+    }
+    assert_eq!(store.take().unwrap(), None);
+    // After a supervisor's word it may crash once again.
+    store.read_anyway(1, "supervisor", "try again").unwrap();
+    store.take().unwrap().unwrap();
+    assert_eq!(store.answer(1, &crash).unwrap(), State::Received);
+}
+
+#[test]
+fn jobs_of_a_station_that_crashed_are_taken_back() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    assert!(store.take().unwrap().is_some());
+    assert!(matches!(
+        Store::open(folder.path(), LIMITS, disk()),
+        Err(StoreError::InUse { .. })
+    ));
+    drop(store);
+    let store = open(folder.path());
+    assert!(store.take().unwrap().is_some());
+}
+
+#[test]
+fn what_no_row_names_is_removed_at_the_start() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    let mut arriving = store.begin().unwrap();
+    arriving.write(b"half").unwrap();
+    let arriving = arriving.path().to_path_buf();
+    fs::copy(&arriving, arriving.with_file_name(".left.unfinished")).unwrap();
+    let orphan = folder.path().join("films/aa/bb");
+    fs::create_dir_all(&orphan).unwrap();
+    fs::write(orphan.join("aabbcc"), b"two").unwrap();
+    drop(store);
+    let store = open(folder.path());
+    assert!(!orphan.join("aabbcc").exists());
+    let left = fs::read_dir(folder.path().join("incoming")).unwrap();
+    assert_eq!(left.count(), 0);
+    assert!(store.damaged_films().unwrap().is_empty());
+}
+
+#[test]
+fn the_audit_log_is_append_only_and_a_change_is_noticed() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.verify_audit().unwrap(), None);
+    for instance in ["1.2.3", "1.2.4", "1.2.5"] {
+        keep(&store, instance.as_bytes(), instance).unwrap();
+    }
+    let newest = store.verify_audit().unwrap().unwrap();
+    assert_eq!(newest.sequence, 3);
+    let tamper = |sql: &str| store.lock().execute_batch(sql);
+    assert!(tamper("UPDATE audit SET detail = 'x'").is_err());
+    assert!(tamper("DELETE FROM audit").is_err());
+    tamper("DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted").unwrap();
+    let columns = [
+        "wall",
+        "since_boot",
+        "boot",
+        "event",
+        "type",
+        "action",
+        "outcome",
+        "who",
+        "object",
+        "detail",
+        "hash",
+    ];
+    for column in columns {
+        let number = matches!(column, "since_boot" | "outcome");
+        let value = if number { "77" } else { "'x'" };
+        tamper(&format!(
+            "SAVEPOINT before; UPDATE audit SET {column} = {value} WHERE sequence = 2"
+        ))
+        .unwrap();
+        let broken = store.verify_audit();
+        assert!(
+            matches!(broken, Err(StoreError::Chain { sequence: 2, .. })),
+            "{column}"
+        );
+        tamper("ROLLBACK TO before; RELEASE before").unwrap();
+    }
+    assert!(store.verify_audit().is_ok());
+    tamper("PRAGMA foreign_keys = OFF; DELETE FROM audit WHERE sequence = 2").unwrap();
+    assert!(matches!(
+        store.verify_audit(),
+        Err(StoreError::Chain { sequence: 2, .. })
+    ));
+}
+
+#[test]
+fn below_the_reserve_nothing_is_received() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits {
+        reserve: u64::MAX,
+        ..LIMITS
+    };
+    let store = Store::open(folder.path(), limits, disk()).unwrap();
+    assert!(matches!(store.begin(), Err(StoreError::Full { .. })));
+    drop(store);
+    let store = open(folder.path());
+    let long = keep(&store, &vec![7; (1 << 20) + 1], "1.2.3");
+    assert!(matches!(long, Err(StoreError::TooLong { most_mib: 1 })));
+    let left = fs::read_dir(folder.path().join("incoming")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn only_delivered_films_leave_the_oldest_first() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits {
+        low_water: u64::MAX,
+        ..LIMITS
+    };
+    let store = Store::open(folder.path(), limits, disk()).unwrap();
+    for (film, instance) in [(1, "1.2.3"), (2, "1.2.4"), (3, "1.2.5")] {
+        keep(&store, instance.as_bytes(), instance).unwrap();
+        read(&store, film, 0.75);
+    }
+    assert_eq!(store.make_room().unwrap(), 0);
+    store.deliver(2, "outbox", "PACS").unwrap();
+    store.deliver(1, "outbox", "PACS").unwrap();
+    assert_eq!(
+        store.remove_oldest().unwrap(),
+        Some(store.film(1).unwrap().hash)
+    );
+    assert_eq!(store.make_room().unwrap(), 1);
+    let removed = [1, 2, 3].map(|film| store.film(film).unwrap().removed);
+    assert_eq!(removed, [true, true, false]);
+    // The result stays, and the file comes back if it is sent again.
+    assert!(store.film(1).unwrap().reading.is_some());
+    assert!(store.read_anyway(1, "supervisor", "again").is_err());
+    assert_eq!(keep(&store, b"1.2.3", "1.2.3").unwrap(), Kept::Known(1));
+    assert!(store.verify_audit().is_ok());
+    drop(store);
+    assert!(open(folder.path()).damaged_films().unwrap().is_empty());
+}
+
+#[test]
+fn a_backup_of_a_running_station_is_restored() {
+    let folder = TempDir::new().unwrap();
+    let (data, target) = (folder.path().join("data"), folder.path().join("backup"));
+    let store = open(&data);
+    keep(&store, b"one", "1.2.3").unwrap();
+    back_up(&data, &target, LIMITS).unwrap();
+    keep(&store, b"two", "1.2.4").unwrap();
+    read(&store, 1, 0.75);
+    let backed_up = back_up(&data, &target, LIMITS).unwrap();
+    assert_eq!(backed_up.films, 2);
+    // Not under a running station.
+    assert!(matches!(
+        restore(&target, &data, LIMITS),
+        Err(StoreError::InUse { .. })
+    ));
+    keep(&store, b"three", "1.2.5").unwrap();
+    drop(store);
+    let (restored, old) = restore(&target, &data, LIMITS).unwrap();
+    assert_eq!(restored, backed_up);
+    let store = open(&data);
+    assert_eq!(store.newest(10).unwrap(), [2, 1]);
+    assert_eq!(store.film(1).unwrap().reading, Some(reading(0.75)));
+    assert!(store.damaged_films().unwrap().is_empty());
+    drop(store);
+    let old = old.unwrap();
+    assert_eq!(open(&old).newest(10).unwrap(), [3, 2, 1]);
+    // A damaged backup changes nothing.
+    let hash = open(&data).film(1).unwrap().hash;
+    fs::write(
+        target
+            .join("films")
+            .join(&hash[..2])
+            .join(&hash[2..4])
+            .join(&hash),
+        b"",
+    )
+    .unwrap();
+    assert!(matches!(
+        restore(&target, &data, LIMITS),
+        Err(StoreError::Backup { .. })
+    ));
+    assert_eq!(open(&data).newest(10).unwrap(), [2, 1]);
+}
+
+#[test]
+fn databases_of_every_version_are_brought_to_the_newest() {
+    for version in 0..=schema::VERSIONS.len() {
+        let folder = TempDir::new().unwrap();
+        let database = Connection::open(folder.path().join(DATABASE)).unwrap();
+        for step in &schema::VERSIONS[..version] {
+            database.execute_batch(step).unwrap();
+        }
+        database
+            .pragma_update(None, "user_version", version)
+            .unwrap();
+        drop(database);
+        let store = open(folder.path());
+        keep(&store, b"one", "1.2.3").unwrap();
+        read(&store, 1, 0.75);
+    }
+    let folder = TempDir::new().unwrap();
+    let database = Connection::open(folder.path().join(DATABASE)).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let newer = Store::open(folder.path(), LIMITS, disk());
+    assert!(matches!(newer, Err(StoreError::Newer { version: 99, .. })));
+}
+
+/// A medium whose operation of a number fails, and which tells how many there were.
+struct Failing {
+    fails: usize,
+    kind: Fault,
+    done: AtomicUsize,
+}
+
+/// How an operation fails.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// It is not done.
+    Error,
+    /// Half of the bytes are written.
+    Torn,
+    /// It is done, and yet an error is told.
+    DoneButFailed,
+    /// The disk is full.
+    Full,
+}
+
+impl Failing {
+    /// True if this operation is the one that fails.
+    fn now(&self) -> bool {
+        self.done.fetch_add(1, Ordering::Relaxed) == self.fails
+    }
+
+    fn error(&self) -> io::Error {
+        match self.kind {
+            Fault::Full => io::ErrorKind::StorageFull.into(),
+            _ => io::Error::other("the medium failed"),
+        }
+    }
+
+    fn run(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if !self.now() {
+            return work();
+        }
+        if matches!(self.kind, Fault::DoneButFailed) {
+            work()?;
+        }
+        Err(self.error())
+    }
+}
+
+impl Medium for Failing {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        match self.now() {
+            true => Err(self.error()),
+            false => Disk.create(path),
+        }
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        if !self.now() {
+            return Disk.write(file, bytes);
+        }
+        match self.kind {
+            Fault::Torn => Disk.write(file, &bytes[..bytes.len() / 2])?,
+            Fault::DoneButFailed => Disk.write(file, bytes)?,
+            Fault::Error | Fault::Full => {}
+        }
+        Err(self.error())
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.run(|| Disk.sync(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.run(|| Disk.rename(from, to))
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        self.run(|| Disk.exchange(one, other))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.run(|| Disk.sync_folder(folder))
+    }
+}
+
+#[test]
+fn a_fault_at_any_place_of_a_films_way_loses_no_kept_film() {
+    let mut places = HashMap::new();
+    for kind in [Fault::Error, Fault::Torn, Fault::DoneButFailed, Fault::Full] {
+        for fails in 0.. {
+            let folder = TempDir::new().unwrap();
+            // The folders are made on a sound disk: only the film's way is tried.
+            drop(open(folder.path()));
+            let medium = Arc::new(Failing {
+                fails,
+                kind,
+                done: AtomicUsize::new(0),
+            });
+            let kept = Store::open(folder.path(), LIMITS, medium.clone())
+                .and_then(|store| keep(&store, b"a film", "1.2.3"));
+            let whole = medium.done.load(Ordering::Relaxed) <= fails;
+            // The station starts again on a sound disk, and the sender sends again what it was not
+            // told to forget.
+            let store = open(folder.path());
+            match &kept {
+                Ok(kept) => assert_eq!(kept.film(), 1),
+                Err(_) => {
+                    assert!(store.newest(10).unwrap().is_empty(), "{kind:?} at {fails}");
+                    assert_eq!(keep(&store, b"a film", "1.2.3").unwrap(), Kept::New(1));
+                }
+            }
+            assert!(
+                matches!(kept, Err(StoreError::Full { .. }) | Ok(_))
+                    || !matches!(kind, Fault::Full)
+            );
+            assert_eq!(store.newest(10).unwrap(), [1]);
+            assert!(store.damaged_films().unwrap().is_empty());
+            read(&store, 1, 0.75);
+            assert!(store.verify_audit().is_ok());
+            let files = store.files.hashes().unwrap();
+            assert_eq!(files.len(), 1);
+            *places.entry(format!("{kind:?}")).or_insert(0) += usize::from(!whole);
+            if whole {
+                break;
+            }
+        }
+    }
+    println!("faults tried: {places:?}");
+    assert!(places.values().all(|places| *places >= 8), "{places:?}");
+}

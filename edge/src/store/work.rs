@@ -1,0 +1,256 @@
+//! The reader's jobs: films that wait, and what became of them.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::audit::{Action, Entry, Event, Outcome};
+use super::error::StoreError;
+use super::films::{Finding, StoredReading, enter, json, object};
+use super::state::State;
+
+/// How often the reader may crash on a film.
+const MOST_FAILURES: u32 = 2;
+
+/// Who reads films, for the audit log.
+const STATION: &str = "station";
+
+/// A film that one reader has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The film's number.
+    pub film: i64,
+    /// Its file.
+    pub path: PathBuf,
+    /// True if it is to be read whatever the quality gate says.
+    pub read_anyway: bool,
+}
+
+/// What a reader says of a film.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It was read; the findings are cautions.
+    Read {
+        /// The cautions.
+        findings: Vec<Finding>,
+        /// The network's answer.
+        reading: StoredReading,
+    },
+    /// It should be taken or sent again.
+    Refused {
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
+    /// The reader crashed, hung or was killed.
+    Crashed {
+        /// How, in words.
+        how: String,
+    },
+}
+
+impl Store {
+    /// Takes the film that has waited longest, if one waits.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn take(&self) -> Result<Option<Job>, StoreError> {
+        self.change(|transaction| {
+            let waiting = "SELECT id, hash, read_anyway IS NOT NULL FROM films
+                WHERE state = 'received' AND held IS NULL AND lease IS NULL ORDER BY id LIMIT 1";
+            let job = transaction.query_row(waiting, [], |row| {
+                Ok(Job {
+                    film: row.get(0)?,
+                    path: self.files.path(&row.get::<_, String>(1)?),
+                    read_anyway: row.get(2)?,
+                })
+            });
+            let job = job.optional()?;
+            if let Some(job) = &job {
+                let lease = "UPDATE films SET lease = ?2 WHERE id = ?1";
+                transaction.execute(lease, params![job.film, self.lease])?;
+            }
+            Ok(job)
+        })
+    }
+
+    /// Keeps what a reader says of a film that it has taken, and returns the film's state.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn answer(&self, film: i64, answer: &Answer) -> Result<State, StoreError> {
+        self.change(|transaction| {
+            let instance = instance(transaction, film)?;
+            let object = object(film, instance.as_deref());
+            transaction.execute("UPDATE films SET lease = NULL WHERE id = ?1", [film])?;
+            let mut entry = Entry {
+                event: Event::Accessed,
+                action: Action::Read,
+                outcome: Outcome::Success,
+                who: STATION,
+                object: &object,
+                detail: "passed the quality gate",
+            };
+            match answer {
+                Answer::Read { findings, reading } => {
+                    let audit = enter(transaction, film, State::Gated, None, &entry)?;
+                    insert_findings(transaction, film, findings, audit)?;
+                    entry.detail = match reading.positive {
+                        true => "read: see a specialist",
+                        false => "read: no sign",
+                    };
+                    let audit = enter(transaction, film, State::Read, None, &entry)?;
+                    insert_reading(transaction, film, reading, audit)?;
+                    Ok(State::Read)
+                }
+                Answer::Refused { findings } => {
+                    let codes: Vec<_> = findings.iter().map(|finding| &*finding.code).collect();
+                    let codes = format!("refused: {}", codes.join(", "));
+                    entry.outcome = Outcome::Minor;
+                    entry.detail = &codes;
+                    let reason = findings.first().map(|finding| &*finding.sentence);
+                    let audit = enter(transaction, film, State::Refused, reason, &entry)?;
+                    insert_findings(transaction, film, findings, audit)?;
+                    Ok(State::Refused)
+                }
+                Answer::Crashed { how } => {
+                    let failures = "UPDATE films SET failures = failures + 1 WHERE id = ?1
+                        RETURNING failures";
+                    let failures: u32 =
+                        transaction.query_row(failures, [film], |row| row.get(0))?;
+                    let state = match failures < MOST_FAILURES {
+                        true => State::Received,
+                        false => State::Failed,
+                    };
+                    entry.outcome = Outcome::Serious;
+                    entry.detail = how;
+                    enter(transaction, film, state, Some(how), &entry)?;
+                    Ok(state)
+                }
+            }
+        })
+    }
+
+    /// Has a film read whatever the gate said, or although it is held or was read before.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFilm`]; [`StoreError::State`] if its file has left.
+    pub fn read_anyway(&self, film: i64, who: &str, why: &str) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            let (state, removed) = state(transaction, film)?;
+            if removed {
+                let why = "its file has left to make room; send it again";
+                return Err(StoreError::State { film, state, why });
+            }
+            let instance = instance(transaction, film)?;
+            let entry = Entry {
+                event: Event::Accessed,
+                action: Action::Update,
+                outcome: Outcome::Success,
+                who,
+                object: &object(film, instance.as_deref()),
+                detail: "to be read anyway",
+            };
+            let reason = format!("{who}: {why}");
+            if matches!(state, State::Read | State::Acknowledged) {
+                enter(transaction, film, State::Superseded, Some(&reason), &entry)?;
+            }
+            enter(transaction, film, State::Received, Some(&reason), &entry)?;
+            transaction.execute(
+                "UPDATE films SET read_anyway = ?2, held = NULL, failures = 0, lease = NULL
+                 WHERE id = ?1",
+                params![film, reason],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Records that a person has seen a film's result.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFilm`]; [`StoreError::State`] if it has no result yet.
+    pub fn acknowledge(&self, film: i64, who: &str) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            let (state, _) = state(transaction, film)?;
+            if !matches!(state, State::Read | State::Refused | State::Failed) {
+                let why = "only a film that was read, refused or has failed can be acknowledged";
+                return Err(StoreError::State { film, state, why });
+            }
+            let instance = instance(transaction, film)?;
+            let entry = Entry {
+                event: Event::Accessed,
+                action: Action::Update,
+                outcome: Outcome::Success,
+                who,
+                object: &object(film, instance.as_deref()),
+                detail: "acknowledged",
+            };
+            enter(transaction, film, State::Acknowledged, None, &entry)?;
+            Ok(())
+        })
+    }
+
+    /// Takes back the jobs of a process that is no more: this one holds the store's lock.
+    pub(super) fn take_back_jobs(&self) -> Result<(), StoreError> {
+        let taken = "UPDATE films SET lease = NULL WHERE lease IS NOT NULL";
+        self.lock().execute(taken, [])?;
+        Ok(())
+    }
+}
+
+pub(super) fn instance(database: &Connection, film: i64) -> Result<Option<String>, StoreError> {
+    let query = "SELECT sop_instance_uid FROM films WHERE id = ?1";
+    let instance = database.query_row(query, [film], |row| row.get(0));
+    instance.optional()?.ok_or(StoreError::NoFilm(film))
+}
+
+/// A film's state, and whether its file has left.
+fn state(database: &Connection, film: i64) -> Result<(State, bool), StoreError> {
+    let query = "SELECT state, removed FROM films WHERE id = ?1";
+    let state = database.query_row(query, [film], |row| Ok((row.get(0)?, row.get(1)?)));
+    state.optional()?.ok_or(StoreError::NoFilm(film))
+}
+
+fn insert_findings(
+    transaction: &Connection,
+    film: i64,
+    findings: &[Finding],
+    audit: i64,
+) -> Result<(), StoreError> {
+    for finding in findings {
+        transaction.execute(
+            "INSERT INTO findings VALUES (?1, ?2, ?3, ?4)",
+            params![film, finding.code, finding.sentence, audit],
+        )?;
+    }
+    Ok(())
+}
+
+fn insert_reading(
+    transaction: &Connection,
+    film: i64,
+    reading: &StoredReading,
+    audit: i64,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO readings (film, model, model_version, bundle, threshold, logit, probability,
+            positive, cam, notes, milliseconds, audit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            film,
+            reading.model,
+            reading.model_version,
+            reading.bundle,
+            reading.threshold,
+            reading.logit,
+            reading.probability,
+            reading.positive,
+            json(&reading.cam)?,
+            json(&reading.film_notes)?,
+            json(&reading.milliseconds)?,
+            audit,
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! A station in a process of its own, and a sender of films.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dicom_ul::ClientAssociation;
+use dicom_ul::association::Error;
+use dicom_ul::association::client::ClientAssociationOptions;
+use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
+use plumbline_dimse::{C_STORE, Request, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline-edge");
+
+pub const CR: &str = "1.2.840.10008.5.1.4.1.1.1";
+pub const DX: &str = "1.2.840.10008.5.1.4.1.1.1.1";
+pub const VERIFICATION: &str = "1.2.840.10008.1.1";
+const IMPLICIT: &str = "1.2.840.10008.1.2";
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+
+/// How long anything may take on a busy machine.
+const LONG: Duration = Duration::from_secs(120);
+
+/// A station. Killed when dropped.
+pub struct Station {
+    pub folder: TempDir,
+    pub dicom: SocketAddr,
+    pub http: SocketAddr,
+    child: Child,
+    config: PathBuf,
+}
+
+impl Station {
+    /// Starts a station whose configuration also has `more`, in which FOLDER is its own folder.
+    pub fn start(more: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), more)
+    }
+
+    pub fn start_in(folder: TempDir, more: &str) -> Self {
+        let config = folder.path().join("station.toml");
+        let path = folder.path().display().to_string();
+        let mut text = format!("data = \"{path}/data\"\n");
+        text += &more.replace("FOLDER", &path);
+        if !text.contains("[dicom]") {
+            text += "\n[dicom]\nlisten = \"127.0.0.1:0\"\n";
+        }
+        text += "\n[http]\nlisten = \"127.0.0.1:0\"\n";
+        if !text.contains("[store]") {
+            text += "\n[store]\nreserve_mib = 16\nlow_water_mib = 16\n";
+        }
+        fs::write(&config, text).unwrap();
+        let log = fs::File::options();
+        let log = { log }
+            .create(true)
+            .append(true)
+            .open(folder.path().join("log"))
+            .unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut told = Vec::new();
+        while let Some(Ok(line)) = lines.next() {
+            told.push(line);
+            if told.last().unwrap().starts_with("reading with") {
+                break;
+            }
+        }
+        let address = |start: &str, skip: &str| {
+            let line = told.iter().find(|line| line.starts_with(start));
+            let line = line.unwrap_or_else(|| panic!("{told:?}\n{}", read_log(folder.path())));
+            let rest = line.split(skip).nth(1).unwrap();
+            rest.split(',').next().unwrap().parse().unwrap()
+        };
+        Self {
+            dicom: address("dicom:", " at "),
+            http: address("http:", "http://"),
+            config,
+            child,
+            folder,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn log(&self) -> String {
+        read_log(self.folder.path())
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells the station to stop, and returns its folder when it has.
+    pub fn stop(mut self) -> TempDir {
+        signal(self.child.id(), "TERM");
+        let ended = wait_for(|| self.child.try_wait().unwrap());
+        assert!(ended.success(), "{ended}\n{}", self.log());
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// Kills the station, and returns its folder.
+    pub fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// The output of another command about this station.
+    pub fn run(&self, command: &[&str]) -> (bool, String) {
+        let output = Command::new(PROGRAM)
+            .args(&command[..1])
+            .arg("--config")
+            .arg(&self.config)
+            .args(&command[1..])
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    }
+
+    /// The newest films, the newest first.
+    pub fn films(&self) -> Vec<Value> {
+        let (ended, text) = self.run(&["films", "--json", "--newest", "1000"]);
+        assert!(ended, "{text}");
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Waits until no film waits for a reader any more, and returns all.
+    pub fn settled(&self) -> Vec<Value> {
+        wait_for(|| {
+            let films = self.films();
+            let waits = |film: &Value| film["state"] == "received" && film["held"].is_null();
+            (!films.iter().any(waits)).then_some(films)
+        })
+    }
+
+    /// Sends an HTTP request, with the station's token or without, and returns status and body.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: bool,
+        kind: &str,
+        body: &[u8],
+    ) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.http).unwrap();
+        let token = match token {
+            true => fs::read_to_string(self.path("data/token")).unwrap(),
+            false => "wrong".into(),
+        };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: station\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+            body.len(),
+            token.trim()
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        // A refusal may come before the body was read.
+        socket.write_all(body).ok();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).ok();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).unwrap_or("0").parse().unwrap();
+        let body = answer
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned());
+        (status, body.unwrap_or_default())
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn read_log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+pub fn signal(process: u32, name: &str) {
+    let killed = Command::new("kill")
+        .args(["-s", name, &process.to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+}
+
+/// Waits until `ask` has an answer.
+pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < LONG, "nothing happened for {LONG:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A DICOM file's data set, with the UIDs and the transfer syntax of its meta information.
+pub struct Instance {
+    pub sop_class: String,
+    pub sop_instance: String,
+    pub data: Vec<u8>,
+}
+
+impl Instance {
+    pub fn read(path: &Path) -> Self {
+        let bytes = fs::read(path).unwrap();
+        let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let mut at = 132;
+        let (mut class, mut instance) = Default::default();
+        while word(at) == 2 {
+            let long = &bytes[at + 4..at + 6] == b"OB";
+            let (start, length) = match long {
+                true => (at + 12, word(at + 8)),
+                false => (at + 8, word(at + 6)),
+            };
+            let end = start + usize::from(length);
+            let text = String::from_utf8_lossy(&bytes[start..end])
+                .trim_end_matches('\0')
+                .to_owned();
+            match word(at + 2) {
+                2 => class = text,
+                3 => instance = text,
+                _ => {}
+            }
+            at = end;
+        }
+        Self {
+            sop_class: class,
+            sop_instance: instance,
+            data: bytes[at..].to_vec(),
+        }
+    }
+}
+
+pub fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/films")
+        .join(name)
+}
+
+/// An association with a station.
+pub struct Sender {
+    association: ClientAssociation<TcpStream>,
+}
+
+impl Sender {
+    pub fn connect(station: &Station) -> Result<Self, Error> {
+        Self::connect_as(station, "UNIT", "PLUMBLINE")
+    }
+
+    pub fn connect_as(station: &Station, calling: &str, called: &str) -> Result<Self, Error> {
+        let mut options = ClientAssociationOptions::new()
+            .calling_ae_title(calling)
+            .called_ae_title(called)
+            .read_timeout(LONG);
+        for class in [VERIFICATION, CR, DX] {
+            options = options.with_presentation_context(class, vec![EXPLICIT, IMPLICIT]);
+        }
+        let association = options.establish(station.dicom)?;
+        Ok(Self { association })
+    }
+
+    fn context(&self, class: &str) -> u8 {
+        let contexts = self.association.presentation_contexts().iter();
+        let mut contexts = contexts.filter(|context| context.abstract_syntax == class);
+        contexts.next().unwrap().id
+    }
+
+    /// Sends bytes as one part of a message.
+    pub fn send(&mut self, class: &str, value_type: PDataValueType, is_last: bool, data: &[u8]) {
+        let value = PDataValue {
+            presentation_context_id: self.context(class),
+            value_type,
+            is_last,
+            data: data.to_vec(),
+        };
+        self.association
+            .send(&Pdu::PData { data: vec![value] })
+            .unwrap();
+    }
+
+    /// Sends a command, and the bytes of a data set if there are some.
+    pub fn ask(&mut self, class: &str, command: &[u8], data: Option<&[u8]>) -> Response {
+        self.send(class, PDataValueType::Command, true, command);
+        if let Some(data) = data {
+            let chunks = data.chunks(16_000);
+            let last = chunks.len() - 1;
+            for (index, chunk) in chunks.enumerate() {
+                self.send(class, PDataValueType::Data, index == last, chunk);
+            }
+        }
+        self.response()
+    }
+
+    pub fn response(&mut self) -> Response {
+        match self.association.receive().unwrap() {
+            Pdu::PData { data } => Response::parse(&data[0].data).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Stores an instance, and returns the status.
+    pub fn store(&mut self, instance: &Instance) -> u16 {
+        let command = store_command(&instance.sop_class, &instance.sop_instance);
+        self.ask(&instance.sop_class, &command, Some(&instance.data))
+            .status
+    }
+
+    pub fn release(self) {
+        self.association.release().unwrap();
+    }
+}
+
+/// A C-STORE-RQ.
+pub fn store_command(class: &str, instance: &str) -> Vec<u8> {
+    Request {
+        field: C_STORE,
+        message: 1,
+        sop_class: class.into(),
+        sop_instance: instance.into(),
+        has_data: true,
+    }
+    .bytes()
+}
