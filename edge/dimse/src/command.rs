@@ -296,7 +296,9 @@ mod tests {
     fn what_is_no_request_is_told() {
         let whole = store();
         for length in 0..whole.len() {
-            assert!(Request::parse(&whole[..length]).is_err(), "{length}");
+            // Without its last element it is a request of less.
+            let less = Request::parse(&whole[..length]).ok();
+            assert!(less.is_none_or(|less| less.sop_instance.is_empty()), "{length}");
         }
         let mut other = whole.clone();
         other[0] = 8;
