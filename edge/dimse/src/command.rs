@@ -298,7 +298,10 @@ mod tests {
         for length in 0..whole.len() {
             // Without its last element it is a request of less.
             let less = Request::parse(&whole[..length]).ok();
-            assert!(less.is_none_or(|less| less.sop_instance.is_empty()), "{length}");
+            assert!(
+                less.is_none_or(|less| less.sop_instance.is_empty()),
+                "{length}"
+            );
         }
         let mut other = whole.clone();
         other[0] = 8;

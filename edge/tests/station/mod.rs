@@ -1,5 +1,7 @@
 //! A station in a process of its own, and a sender of films.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
