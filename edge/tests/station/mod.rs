@@ -135,7 +135,11 @@ impl Station {
 
     /// The newest films, the newest first.
     pub fn films(&self) -> Vec<Value> {
-        let (ended, text) = self.run(&["films", "--json", "--newest", "1000"]);
+        self.films_of(1000)
+    }
+
+    fn films_of(&self, newest: usize) -> Vec<Value> {
+        let (ended, text) = self.run(&["films", "--json", "--newest", &newest.to_string()]);
         assert!(ended, "{text}");
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -144,8 +148,13 @@ impl Station {
 
     /// Waits until no film waits for a reader any more, and returns all.
     pub fn settled(&self) -> Vec<Value> {
+        self.settled_of(1000)
+    }
+
+    /// Does as [`settled`](Self::settled) with the newest films of a number.
+    pub fn settled_of(&self, newest: usize) -> Vec<Value> {
         wait_for(|| {
-            let films = self.films();
+            let films = self.films_of(newest);
             let waits = |film: &Value| film["state"] == "received" && film["held"].is_null();
             (!films.iter().any(waits)).then_some(films)
         })
@@ -325,6 +334,33 @@ impl Sender {
         let command = store_command(&instance.sop_class, &instance.sop_instance);
         self.ask(&instance.sop_class, &command, Some(&instance.data))
             .status
+    }
+
+    /// Stores an instance; none if the station is gone meanwhile.
+    pub fn try_store(&mut self, instance: &Instance) -> Option<u16> {
+        let command = store_command(&instance.sop_class, &instance.sop_instance);
+        let id = self.context(&instance.sop_class);
+        let mut send = |value_type, is_last, data: &[u8]| {
+            let value = PDataValue {
+                presentation_context_id: id,
+                value_type,
+                is_last,
+                data: data.to_vec(),
+            };
+            self.association
+                .send(&Pdu::PData { data: vec![value] })
+                .ok()
+        };
+        send(PDataValueType::Command, true, &command)?;
+        let chunks = instance.data.chunks(16_000);
+        let last = chunks.len() - 1;
+        for (index, chunk) in chunks.enumerate() {
+            send(PDataValueType::Data, index == last, chunk)?;
+        }
+        match self.association.receive().ok()? {
+            Pdu::PData { data } => Some(Response::parse(&data[0].data).unwrap().status),
+            _ => None,
+        }
     }
 
     pub fn release(self) {
