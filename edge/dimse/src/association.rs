@@ -119,7 +119,7 @@ impl<'a> Association<'a> {
                 })
             }
             Err(rejection) => {
-                send(&mut stream, &Pdu::AssociationRJ(rejection.pdu()))?;
+                send(&mut stream, &rejection.pdu())?;
                 // The peer closes; if it does not, the connection is closed here.
                 let until = Instant::now() + Duration::from_secs(1);
                 stream.wait(Duration::from_secs(1), until);

@@ -4,10 +4,8 @@
 use std::fmt;
 
 use dicom_ul::pdu::{
-    AssociationAC, AssociationRJ, AssociationRJResult, AssociationRJServiceProviderASCEReason,
-    AssociationRJServiceProviderPresentationReason, AssociationRJServiceUserReason,
-    AssociationRJSource, AssociationRQ, PresentationContextProposed, PresentationContextResult,
-    PresentationContextResultReason, UserVariableItem,
+    AssociationAC, AssociationRQ, Pdu, PresentationContextProposed, PresentationContextResult,
+    PresentationContextResultReason, UserVariableItem, read_pdu,
 };
 
 use super::service::{
@@ -76,41 +74,59 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// One of each kind, and when it is given, for the conformance statement.
+    pub fn kinds() -> [(Self, &'static str); 6] {
+        let name = String::new;
+        let (called, caller) = (name(), name());
+        let name = name();
+        [
+            (
+                Self::Protocol,
+                "the caller speaks another version of the protocol",
+            ),
+            (
+                Self::ApplicationContext,
+                "the application context is not DICOM's",
+            ),
+            (
+                Self::Caller(caller),
+                "`callers` does not have the calling AE title",
+            ),
+            (
+                Self::Called { called, name },
+                "the called AE title is not the station's, letter by letter",
+            ),
+            (
+                Self::ShortPdu(0),
+                "the caller's greatest PDU is too short for a response",
+            ),
+            (
+                Self::Busy,
+                "as many associations as there may be are open: come again",
+            ),
+        ]
+    }
+
+    /// Result, source and reason (PS3.8, table 9-21).
+    pub const fn codes(&self) -> (u8, u8, u8) {
+        match self {
+            Self::Protocol => (1, 2, 2),
+            Self::ApplicationContext => (1, 1, 2),
+            Self::Caller(_) => (1, 1, 3),
+            Self::Called { .. } => (1, 1, 7),
+            Self::ShortPdu(_) => (1, 1, 1),
+            Self::Busy => (2, 3, 2),
+        }
+    }
+
     /// The PDU that says so.
-    pub(super) fn pdu(&self) -> AssociationRJ {
-        use AssociationRJServiceUserReason as User;
-        use AssociationRJSource::{ServiceProviderASCE, ServiceProviderPresentation, ServiceUser};
-        let (result, source) = match self {
-            Self::Protocol => (
-                AssociationRJResult::Permanent,
-                ServiceProviderASCE(
-                    AssociationRJServiceProviderASCEReason::ProtocolVersionNotSupported,
-                ),
-            ),
-            Self::ApplicationContext => (
-                AssociationRJResult::Permanent,
-                ServiceUser(User::ApplicationContextNameNotSupported),
-            ),
-            Self::Caller(_) => (
-                AssociationRJResult::Permanent,
-                ServiceUser(User::CallingAETitleNotRecognized),
-            ),
-            Self::Called { .. } => (
-                AssociationRJResult::Permanent,
-                ServiceUser(User::CalledAETitleNotRecognized),
-            ),
-            Self::ShortPdu(_) => (
-                AssociationRJResult::Permanent,
-                ServiceUser(User::NoReasonGiven),
-            ),
-            Self::Busy => (
-                AssociationRJResult::Transient,
-                ServiceProviderPresentation(
-                    AssociationRJServiceProviderPresentationReason::LocalLimitExceeded,
-                ),
-            ),
-        };
-        AssociationRJ { result, source }
+    pub(super) fn pdu(&self) -> Pdu {
+        let (result, source, reason) = self.codes();
+        let bytes = [3, 0, 0, 0, 0, 4, 0, result, source, reason];
+        match read_pdu(&bytes[..], MOST_PDU, true) {
+            Ok(Some(pdu)) => pdu,
+            _ => unreachable!("every kind is one of the standard's"),
+        }
     }
 }
 
@@ -304,6 +320,8 @@ mod tests {
             "1.2.840.10008.1.2.4.90"
         );
         assert_eq!((agreement.most_pdu, &*agreement.caller), (16_384, "UNIT"));
+        let told = UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned());
+        assert!(accepted.user_variables.contains(&told));
         let rules = Rules {
             for_processing: true,
             ..rules()
@@ -354,6 +372,11 @@ mod tests {
             called.to_string(),
             "it called \"Plumbline\", and this station's name is \"PLUMBLINE\""
         );
-        assert_eq!(Rejection::Busy.pdu().result, AssociationRJResult::Transient);
+        for (rejection, _) in Rejection::kinds() {
+            let mut bytes = Vec::new();
+            dicom_ul::pdu::write_pdu(&mut bytes, &rejection.pdu()).unwrap();
+            let (result, source, reason) = rejection.codes();
+            assert_eq!(bytes, [3, 0, 0, 0, 0, 4, 0, result, source, reason]);
+        }
     }
 }

@@ -89,7 +89,7 @@ pub const MOST_PDU: u32 = 131_072;
 pub const LEAST_PDU: u32 = 1_018;
 
 /// The station's Implementation Class UID (PS3.7, D.3.3.2).
-pub const IMPLEMENTATION_UID: &str = "2.25.231804977406139087127083462391573285126";
+pub const IMPLEMENTATION_UID: &str = "2.25.272346339153309645857436700141192850661";
 
 /// The station's Implementation Version Name, at most 16 characters.
 pub const IMPLEMENTATION_VERSION: &str = "PLUMBLINE_1";

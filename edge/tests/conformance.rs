@@ -1,0 +1,231 @@
+//! The conformance statement says what the program's own tables say, and names tests that exist.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plumbline_dimse::service::{
+    IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, LEAST_PDU, MOST_PDU, STORAGE, TRANSFER_SYNTAXES,
+    VERIFICATION,
+};
+use plumbline_dimse::{Patience, Rejection, Status};
+use plumbline_edge::config::Settings;
+
+/// The tests of the rows.
+const FILMS: &str = "films_that_are_sent_are_kept_once_and_read_as_screen_reads_them";
+const STATUSES: &str = "what_cannot_be_stored_gets_its_status_and_costs_no_association";
+const CALLERS: &str = "callers_are_told_why_they_are_rejected";
+const SYNTAXES: &str = "dcmtk_stores_films_of_every_transfer_syntax_it_has";
+const NEGOTIATED: &str = "services_are_given_that_the_station_has";
+const RESERVE: &str = "below_the_reserve_a_film_is_told_to_come_later";
+const SIZES: &str = "hostile_sizes_are_bounded";
+const REASONS: &str = "a_rejection_says_why";
+const SLOW: &str = "slow_peers_are_dropped_in_time";
+const REGRESSIONS: &str = "faults_of_real_files_are_read_right_or_refused_by_name";
+const DECODED: &str = "films_are_read_as_others_read_them";
+
+fn statement() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("CONFORMANCE.md")
+}
+
+fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
+    for row in rows {
+        writeln!(text, "| {} |", row.join(" | ")).unwrap();
+    }
+    text
+}
+
+fn associations() -> String {
+    let Patience {
+        read,
+        write,
+        association,
+        object,
+        ..
+    } = Patience::default();
+    let most = Settings::default().dicom.associations;
+    let row = |what: &str, value: String, test: &str| vec![what.into(), value, format!("`{test}`")];
+    table(
+        &["", "value", "tested by"],
+        vec![
+            row(
+                "application context",
+                "1.2.840.10008.3.1.1.1".into(),
+                REASONS,
+            ),
+            row(
+                "Implementation Class UID",
+                IMPLEMENTATION_UID.into(),
+                NEGOTIATED,
+            ),
+            row(
+                "Implementation Version Name",
+                IMPLEMENTATION_VERSION.into(),
+                NEGOTIATED,
+            ),
+            row("greatest PDU received", format!("{MOST_PDU} bytes"), SIZES),
+            row(
+                "least maximum of the caller's",
+                format!("{LEAST_PDU} bytes, or 0 for any"),
+                SIZES,
+            ),
+            row(
+                "associations at a time, by default",
+                most.to_string(),
+                CALLERS,
+            ),
+            row(
+                "wait for one read or write",
+                format!("{} s, {} s", read.as_secs(), write.as_secs()),
+                SLOW,
+            ),
+            row("longest object", format!("{} s", object.as_secs()), SLOW),
+            row(
+                "longest association",
+                format!("{} s", association.as_secs()),
+                SLOW,
+            ),
+        ],
+    )
+}
+
+fn classes() -> String {
+    let verification = vec![
+        VERIFICATION.into(),
+        "Verification".into(),
+        "always".into(),
+        format!("`{FILMS}`"),
+    ];
+    let storage = STORAGE.iter().map(|class| {
+        let taken = match class.on_request {
+            true => "with `for_processing = true`",
+            false => "always",
+        };
+        let cells = [class.uid, class.name, taken].map(String::from);
+        [&cells[..], &[format!("`{NEGOTIATED}`")]].concat()
+    });
+    let rows = [verification].into_iter().chain(storage).collect();
+    table(&["UID", "SOP Class", "taken", "tested by"], rows)
+}
+
+fn syntaxes() -> String {
+    let rows = TRANSFER_SYNTAXES.iter().map(|syntax| {
+        // dcmtk has no writer of these two.
+        let test = match syntax.uid {
+            "1.2.840.10008.1.2.4.57" => DECODED,
+            "1.2.840.10008.1.2.8.1" => REGRESSIONS,
+            _ => SYNTAXES,
+        };
+        vec![syntax.uid.into(), syntax.name.into(), format!("`{test}`")]
+    });
+    table(&["UID", "transfer syntax", "tested by"], rows.collect())
+}
+
+fn statuses() -> String {
+    let rows = Status::ALL.map(|status| {
+        let (when, then) = status.meaning();
+        let test = match status {
+            Status::Success => FILMS,
+            Status::NotAuthorised => CALLERS,
+            Status::OutOfResources => RESERVE,
+            _ => STATUSES,
+        };
+        vec![
+            format!("{:04X}", status.code()),
+            when.into(),
+            then.into(),
+            format!("`{test}`"),
+        ]
+    });
+    table(
+        &["status", "when", "the sender should", "tested by"],
+        rows.into(),
+    )
+}
+
+fn rejections() -> String {
+    let rows = Rejection::kinds().map(|(rejection, when)| {
+        let (result, source, reason) = rejection.codes();
+        let test = match rejection {
+            Rejection::ShortPdu(_) => SIZES,
+            Rejection::Busy | Rejection::Caller(_) | Rejection::Called { .. } => CALLERS,
+            _ => REASONS,
+        };
+        vec![
+            when.into(),
+            result.to_string(),
+            source.to_string(),
+            reason.to_string(),
+            format!("`{test}`"),
+        ]
+    });
+    table(
+        &["when", "result", "source", "reason", "tested by"],
+        rows.into(),
+    )
+}
+
+/// The statement with the tables that the program has now.
+fn current(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (name, table) in [
+        ("associations", associations()),
+        ("classes", classes()),
+        ("syntaxes", syntaxes()),
+        ("statuses", statuses()),
+        ("rejections", rejections()),
+    ] {
+        let mark = format!("<!-- table: {name} -->\n");
+        let start = text.find(&mark).unwrap() + mark.len();
+        let end = start + text[start..].find("<!-- end -->").unwrap();
+        text.replace_range(start..end, &format!("\n{table}\n"));
+    }
+    text
+}
+
+#[test]
+fn the_statement_is_that_of_the_program() {
+    let text = fs::read_to_string(statement()).unwrap();
+    assert!(
+        text == current(&text),
+        "edge/CONFORMANCE.md is not current: run `cargo test --workspace --test conformance -- \
+         --ignored record`"
+    );
+}
+
+#[test]
+fn every_test_that_it_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = [
+        "dimse/src/negotiation.rs",
+        "tests/hostile_peers.rs",
+        "tests/serve.rs",
+        "tests/peers.rs",
+        "../shared/tests/films.rs",
+        "../tests/tests/regressions.rs",
+    ];
+    let sources = sources.map(|source| fs::read_to_string(root.join(source)).unwrap());
+    let text = fs::read_to_string(statement()).unwrap();
+    let tables = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.ends_with("` |"));
+    let mut named = 0;
+    for line in tables {
+        let name = line.rsplit('`').nth(1).unwrap();
+        let function = format!("fn {name}()");
+        assert!(
+            sources.iter().any(|source| source.contains(&function)),
+            "{name}"
+        );
+        named += 1;
+    }
+    assert!(named >= 35, "{named}");
+}
+
+#[test]
+#[ignore = "writes edge/CONFORMANCE.md"]
+fn record() {
+    let text = fs::read_to_string(statement()).unwrap();
+    fs::write(statement(), current(&text)).unwrap();
+}
