@@ -129,28 +129,26 @@ fn slow_peers_are_dropped_in_time() {
     with_listener(patience, |address| {
         let command = store_command(DX, "1.2.3");
         let begun = [request(), data(3, &command)].concat();
-        let cases: [(&str, &[u8], Option<&[u8]>, u64); 5] = [
-            ("says nothing", b"", None, 1),
-            ("half of a request", &request()[..50], None, 1),
-            (
-                "a request, byte by byte",
-                b"\x01\0\0\x01\0\0",
-                Some(b"\0"),
-                1,
-            ),
-            ("nothing after the request", &request(), None, 1),
-            (
-                "an object, piece by piece",
-                &begun,
-                Some(&data(0, b"ab")),
-                3,
-            ),
-        ];
-        for (what, bytes, drip, seconds) in cases {
+        let dropped = |what: &str, bytes: &[u8], drip: Option<&[u8]>, seconds: u64| {
             let borne = borne(address, bytes, drip);
             let bounds = Duration::from_millis(seconds * 900)..Duration::from_secs(seconds + 20);
             assert!(bounds.contains(&borne), "{what}: {borne:?}");
-        }
+        };
+        dropped("says nothing", b"", None, 1);
+        dropped("half of a request", &request()[..50], None, 1);
+        dropped(
+            "a request, byte by byte",
+            b"\x01\0\0\x01\0\0",
+            Some(b"\0"),
+            1,
+        );
+        dropped("nothing after the request", &request(), None, 1);
+        dropped(
+            "an object, piece by piece",
+            &begun,
+            Some(&data(0, b"ab")),
+            3,
+        );
     });
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Question {
     pub read_anyway: bool,
 }
 
-/// Runs the hidden command `reader`: says a [`Greeting`], then answers each [`Question`] on the
+/// Runs the hidden command `reader`: says a `Greeting`, then answers each `Question` on the
 /// standard input by an [`Answer`] on the standard output, one JSON object a line, until the input
 /// ends.
 pub fn worker_main(bundle: &Path) -> ExitCode {
