@@ -1,0 +1,301 @@
+//! From a gate's run to a bundle: its limits and its measures are those of the bundle as stations
+//! run it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use plumbline_reader::{Gate, Judgement};
+use plumbline_shared::clinical::Refusal;
+use plumbline_shared::features::FeatureStatistics;
+use plumbline_shared::manifest::RefusalLimit;
+use plumbline_shared::preprocess::tensor;
+use rayon::prelude::*;
+
+use super::bundle::{About, write_bundle};
+use super::error::ExportError;
+use super::export_run::ExportOptions;
+use super::onnx::onnx;
+use super::weights::weights;
+use crate::cohort::{Cohort, Entry, PackedFilms, Split};
+use crate::evaluate::{EvaluateError, Step};
+use crate::train::Run;
+
+/// Share of films with a fault that its limit should catch, where good films allow it.
+const CAUGHT: f64 = 0.97;
+
+/// Share of good films that a limit lets pass where films with its fault look like them.
+const PASSED: f64 = 0.998;
+
+/// A gate's measures on one split's films.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GateMeasures {
+    /// Good films.
+    pub good: usize,
+    /// Good films that are refused.
+    pub good_refused: usize,
+    /// For each reason: films that should be refused for it, those that are refused for whatever
+    /// reason, and those that are refused for it.
+    pub faults: Vec<(Refusal, [usize; 3])>,
+}
+
+/// An exported gate.
+#[derive(Clone, Debug)]
+pub struct ExportedGate {
+    /// The bundle's measures on the calibration cohort's test films.
+    pub measures: GateMeasures,
+    /// Films of the calibration cohort that cannot be used.
+    pub left_out: usize,
+}
+
+/// Exports the best epoch of the gate's `run` as the bundle `out`. The `cohort`'s val films set the
+/// limits and the statistics of good films' features, its test films measure the bundle.
+///
+/// # Errors
+/// If the cohort has no good films in its val split, or the bundle cannot be written.
+pub fn export_gate(
+    run: &Run,
+    cohort: &Cohort,
+    packed: &PackedFilms,
+    options: &ExportOptions,
+    out: &Path,
+    progress: impl Fn(Step) + Sync,
+) -> Result<ExportedGate, ExportError> {
+    let (architecture, variant) = (run.recipe.architecture, run.record.variant);
+    let (_, parameters) = run.network()?;
+    let network = weights(&parameters)?;
+    let model = onnx(architecture, variant, &network, options.precision)?;
+    let write = |out: &Path, refusals: &[RefusalLimit], statistics, card: &str| {
+        let about = About {
+            model: &options.name,
+            model_version: &options.model_version,
+            architecture,
+            threshold: 0.5,
+            refusals,
+            statistics,
+            card,
+        };
+        write_bundle(out, &about, &model)
+    };
+
+    // The limits belong to the bundle as stations run it, so one with provisional ones is measured.
+    let provisional = tempfile::tempdir().map_err(|error| ExportError::Write {
+        path: std::env::temp_dir(),
+        error,
+    })?;
+    let provisional = provisional.path().join("bundle");
+    let halves = Refusal::ALL.map(|refusal| RefusalLimit {
+        refusal,
+        threshold: 0.5,
+    });
+    write(&provisional, &halves, None, "")?;
+    let gate = Gate::open(&provisional)?;
+    let validation = judge(&gate, cohort, packed, Split::Val, &progress)?;
+    let limits = limits(&validation.judged).ok_or(ExportError::NoGoodFilms)?;
+    let features: Vec<Vec<f32>> = validation
+        .judged
+        .iter()
+        .filter(|(entry, ..)| entry.refusal.is_none())
+        .map(|(_, _, features)| features.clone())
+        .collect();
+    let statistics = FeatureStatistics::of(&features);
+    write(&provisional, &limits, statistics.as_ref(), "")?;
+    let gate = Gate::open(&provisional)?;
+    let test = judge(&gate, cohort, packed, Split::Test, &progress)?;
+    let measures = GateMeasures::of(&test.judged);
+    let card = card(run, cohort, options, &limits, &measures)?;
+    write(out, &limits, statistics.as_ref(), &card)?;
+    Ok(ExportedGate {
+        measures,
+        left_out: validation.left_out + test.left_out,
+    })
+}
+
+/// Films with the gate's answers.
+struct Judged<'a> {
+    /// The films, what the gate says of them, and their features.
+    judged: Vec<(&'a Entry, Judgement, Vec<f32>)>,
+    left_out: usize,
+}
+
+/// Judges all films of a split, on all cores.
+fn judge<'a>(
+    gate: &Gate,
+    cohort: &'a Cohort,
+    packed: &PackedFilms,
+    split: Split,
+    progress: &(impl Fn(Step) + Sync),
+) -> Result<Judged<'a>, ExportError> {
+    let films = cohort.entries().iter().filter(|e| e.split == split);
+    let (films, left_out) = packed
+        .usable(films.collect())
+        .map_err(EvaluateError::from)?;
+    progress(Step::Begin {
+        split: split.name(),
+        films: films.len() as u64,
+    });
+    let judged = films.par_iter().map(|(entry, place)| {
+        let tensor = tensor(packed.grey(*place));
+        let judgement = gate.judge(&tensor)?;
+        let features = gate.pooled_features(&tensor)?;
+        progress(Step::Film);
+        Ok((*entry, judgement, features))
+    });
+    Ok(Judged {
+        judged: judged.collect::<Result<_, ExportError>>()?,
+        left_out: left_out.len(),
+    })
+}
+
+/// The limit of each output; none without good films.
+fn limits(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Option<[RefusalLimit; 12]> {
+    let logits = |output: usize, of: &dyn Fn(&Entry) -> bool| -> Vec<f64> {
+        let films = judged.iter().filter(|(entry, ..)| of(entry));
+        let mut logits: Vec<f64> = films
+            .map(|(_, judgement, _)| {
+                let p = judgement.scores[output].probability.clamp(1e-9, 1.0 - 1e-9);
+                (p / (1.0 - p)).ln()
+            })
+            .collect();
+        logits.sort_unstable_by(f64::total_cmp);
+        logits
+    };
+    let mut output = 0;
+    let good_films = judged.iter().any(|(entry, ..)| entry.refusal.is_none());
+    good_films.then(|| {
+        Refusal::ALL.map(|refusal| {
+            let good = logits(output, &|entry| entry.refusal.is_none());
+            let bad = logits(output, &|entry| entry.refusal == Some(refusal));
+            output += 1;
+            let threshold = 1.0 / (1.0 + (-limit(&good, &bad)).exp());
+            RefusalLimit {
+                refusal,
+                threshold: threshold.clamp(1e-6, 1.0 - 1e-6),
+            }
+        })
+    })
+}
+
+/// The limit between the logits of good and of bad films, both sorted: halfway between the greatest
+/// of the good and what [`CAUGHT`] of the bad exceed, or, where these overlap, what [`PASSED`] of the
+/// good do not exceed.
+fn limit(good: &[f64], bad: &[f64]) -> f64 {
+    let quantile = |sorted: &[f64], share: f64| {
+        let at = (sorted.len() as f64 * share) as usize;
+        sorted.get(at.min(sorted.len().saturating_sub(1))).copied()
+    };
+    let greatest = good.last().copied().unwrap_or(0.0);
+    let caught = quantile(bad, 1.0 - CAUGHT).unwrap_or(greatest);
+    if caught > greatest {
+        (greatest + caught) / 2.0
+    } else {
+        quantile(good, PASSED).unwrap_or(0.0)
+    }
+}
+
+impl GateMeasures {
+    fn of(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Self {
+        let refused = |judgement: &Judgement| judgement.scores.iter().any(|score| score.holds());
+        let mut measures = Self {
+            faults: Refusal::ALL.map(|refusal| (refusal, [0; 3])).to_vec(),
+            ..Self::default()
+        };
+        for (entry, judgement, _) in judged {
+            let Some(refusal) = entry.refusal else {
+                measures.good += 1;
+                measures.good_refused += usize::from(refused(judgement));
+                continue;
+            };
+            let named = judgement.scores.iter().filter(|score| score.holds());
+            let named = named.map(|score| score.refusal).any(|r| r == refusal);
+            for (reason, counts) in &mut measures.faults {
+                if *reason == refusal {
+                    counts[0] += 1;
+                    counts[1] += usize::from(refused(judgement));
+                    counts[2] += usize::from(named);
+                }
+            }
+        }
+        measures
+    }
+}
+
+impl std::fmt::Display for GateMeasures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "films           number  refused  for this reason")?;
+        writeln!(
+            f,
+            "good            {:6}  {:7}",
+            self.good, self.good_refused
+        )?;
+        for (refusal, [films, refused, named]) in &self.faults {
+            writeln!(
+                f,
+                "{:14}  {films:6}  {refused:7}  {named:15}",
+                refusal.name()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The model card.
+fn card(
+    run: &Run,
+    cohort: &Cohort,
+    options: &ExportOptions,
+    limits: &[RefusalLimit],
+    measures: &GateMeasures,
+) -> Result<String, ExportError> {
+    let mut text = format!(
+        "# {} {}\n\nSays of a film whether it should be read at all, before the networks that read \
+         films for scoliosis do: one output for each reason to refuse it. It makes no diagnosis.\n\n\
+         - Network: seven convolutions and a layer of 128-12, on films of 128 x 128.\n\
+         - Preprocessing: `{}`.\n",
+        options.name, options.model_version, run.record.preprocessing
+    );
+    if !options.remarks.trim().is_empty() {
+        let _ = write!(text, "\n{}\n", options.remarks.trim());
+    }
+    let _ = write!(
+        text,
+        "\n## Measured\n\nThis bundle's network, as shipped, on the held-out test films of the \
+         calibration cohort (`{}`); rules on tags and greys, which a station checks beside it, are \
+         left out here:\n\n```text\n{measures}```\n\n## Limits\n\n| reason | refused from a \
+         probability of |\n|---|---|\n",
+        cohort.fingerprint()
+    );
+    for limit in limits {
+        let _ = writeln!(
+            text,
+            "| {} | {:.4} |",
+            limit.refusal.name(),
+            limit.threshold
+        );
+    }
+    let recipe = toml::to_string(&run.recipe)?;
+    let _ = write!(
+        text,
+        "\n## Training\n\nCohort `{}`; plumbline {}. The recipe:\n\n```toml\n{}\n```\n",
+        run.record.cohort,
+        run.record.plumbline,
+        recipe.trim()
+    );
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_lie_between_good_and_bad() {
+        let good: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0 - 5.0).collect();
+        let bad: Vec<f64> = (0..100).map(|i| 2.0 + f64::from(i)).collect();
+        // Three of a hundred are below 5.
+        assert!((limit(&good, &bad) - (5.0 - 4.001) / 2.0).abs() < 1e-9);
+        let overlapping: Vec<f64> = (0..100).map(|i| -5.0 + f64::from(i) / 50.0).collect();
+        let limit = limit(&good, &overlapping);
+        let passed = good.iter().filter(|logit| **logit < limit).count();
+        assert_eq!(passed, 998);
+    }
+}
