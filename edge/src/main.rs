@@ -32,6 +32,10 @@ enum Command {
         /// Print one JSON object a line in place of the table.
         #[arg(long)]
         json: bool,
+        /// Read films that the quality gate refuses, too, as a supervisor may decide; the results say
+        /// what is wrong with them.
+        #[arg(long)]
+        read_refused: bool,
     },
     /// Decodes a film for a parent process.
     #[command(hide = true)]
@@ -48,11 +52,13 @@ fn main() -> ExitCode {
             films,
             out,
             json,
+            read_refused,
         } => screen(&Request {
             bundle,
             films,
             out,
             json,
+            read_refused,
         }),
         Command::Decode { path } => return intake::child_main(&path),
     };

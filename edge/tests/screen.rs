@@ -1,12 +1,12 @@
 //! `plumbline-edge screen` as a script calls it, with the shipped CheXNet bundle.
 
-use std::f32::consts::PI;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use image::{ImageBuffer, Luma};
+use plumbline_shared::decode::decode;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,6 +15,13 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline-edge");
 /// The shipped bundle of the source tree.
 fn bundle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/chexnet")
+}
+
+/// A sample film of the source tree.
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/films")
+        .join(name)
 }
 
 /// A folder for one test, and the program run in it.
@@ -35,15 +42,31 @@ impl Station {
         fs::write(path, bytes).unwrap();
     }
 
-    /// A 16-bit PNG of soft stripes.
+    /// A 16-bit PNG of a chest, a sample film in the middle of a frame of this size.
     fn film(&self, name: &str, width: u32, height: u32) {
-        let stripes = ImageBuffer::from_fn(width, height, |x, y| {
-            let wave = (x as f32 / 37.0).sin() * (y as f32 / height as f32 * PI).sin();
-            Luma([(30_000.0 + 25_000.0 * wave) as u16])
+        let bytes = fs::read(sample("phantom-4.dcm")).unwrap();
+        let chest = decode(&bytes).unwrap().film;
+        let scale =
+            (chest.width() as f32 / width as f32).max(chest.height() as f32 / height as f32);
+        let place = |at: u32, side: u32, of: u32| {
+            ((at as f32 + 0.5 - side as f32 / 2.0) * scale + of as f32 / 2.0).floor()
+        };
+        let frame = ImageBuffer::from_fn(width, height, |x, y| {
+            let (x, y) = (
+                place(x, width, chest.width()),
+                place(y, height, chest.height()),
+            );
+            let inside = |at: f32, of: u32| at >= 0.0 && at < of as f32;
+            Luma([
+                match inside(x, chest.width()) && inside(y, chest.height()) {
+                    true => chest.pixels()[(y as u32 * chest.width() + x as u32) as usize],
+                    false => 0u16,
+                },
+            ])
         });
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        stripes.save(path).unwrap();
+        frame.save(path).unwrap();
     }
 
     fn screen(&self, arguments: &[&str]) -> Output {
@@ -71,8 +94,8 @@ fn objects(output: &Output) -> Vec<Value> {
 #[test]
 fn json_lines_are_what_scripts_depend_on() {
     let station = Station::new();
-    station.film("high.png", 300, 500);
-    station.film("wide.png", 700, 400);
+    station.film("high.png", 300, 400);
+    station.film("wide.png", 550, 400);
     let output = station.screen(&["--json", "high.png", "wide.png"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(text(&output.stderr), "");
@@ -120,7 +143,7 @@ fn json_lines_are_what_scripts_depend_on() {
         let peak = cam.concat().into_iter().fold(0.0, f64::max);
         assert!(peak == 1.0 || peak == 0.0, "{peak}");
         let time = |step: &str| object["milliseconds"][step].as_f64().unwrap();
-        let steps = ["decode", "prepare", "read", "overlay"].map(time);
+        let steps = ["decode", "prepare", "gate", "read", "overlay"].map(time);
         assert!(steps.iter().sum::<f64>() <= time("total") + 0.1);
         assert!(time("read") > 0.0);
     }
@@ -150,8 +173,8 @@ fn the_table_is_aligned() {
 #[test]
 fn pictures_are_whole_and_each_films_own() {
     let station = Station::new();
-    station.film("one/film.png", 300, 600);
-    station.film("two/film.png", 2000, 1000);
+    station.film("one/film.png", 300, 400);
+    station.film("two/film.png", 1400, 1000);
     let output = station.screen(&["one", "two", "--out", "out/deep"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let mut names: Vec<String> = fs::read_dir(station.path("out/deep"))
@@ -175,7 +198,7 @@ fn pictures_are_whole_and_each_films_own() {
 #[test]
 fn a_full_disk_costs_the_picture_and_not_the_decision() {
     let station = Station::new();
-    station.film("film.png", 300, 500);
+    station.film("film.png", 300, 400);
     // The kernel refuses to write more than 512 bytes to a file, as it does on a full disk.
     let script =
         format!("trap '' XFSZ; ulimit -f 1; exec '{PROGRAM}' screen --json film.png --out out");
