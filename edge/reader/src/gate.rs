@@ -23,8 +23,8 @@ use crate::plan::Plan;
 ///
 /// let gate = Gate::open(Path::new("models/gate"))?;
 /// let film = Film::new(256, 256, vec![0; 256 * 256])?;
-/// for score in gate.judge(&prepare(&film).tensor())?.scores {
-///     println!("{} {}", score.refusal.name(), score.probability);
+/// for reason in gate.judge(&prepare(&film).tensor())?.reasons() {
+///     println!("{}", reason.name());
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -40,6 +40,11 @@ pub struct Gate {
 pub struct Judgement {
     /// One score for each reason to refuse a film, in the order of [`Refusal::ALL`].
     pub scores: Vec<Score>,
+    /// The probability that the film should not be read, for whatever reason: the sum of all reasons'
+    /// (they exclude one another in training), but that it is mirrored.
+    pub unreadable: f64,
+    /// The probability from which a film is not to be read.
+    pub threshold: f64,
     /// How unlike the good films that the gate knows this one is; none if the bundle does not say.
     pub unlikeness: Option<Unlikeness>,
 }
@@ -49,16 +54,36 @@ pub struct Judgement {
 pub struct Score {
     /// The reason.
     pub refusal: Refusal,
-    /// The probability that the film should be refused for it, 0 to 1.
+    /// The probability that it holds, 0 to 1.
     pub probability: f64,
-    /// The probability from which it is.
+    /// The probability from which it is told.
     pub threshold: f64,
 }
 
+impl Judgement {
+    /// The reasons that hold, in the order of [`Refusal::ALL`]: of a film that is not to be read those
+    /// that reach their thresholds, or else the most probable; and whether the film looks mirrored.
+    pub fn reasons(&self) -> Vec<Refusal> {
+        let unreadable = self.unreadable >= self.threshold;
+        let by_probability = |a: &&Score, b: &&Score| a.probability.total_cmp(&b.probability);
+        let refusing = self.scores.iter().filter(|score| score.refuses());
+        let most = refusing.max_by(by_probability).map(|score| score.refusal);
+        let holds = |score: &&Score| {
+            let reached = score.probability >= score.threshold;
+            match score.refuses() {
+                true => unreadable && (reached || most == Some(score.refusal)),
+                false => reached,
+            }
+        };
+        let held = self.scores.iter().filter(holds);
+        held.map(|score| score.refusal).collect()
+    }
+}
+
 impl Score {
-    /// Returns true if the film should be refused for this reason.
-    pub fn holds(&self) -> bool {
-        self.probability >= self.threshold
+    /// Returns true if a film for which the reason holds is not to be read: all but mirrored ones.
+    fn refuses(&self) -> bool {
+        self.refusal != Refusal::Mirrored
     }
 }
 
@@ -111,14 +136,19 @@ impl Gate {
         }
         let limits = self.manifest.refusals.iter().zip(&outputs.logits);
         let known = self.statistics.as_ref();
+        let scores: Vec<Score> = limits
+            .map(|(limit, logit)| Score {
+                refusal: limit.refusal,
+                probability: 1.0 / (1.0 + (-f64::from(*logit)).exp()),
+                threshold: limit.threshold,
+            })
+            .collect();
+        let refusing = scores.iter().filter(|score| score.refuses());
+        let sum: f64 = refusing.map(|score| score.probability).sum();
         Ok(Judgement {
-            scores: limits
-                .map(|(limit, logit)| Score {
-                    refusal: limit.refusal,
-                    probability: 1.0 / (1.0 + (-f64::from(*logit)).exp()),
-                    threshold: limit.threshold,
-                })
-                .collect(),
+            scores,
+            unreadable: sum.min(1.0),
+            threshold: self.manifest.threshold,
             unlikeness: known.map(|known| known.unlikeness(&outputs.pooled())),
         })
     }
@@ -130,5 +160,54 @@ impl Gate {
     /// As [`judge`](Self::judge).
     pub fn pooled_features(&self, tensor: &[f32]) -> Result<Vec<f32>, BundleError> {
         Ok(self.plan.run(tensor)?.pooled())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judgement(probable: &[(Refusal, f64)]) -> Judgement {
+        let scores = Refusal::ALL.map(|refusal| {
+            let given = probable.iter().find(|(other, _)| *other == refusal);
+            Score {
+                refusal,
+                probability: given.map_or(0.0, |(_, probability)| *probability),
+                threshold: 0.4,
+            }
+        });
+        let refusing = scores.iter().filter(|score| score.refuses());
+        Judgement {
+            unreadable: refusing.map(|score| score.probability).sum(),
+            scores: scores.to_vec(),
+            threshold: 0.8,
+            unlikeness: None,
+        }
+    }
+
+    #[test]
+    fn doubts_add_up() {
+        let reasons = |probable: &[(Refusal, f64)]| judgement(probable).reasons();
+        assert_eq!(reasons(&[]), []);
+        assert_eq!(reasons(&[(Refusal::Blank, 0.7)]), []);
+        assert_eq!(reasons(&[(Refusal::Blank, 0.9)]), [Refusal::Blank]);
+        let divided = [
+            (Refusal::Blank, 0.3),
+            (Refusal::NotAChest, 0.35),
+            (Refusal::OverExposed, 0.25),
+        ];
+        assert_eq!(reasons(&divided), [Refusal::NotAChest]);
+        let both = [(Refusal::Inverted, 0.5), (Refusal::BasesMissing, 0.45)];
+        assert_eq!(reasons(&both), [Refusal::Inverted, Refusal::BasesMissing]);
+    }
+
+    #[test]
+    fn a_mirrored_film_can_be_read() {
+        assert_eq!(
+            judgement(&[(Refusal::Mirrored, 0.9)]).reasons(),
+            [Refusal::Mirrored]
+        );
+        let doubtful = judgement(&[(Refusal::Mirrored, 0.3), (Refusal::Lateral, 0.6)]);
+        assert_eq!(doubtful.reasons(), []);
     }
 }

@@ -73,13 +73,7 @@ pub fn after_reading(reading: &Reading) -> Option<Finding> {
 /// The codes that a network's judgement comes to. Of a film without a chest, or with the chest lying
 /// wrongly, it is not asked what is cut off or on which side the heart is.
 fn seen(judgement: &Judgement) -> Vec<Code> {
-    let holds = |score: &&plumbline_reader::Score| score.holds();
-    let held: Vec<Refusal> = judgement
-        .scores
-        .iter()
-        .filter(holds)
-        .map(|score| score.refusal)
-        .collect();
+    let held = judgement.reasons();
     let nothing = held.contains(&Refusal::Blank);
     let lying = [
         Refusal::NotAChest,
@@ -112,6 +106,8 @@ mod tests {
         };
         seen(&Judgement {
             scores: Refusal::ALL.map(score).to_vec(),
+            unreadable: 0.9,
+            threshold: if held.is_empty() { 1.0 } else { 0.9 },
             unlikeness: None,
         })
     }

@@ -29,7 +29,7 @@ pub const KERNEL: usize = 3;
 /// Side of the film that the first convolution reads; one of twice the side is averaged down first.
 pub const SIDE: usize = 128;
 
-/// The features; 288,896 trained numbers.
+/// The features; 291,664 trained numbers.
 pub(super) struct Gate {
     convolutions: Vec<(Convolution, BatchNorm)>,
 }

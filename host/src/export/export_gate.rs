@@ -23,8 +23,26 @@ use crate::train::Run;
 /// Share of films with a fault that its limit should catch, where good films allow it.
 const CAUGHT: f64 = 0.97;
 
-/// Share of good films that a limit lets pass where films with its fault look like them.
-const PASSED: f64 = 0.998;
+/// Share of good films, varied as in training, that a limit lets pass where films with its fault look
+/// like them.
+const PASSED: f64 = 0.995;
+
+/// The probability from which a reason is told of a film that is not to be read. Several may be.
+const TOLD_FROM: f64 = 0.3;
+
+/// The limits of the reasons.
+const TOLD: [RefusalLimit; 12] = {
+    let mut limits = [RefusalLimit {
+        refusal: Refusal::ALL[0],
+        threshold: TOLD_FROM,
+    }; 12];
+    let mut at = 0;
+    while at < limits.len() {
+        limits[at].refusal = Refusal::ALL[at];
+        at += 1;
+    }
+    limits
+};
 
 /// A gate's measures on one split's films.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,13 +82,13 @@ pub fn export_gate(
     let (_, parameters) = run.network()?;
     let network = weights(&parameters)?;
     let model = onnx(architecture, variant, &network, options.precision)?;
-    let write = |out: &Path, refusals: &[RefusalLimit], statistics, card: &str| {
+    let write = |out: &Path, limits: &Limits, statistics, card: &str| {
         let about = About {
             model: &options.name,
             model_version: &options.model_version,
             architecture,
-            threshold: 0.5,
-            refusals,
+            threshold: limits.threshold,
+            refusals: &limits.refusals,
             statistics,
             card,
         };
@@ -83,14 +101,10 @@ pub fn export_gate(
         error,
     })?;
     let provisional = provisional.path().join("bundle");
-    let halves = Refusal::ALL.map(|refusal| RefusalLimit {
-        refusal,
-        threshold: 0.5,
-    });
-    write(&provisional, &halves, None, "")?;
+    write(&provisional, &Limits::PROVISIONAL, None, "")?;
     let gate = Gate::open(&provisional)?;
     let validation = judge(&gate, cohort, packed, Split::Val, &progress)?;
-    let limits = limits(&validation.judged).ok_or(ExportError::NoGoodFilms)?;
+    let limits = Limits::of(&validation.judged).ok_or(ExportError::NoGoodFilms)?;
     let features: Vec<Vec<f32>> = validation
         .judged
         .iter()
@@ -146,33 +160,46 @@ fn judge<'a>(
     })
 }
 
-/// The limit of each output; none without good films.
-fn limits(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Option<[RefusalLimit; 12]> {
-    let logits = |output: usize, of: &dyn Fn(&Entry) -> bool| -> Vec<f64> {
-        let films = judged.iter().filter(|(entry, ..)| of(entry));
-        let mut logits: Vec<f64> = films
-            .map(|(_, judgement, _)| {
-                let p = judgement.scores[output].probability.clamp(1e-9, 1.0 - 1e-9);
-                (p / (1.0 - p)).ln()
-            })
-            .collect();
-        logits.sort_unstable_by(f64::total_cmp);
-        logits
+/// A gate's limits.
+struct Limits {
+    /// The probability from which a film is not to be read.
+    threshold: f64,
+    /// That from which each reason is told.
+    refusals: [RefusalLimit; 12],
+}
+
+impl Limits {
+    /// Those of a bundle that is yet to be measured.
+    const PROVISIONAL: Self = Self {
+        threshold: 0.5,
+        refusals: TOLD,
     };
-    let mut output = 0;
-    let good_films = judged.iter().any(|(entry, ..)| entry.refusal.is_none());
-    good_films.then(|| {
-        Refusal::ALL.map(|refusal| {
-            let good = logits(output, &|entry| entry.refusal.is_none());
-            let bad = logits(output, &|entry| entry.refusal == Some(refusal));
-            output += 1;
-            let threshold = 1.0 / (1.0 + (-limit(&good, &bad)).exp());
-            RefusalLimit {
-                refusal,
-                threshold: threshold.clamp(1e-6, 1.0 - 1e-6),
+
+    /// Those between the good films of `judged` and the others; none without good films.
+    fn of(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Option<Self> {
+        let between = |of: &dyn Fn(&Judgement) -> f64, bad: &dyn Fn(Refusal) -> bool| {
+            let (mut good, mut others) = (Vec::new(), Vec::new());
+            for (entry, judgement, _) in judged {
+                let p = of(judgement).clamp(1e-9, 1.0 - 1e-9);
+                match entry.refusal {
+                    None => good.push((p / (1.0 - p)).ln()),
+                    Some(refusal) if bad(refusal) => others.push((p / (1.0 - p)).ln()),
+                    Some(_) => {}
+                }
             }
-        })
-    })
+            good.sort_unstable_by(f64::total_cmp);
+            others.sort_unstable_by(f64::total_cmp);
+            let threshold = 1.0 / (1.0 + (-limit(&good, &others)).exp());
+            threshold.clamp(1e-6, 1.0 - 1e-6)
+        };
+        let mut limits = Self::PROVISIONAL;
+        limits.threshold = between(&|j| j.unreadable, &|r| r != Refusal::Mirrored);
+        let place = Refusal::ALL.iter().position(|r| *r == Refusal::Mirrored)?;
+        let mirrored = |judgement: &Judgement| judgement.scores[place].probability;
+        limits.refusals[place].threshold = between(&mirrored, &|r| r == Refusal::Mirrored);
+        let good = judged.iter().any(|(entry, ..)| entry.refusal.is_none());
+        good.then_some(limits)
+    }
 }
 
 /// The limit between the logits of good and of bad films, both sorted: halfway between the greatest
@@ -194,7 +221,7 @@ fn limit(good: &[f64], bad: &[f64]) -> f64 {
 
 impl GateMeasures {
     fn of(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Self {
-        let refused = |judgement: &Judgement| judgement.scores.iter().any(|score| score.holds());
+        let refused = |judgement: &Judgement| judgement.unreadable >= judgement.threshold;
         let mut measures = Self {
             faults: Refusal::ALL.map(|refusal| (refusal, [0; 3])).to_vec(),
             ..Self::default()
@@ -205,8 +232,7 @@ impl GateMeasures {
                 measures.good_refused += usize::from(refused(judgement));
                 continue;
             };
-            let named = judgement.scores.iter().filter(|score| score.holds());
-            let named = named.map(|score| score.refusal).any(|r| r == refusal);
+            let named = judgement.reasons().contains(&refusal);
             for (reason, counts) in &mut measures.faults {
                 if *reason == refusal {
                     counts[0] += 1;
@@ -243,7 +269,7 @@ fn card(
     run: &Run,
     cohort: &Cohort,
     options: &ExportOptions,
-    limits: &[RefusalLimit],
+    limits: &Limits,
     measures: &GateMeasures,
 ) -> Result<String, ExportError> {
     let mut text = format!(
@@ -256,22 +282,20 @@ fn card(
     if !options.remarks.trim().is_empty() {
         let _ = write!(text, "\n{}\n", options.remarks.trim());
     }
+    let mut reasons = limits.refusals.iter();
+    let mirrored = reasons.find(|limit| limit.refusal == Refusal::Mirrored);
+    let mirrored = mirrored.unwrap_or(&limits.refusals[0]);
     let _ = write!(
         text,
         "\n## Measured\n\nThis bundle's network, as shipped, on the held-out test films of the \
          calibration cohort (`{}`); rules on tags and greys, which a station checks beside it, are \
-         left out here:\n\n```text\n{measures}```\n\n## Limits\n\n| reason | refused from a \
-         probability of |\n|---|---|\n",
-        cohort.fingerprint()
+         left out here; mirrored films are told and not refused:\n\n```text\n{measures}```\n\nA film is \
+         not to be read from a probability of {:.4}, all reasons together; a reason is told from \
+         {TOLD_FROM}, that the film is mirrored from {:.4}.\n",
+        cohort.fingerprint(),
+        limits.threshold,
+        mirrored.threshold,
     );
-    for limit in limits {
-        let _ = writeln!(
-            text,
-            "| {} | {:.4} |",
-            limit.refusal.name(),
-            limit.threshold
-        );
-    }
     let recipe = toml::to_string(&run.recipe)?;
     let _ = write!(
         text,
@@ -296,6 +320,6 @@ mod tests {
         let overlapping: Vec<f64> = (0..100).map(|i| -5.0 + f64::from(i) / 50.0).collect();
         let limit = limit(&good, &overlapping);
         let passed = good.iter().filter(|logit| **logit < limit).count();
-        assert_eq!(passed, 998);
+        assert_eq!(passed, 995);
     }
 }

@@ -76,7 +76,7 @@ fn whole_spine(film: &Canvas, rng: &mut ChaCha8Rng) -> Canvas {
     let drawn_out = rng.random_range(4..8);
     let below = (film.height - from) * drawn_out;
     let waist = rng.random_range(0.0..0.3f32);
-    let side = rng.random_range(0..film.width / 8 + 1);
+    let side = rng.random_range(0..film.width / 5 + 1);
     let long = Canvas::drawn(film.width, from + below, |x, y| {
         let Some(beyond) = y.checked_sub(from) else {
             return film.at(x, y);
@@ -90,11 +90,16 @@ fn whole_spine(film: &Canvas, rng: &mut ChaCha8Rng) -> Canvas {
         let spine = (-(across / 0.06).powi(2)).exp();
         value + 0.1 * spine * (share * 40.0).sin()
     });
-    long.trimmed(Sides {
+    let long = long.trimmed(Sides {
         left: side,
         right: side,
         ..Sides::default()
-    })
+    });
+    // Collections squash such films into squares.
+    match rng.random::<bool>() {
+        true => long.resized(SIDE * rng.random_range(60..=110) / 100, SIDE),
+        false => long,
+    }
 }
 
 /// The film's tiles in another order.

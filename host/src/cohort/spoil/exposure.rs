@@ -22,7 +22,7 @@ pub(super) fn over_exposed(film: Canvas, rng: &mut ChaCha8Rng) -> Canvas {
         let share = rng.random_range(0.03..0.12);
         return film.map(|value| value * share);
     }
-    let lost = film.quantile_of_middle(rng.random_range(0.55..0.9));
+    let lost = film.quantile_of_middle(rng.random_range(0.6..0.9));
     let stretched = rng.random::<bool>();
     let range = if stretched {
         (1.0 - lost).max(0.05)
