@@ -428,3 +428,122 @@ fn bundles_of_the_current_folder_are_not_taken() {
         "{output:?}"
     );
 }
+
+/// A sample film whose tags say something else, in texts of the same length.
+fn retagged(changes: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut bytes = fs::read(sample("phantom-4.dcm")).unwrap();
+    for (from, to) in changes {
+        assert_eq!(from.len(), to.len());
+        let place = bytes.windows(from.len()).position(|part| part == *from);
+        let place = place.unwrap();
+        bytes[place..place + from.len()].copy_from_slice(to);
+    }
+    bytes
+}
+
+#[test]
+fn the_gate_tells_every_rule_that_a_film_breaks() {
+    let station = Station::new();
+    let knee = retagged(&[(b"CHEST ", b"KNEE  "), (b"020Y", b"002Y")]);
+    station.file("knee.dcm", &knee);
+    let output = station.screen(&["--json", "knee.dcm"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let refused = &objects(&output)[0];
+    assert_eq!(refused["film"], "knee.dcm");
+    assert_eq!(
+        refused["quality"],
+        serde_json::json!(["wrong-body-part", "age"])
+    );
+    assert_eq!(refused.get("logit"), None);
+    let finding = &refused["findings"][1];
+    assert_eq!(finding["severity"], "refuse");
+    assert_eq!(
+        finding["sentence"],
+        "is of a patient of 2 years; 5 to 90 are screened"
+    );
+    assert!(finding["advice"].as_str().unwrap().starts_with("correct"));
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for part in ["knee.dcm is of another part of the body (KNEE)", "2 years"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+
+    // A supervisor may have it read; what is wrong with it stays with the result.
+    let output = station.screen(&["--json", "--read-refused", "knee.dcm"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let read = &objects(&output)[0];
+    assert_eq!(read["quality"], refused["quality"]);
+    assert!(read["logit"].is_number());
+    assert_eq!(read["findings"][0], refused["findings"][0]);
+}
+
+#[test]
+fn the_gate_sees_what_a_film_shows() {
+    let station = Station::new();
+    station.film("film.png", 512, 512);
+    let film = image::open(station.path("film.png")).unwrap().into_luma16();
+    let save = |name: &str, film: &ImageBuffer<Luma<u16>, Vec<u16>>| {
+        film.save(station.path(name)).unwrap();
+    };
+    use image::imageops::{crop_imm, rotate90, rotate180, rotate270};
+    save("turned-right.png", &rotate90(&film));
+    save("upside-down.png", &rotate180(&film));
+    save("turned-left.png", &rotate270(&film));
+    let mut negative = film.clone();
+    negative.pixels_mut().for_each(|p| p.0[0] = 65_535 - p.0[0]);
+    save("inverted.png", &negative);
+    save(
+        "apices-missing.png",
+        &crop_imm(&film, 0, 190, 512, 322).to_image(),
+    );
+    save(
+        "bases-missing.png",
+        &crop_imm(&film, 0, 0, 512, 322).to_image(),
+    );
+    let mut dark = film.clone();
+    let white = f32::from(*film.iter().max().unwrap());
+    let loses = |grey: u16| ((f32::from(grey) - 0.75 * white).max(0.0) * 4.0).min(65_535.0) as u16;
+    dark.pixels_mut().for_each(|p| p.0[0] = loses(p.0[0]));
+    save("over-exposed.png", &dark);
+    let output = station.screen(&["--json", "."]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let objects = objects(&output);
+    assert_eq!(objects.len(), 8);
+    for object in objects {
+        let name = Path::new(object["film"].as_str().unwrap())
+            .file_stem()
+            .unwrap();
+        let expected = match name.to_str().unwrap() {
+            "film" => serde_json::json!("accepted"),
+            code => serde_json::json!([code]),
+        };
+        assert_eq!(object["quality"], expected, "{object}");
+    }
+}
+
+#[test]
+fn a_station_without_the_gates_network_says_so_and_keeps_the_rules() {
+    let station = Station::new();
+    station.film("film.png", 256, 256);
+    station.film("long.png", 100, 400);
+    for entry in fs::read_dir(bundle()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        station.file(&format!("models/chexnet/{name}"), &fs::read(&path).unwrap());
+    }
+    let output = Command::new(PROGRAM)
+        .current_dir(station.0.path())
+        .env("PLUMBLINE_MODELS", "models")
+        .args(["screen", "--json", "film.png", "long.png"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let objects = objects(&output);
+    assert!(objects[0]["logit"].is_number());
+    assert_eq!(objects[1]["quality"], serde_json::json!(["not-a-chest"]));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("not checked before they are read"),
+        "{stderr}"
+    );
+}

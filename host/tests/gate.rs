@@ -193,7 +193,7 @@ fn statistics_are_added_to_a_bundle_and_change_nothing_else() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/efficientnet");
     let bundle = Bundle::open(&shipped).unwrap();
     let packed = phantoms.pack(|| {}).unwrap().packed;
-    let known = statistics(&bundle, &phantoms, &packed, Split::Val, |_| {}).unwrap();
+    let known = statistics(&bundle, &phantoms, &packed, None, |_| {}).unwrap();
     let out = folder.path().join("knowing");
     with_statistics(&shipped, &known, &out).unwrap();
     let knowing = Bundle::open(&out).unwrap();

@@ -61,22 +61,41 @@ pub struct Score {
 }
 
 impl Judgement {
-    /// The reasons that hold, in the order of [`Refusal::ALL`]: of a film that is not to be read those
-    /// that reach their thresholds, or else the most probable; and whether the film looks mirrored.
+    /// Returns true if the film is not to be read: it shows one of the faults, or is unlike the good
+    /// films that the gate knows.
+    pub fn refuses(&self) -> bool {
+        self.is_faulty() || self.is_strange()
+    }
+
+    fn is_faulty(&self) -> bool {
+        self.unreadable >= self.threshold
+    }
+
+    fn is_strange(&self) -> bool {
+        self.unlikeness.is_some_and(|unlike| unlike.is_beyond())
+    }
+
+    /// The reasons that hold, in the order of [`Refusal::ALL`]. Of a film that is not to be read those
+    /// that reach their thresholds; if none does, the most probable, or, of a film that shows none of
+    /// the faults but is unlike the good ones, that it is no chest film. And whether the film looks
+    /// mirrored.
     pub fn reasons(&self) -> Vec<Refusal> {
-        let unreadable = self.unreadable >= self.threshold;
-        let by_probability = |a: &&Score, b: &&Score| a.probability.total_cmp(&b.probability);
-        let refusing = self.scores.iter().filter(|score| score.refuses());
-        let most = refusing.max_by(by_probability).map(|score| score.refusal);
-        let holds = |score: &&Score| {
-            let reached = score.probability >= score.threshold;
-            match score.refuses() {
-                true => unreadable && (reached || most == Some(score.refusal)),
-                false => reached,
+        let refusing = || self.scores.iter().filter(|score| score.refuses());
+        let mut told = Vec::new();
+        if self.refuses() {
+            let reached = refusing().filter(|score| score.is_reached());
+            told.extend(reached.map(|score| score.refusal));
+            let most = refusing().max_by(|a, b| a.probability.total_cmp(&b.probability));
+            match most {
+                Some(most) if told.is_empty() && self.is_faulty() => told.push(most.refusal),
+                _ if told.is_empty() => told.push(Refusal::NotAChest),
+                _ => {}
             }
-        };
-        let held = self.scores.iter().filter(holds);
-        held.map(|score| score.refusal).collect()
+        }
+        let cautions = self.scores.iter().filter(|score| !score.refuses());
+        told.extend(cautions.filter(|s| s.is_reached()).map(|s| s.refusal));
+        told.sort_by_key(|reason| Refusal::ALL.iter().position(|other| other == reason));
+        told
     }
 }
 
@@ -84,6 +103,10 @@ impl Score {
     /// Returns true if a film for which the reason holds is not to be read: all but mirrored ones.
     fn refuses(&self) -> bool {
         self.refusal != Refusal::Mirrored
+    }
+
+    fn is_reached(&self) -> bool {
+        self.probability >= self.threshold
     }
 }
 
@@ -199,6 +222,26 @@ mod tests {
         assert_eq!(reasons(&divided), [Refusal::NotAChest]);
         let both = [(Refusal::Inverted, 0.5), (Refusal::BasesMissing, 0.45)];
         assert_eq!(reasons(&both), [Refusal::Inverted, Refusal::BasesMissing]);
+    }
+
+    #[test]
+    fn a_film_unlike_good_ones_is_refused_whatever_it_shows() {
+        let distant = |probable: &[(Refusal, f64)], distance| {
+            let unlikeness = Some(Unlikeness {
+                distance,
+                limit: 2.0,
+            });
+            let judgement = Judgement {
+                unlikeness,
+                ..judgement(probable)
+            };
+            (judgement.refuses(), judgement.reasons())
+        };
+        assert_eq!(distant(&[], 1.9), (false, vec![]));
+        assert_eq!(distant(&[], 2.1), (true, vec![Refusal::NotAChest]));
+        let lateral = [(Refusal::Lateral, 0.5)];
+        assert_eq!(distant(&lateral, 1.9), (false, vec![]));
+        assert_eq!(distant(&lateral, 2.1), (true, vec![Refusal::Lateral]));
     }
 
     #[test]

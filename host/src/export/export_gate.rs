@@ -221,7 +221,6 @@ fn limit(good: &[f64], bad: &[f64]) -> f64 {
 
 impl GateMeasures {
     fn of(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Self {
-        let refused = |judgement: &Judgement| judgement.unreadable >= judgement.threshold;
         let mut measures = Self {
             faults: Refusal::ALL.map(|refusal| (refusal, [0; 3])).to_vec(),
             ..Self::default()
@@ -229,14 +228,14 @@ impl GateMeasures {
         for (entry, judgement, _) in judged {
             let Some(refusal) = entry.refusal else {
                 measures.good += 1;
-                measures.good_refused += usize::from(refused(judgement));
+                measures.good_refused += usize::from(judgement.refuses());
                 continue;
             };
             let named = judgement.reasons().contains(&refusal);
             for (reason, counts) in &mut measures.faults {
                 if *reason == refusal {
                     counts[0] += 1;
-                    counts[1] += usize::from(refused(judgement));
+                    counts[1] += usize::from(judgement.refuses());
                     counts[2] += usize::from(named);
                 }
             }
@@ -290,7 +289,8 @@ fn card(
         "\n## Measured\n\nThis bundle's network, as shipped, on the held-out test films of the \
          calibration cohort (`{}`); rules on tags and greys, which a station checks beside it, are \
          left out here; mirrored films are told and not refused:\n\n```text\n{measures}```\n\nA film is \
-         not to be read from a probability of {:.4}, all reasons together; a reason is told from \
+         not to be read from a probability of {:.4}, all reasons together, or if its features are \
+         further from those of good films than 99.5 % of these are; a reason is told from \
          {TOLD_FROM}, that the film is mirrored from {:.4}.\n",
         cohort.fingerprint(),
         limits.threshold,

@@ -84,7 +84,7 @@ pub fn export(
         &Bundle::open(&provisional)?,
         cohort,
         packed,
-        Split::Val,
+        Some(Split::Val),
         &progress,
     )?;
     let bundle = Model::from_bundle(&provisional).map_err(Box::new)?;

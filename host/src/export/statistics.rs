@@ -11,11 +11,11 @@ use rayon::prelude::*;
 
 use super::bundle::{features_file, write_files};
 use super::error::ExportError;
-use crate::cohort::{Cohort, PackedFilms, Split};
+use crate::cohort::{Cohort, Entry, PackedFilms, Split};
 use crate::evaluate::{EvaluateError, Step};
 
-/// The statistics of `bundle`'s features over the films of one split of `cohort` that are to be
-/// read.
+/// The statistics of `bundle`'s features over the films of one split of `cohort`, or of all, that are
+/// to be read.
 ///
 /// # Errors
 /// If there are too few films or the network cannot be run.
@@ -23,16 +23,17 @@ pub fn statistics(
     bundle: &Bundle,
     cohort: &Cohort,
     packed: &PackedFilms,
-    split: Split,
+    split: Option<Split>,
     progress: impl Fn(Step) + Sync,
 ) -> Result<FeatureStatistics, ExportError> {
     let films = cohort.entries().iter();
-    let films = films.filter(|entry| entry.split == split && entry.refusal.is_none());
+    let taken = |entry: &&Entry| split.is_none_or(|split| entry.split == split);
+    let films = films.filter(taken).filter(|entry| entry.refusal.is_none());
     let (films, _) = packed
         .usable(films.collect())
         .map_err(EvaluateError::from)?;
     progress(Step::Begin {
-        split: split.name(),
+        split: split.map_or("whole", Split::name),
         films: films.len() as u64,
     });
     let features = films.par_iter().map(|(_, place)| {
