@@ -12,6 +12,10 @@ use crate::contents::Contents;
 use crate::error::BundleError;
 use crate::plan::Plan;
 
+/// How many times as far from the good films that the gate knows as nearly all of these a film is that
+/// is refused for its strangeness alone.
+const STRANGE: f64 = 1.2;
+
 /// A gate's bundle, ready to judge films. Threads may share it.
 ///
 /// ```no_run
@@ -71,8 +75,12 @@ impl Judgement {
         self.unreadable >= self.threshold
     }
 
+    /// A mirrored film is strange, too, but for a reason that refuses no film.
     fn is_strange(&self) -> bool {
-        self.unlikeness.is_some_and(|unlike| unlike.is_beyond())
+        let unlikeness = self.unlikeness;
+        let far = unlikeness.is_some_and(|it| it.distance > STRANGE * it.limit);
+        let cautions = || self.scores.iter().filter(|score| !score.refuses());
+        far && !cautions().any(|score| score.is_reached())
     }
 
     /// The reasons that hold, in the order of [`Refusal::ALL`]. Of a film that is not to be read those
@@ -229,7 +237,7 @@ mod tests {
         let distant = |probable: &[(Refusal, f64)], distance| {
             let unlikeness = Some(Unlikeness {
                 distance,
-                limit: 2.0,
+                limit: 2.0 / STRANGE,
             });
             let judgement = Judgement {
                 unlikeness,
@@ -242,6 +250,8 @@ mod tests {
         let lateral = [(Refusal::Lateral, 0.5)];
         assert_eq!(distant(&lateral, 1.9), (false, vec![]));
         assert_eq!(distant(&lateral, 2.1), (true, vec![Refusal::Lateral]));
+        let mirrored = [(Refusal::Mirrored, 0.9)];
+        assert_eq!(distant(&mirrored, 2.1), (false, vec![Refusal::Mirrored]));
     }
 
     #[test]

@@ -251,9 +251,9 @@ impl Code {
 
     /// Returns the rule behind a decoder's refusal of a file, if it is one of the gate's: such a file
     /// has no picture to be gated.
-    pub const fn of_decoder(refusal: RefusalCode) -> Option<Self> {
+    pub(super) const fn of_decoder(refusal: RefusalCode) -> Option<Self> {
         match refusal {
-            RefusalCode::Blank => Some(Self::Blank),
+            RefusalCode::Blank | RefusalCode::NothingShown => Some(Self::Blank),
             RefusalCode::ForProcessing => Some(Self::ForProcessing),
             _ => None,
         }

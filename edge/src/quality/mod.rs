@@ -14,6 +14,7 @@ use plumbline_reader::{BundleError, Gate, Judgement, Reading};
 use plumbline_shared::clinical::Refusal;
 use plumbline_shared::decode::Header;
 use plumbline_shared::film::Film;
+use plumbline_wire::decoder::RefusalCode;
 
 pub use finding::{Code, DicomCode, Finding, Severity};
 pub use intended_use::IntendedUse;
@@ -59,6 +60,26 @@ impl QualityGate {
             !again
         });
         Ok(findings)
+    }
+}
+
+impl QualityGate {
+    /// Returns the rules that a file breaks of which the decoder makes no film, with the decoder's
+    /// `code` and `reason`; none if its refusal is none of the gate's rules but a damaged file or one
+    /// of another kind.
+    pub fn check_undecoded(
+        &self,
+        code: RefusalCode,
+        reason: &str,
+        header: Option<&Header>,
+    ) -> Vec<Finding> {
+        let Some(code) = Code::of_decoder(code) else {
+            return Vec::new();
+        };
+        let mut findings = vec![Finding::because(code, reason)];
+        let tags = header.map_or_else(Vec::new, |h| tags::check(h, &self.intended));
+        findings.extend(tags.into_iter().filter(|finding| finding.code != code));
+        findings
     }
 }
 
@@ -122,6 +143,21 @@ mod tests {
         assert_eq!(both, [Code::Inverted, Code::BasesMissing]);
         let blank = judged(&[Refusal::Blank, Refusal::NotAChest, Refusal::UnderExposed]);
         assert_eq!(blank, [Code::Blank]);
+    }
+
+    #[test]
+    fn what_gives_no_film_breaks_rules_too() {
+        let gate = QualityGate::default();
+        let mut header = Header::default();
+        header.patient_age = Some("002Y".into());
+        let blank = gate.check_undecoded(RefusalCode::Blank, "the film is blank", Some(&header));
+        let codes: Vec<Code> = blank.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [Code::Blank, Code::Age]);
+        assert_eq!(blank[0].sentence, "the film is blank");
+        assert_eq!(
+            gate.check_undecoded(RefusalCode::Damaged, "", Some(&header)),
+            []
+        );
     }
 
     #[test]

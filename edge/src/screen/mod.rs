@@ -88,7 +88,7 @@ pub fn screen(request: &Request) -> Result<bool> {
             Err(error) => {
                 failures += 1;
                 complain(&error);
-                match report.refuse(&error) {
+                match report.refuse(&error, &gate) {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
                     told => told.context("the results cannot be printed")?,
                 }

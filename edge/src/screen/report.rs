@@ -9,8 +9,9 @@ use plumbline_shared::manifest::Manifest;
 use plumbline_shared::printable::printable;
 
 use super::screened::Screened;
+use crate::intake::IntakeError;
 use crate::pipeline::{PipelineError, Read};
-use crate::quality::{Finding, Severity};
+use crate::quality::{Finding, QualityGate, Severity};
 
 /// Greatest width of the table's first column, in characters.
 const WIDEST: usize = 60;
@@ -74,17 +75,28 @@ impl<'a> Report<'a> {
         out.flush()
     }
 
-    /// Prints the JSON line of a film that the gate refuses; nothing of other films.
-    pub fn refuse(&mut self, error: &PipelineError) -> io::Result<()> {
-        let PipelineError::Quality {
-            path,
-            findings,
-            notes,
-        } = error
-        else {
-            return Ok(());
+    /// Prints the JSON line of a film that `gate` refuses, or whose decoder refused it by one of the
+    /// gate's rules; nothing of other films.
+    pub fn refuse(&mut self, error: &PipelineError, gate: &QualityGate) -> io::Result<()> {
+        let undecoded;
+        let (path, findings, notes): (_, _, &[String]) = match error {
+            PipelineError::Quality {
+                path,
+                findings,
+                notes,
+            } => (path, findings, notes),
+            PipelineError::Intake(IntakeError::Refused {
+                path,
+                code,
+                reason,
+                header,
+            }) => {
+                undecoded = gate.check_undecoded(*code, reason, header.as_deref());
+                (path, &undecoded, &[])
+            }
+            _ => return Ok(()),
         };
-        if !self.json {
+        if !self.json || findings.is_empty() {
             return Ok(());
         }
         let line = RefusedLine {

@@ -27,6 +27,9 @@ const CAUGHT: f64 = 0.97;
 /// like them.
 const PASSED: f64 = 0.995;
 
+/// The least probability from which a film is not to be read, so that few good films are refused.
+const LEAST_THRESHOLD: f64 = 0.9;
+
 /// The probability from which a reason is told of a film that is not to be read. Several may be.
 const TOLD_FROM: f64 = 0.3;
 
@@ -193,7 +196,8 @@ impl Limits {
             threshold.clamp(1e-6, 1.0 - 1e-6)
         };
         let mut limits = Self::PROVISIONAL;
-        limits.threshold = between(&|j| j.unreadable, &|r| r != Refusal::Mirrored);
+        limits.threshold =
+            between(&|j| j.unreadable, &|r| r != Refusal::Mirrored).max(LEAST_THRESHOLD);
         let place = Refusal::ALL.iter().position(|r| *r == Refusal::Mirrored)?;
         let mirrored = |judgement: &Judgement| judgement.scores[place].probability;
         limits.refusals[place].threshold = between(&mirrored, &|r| r == Refusal::Mirrored);
@@ -290,7 +294,7 @@ fn card(
          calibration cohort (`{}`); rules on tags and greys, which a station checks beside it, are \
          left out here; mirrored films are told and not refused:\n\n```text\n{measures}```\n\nA film is \
          not to be read from a probability of {:.4}, all reasons together, or if its features are \
-         further from those of good films than 99.5 % of these are; a reason is told from \
+         much further from those of good films than 99.5 % of these are; a reason is told from \
          {TOLD_FROM}, that the film is mirrored from {:.4}.\n",
         cohort.fingerprint(),
         limits.threshold,
