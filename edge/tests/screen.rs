@@ -190,7 +190,7 @@ fn pictures_are_whole_and_each_films_own() {
     let ((high, tall), (wide, low)) = (size("film.png"), size("film-2.png"));
     assert_eq!(
         (wide - high, tall > 1024, low < tall),
-        (512, true, true),
+        (256, true, true),
         "only the film's width differs"
     );
 }
@@ -289,7 +289,15 @@ fn each_bad_film_costs_a_sentence_and_no_other_film() {
     }
     let output = station.screen(&arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let read = objects(&output);
+    let (refused, read): (Vec<Value>, Vec<Value>) = objects(&output)
+        .into_iter()
+        .partition(|object| object.get("logit").is_none());
+    assert!(
+        refused
+            .iter()
+            .all(|o| o["quality"] == serde_json::json!(["too-small"]))
+    );
+    assert_eq!(refused.len(), 2);
     assert_eq!(read.len(), bad.len() + 1);
     assert!(
         read.iter()

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 
 /// How many times as far from the good films that the gate knows as nearly all of these a film is that
 /// is refused for its strangeness alone.
-const STRANGE: f64 = 1.2;
+const STRANGE: f64 = 1.1;
 
 /// A gate's bundle, ready to judge films. Threads may share it.
 ///

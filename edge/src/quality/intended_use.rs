@@ -32,9 +32,11 @@ pub struct IntendedUse {
     pub other_views: Vec<String>,
     /// The least side of a film in pixels.
     pub least_side: u32,
-    /// How many times its width a film may be high, or the other way round. Chest films are up to 43
-    /// by 35 cm, less what a collimator takes; films of a whole spine are twice as high as wide.
-    pub longest: f32,
+    /// How many times its width a film may be high. Chest films are up to 43 by 35 cm, less what a
+    /// collimator takes; films of a whole spine are twice as high as wide.
+    pub tallest: f32,
+    /// How many times its height a film may be wide.
+    pub widest: f32,
     /// True to read films that are marked for processing.
     pub for_processing: bool,
 }
@@ -89,7 +91,8 @@ impl Default for IntendedUse {
             ]),
             other_views: words(&["LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"]),
             least_side: 64,
-            longest: 1.5,
+            tallest: 1.5,
+            widest: 2.0,
             for_processing: false,
         }
     }

@@ -31,14 +31,14 @@ pub(super) fn check(film: &Film, intended: &IntendedUse) -> Vec<Finding> {
         return vec![Finding::because(Code::TooSmall, size)];
     }
     let mut findings = Vec::new();
-    let sides = [width, height].map(|side| side as f32);
-    let times = sides[0].max(sides[1]) / sides[0].min(sides[1]);
-    if times > intended.longest {
-        let (long, short) = match width > height {
-            true => ("wide", "high"),
-            false => ("high", "wide"),
-        };
-        let shape = format!("is {times:.1} times as {long} as {short}, which no chest film is");
+    let (wide, high) = (width as f32 / height as f32, height as f32 / width as f32);
+    let shape = match (high > intended.tallest, wide > intended.widest) {
+        (true, _) => Some(format!("{high:.1} times as high as wide")),
+        (_, true) => Some(format!("{wide:.1} times as wide as high")),
+        _ => None,
+    };
+    if let Some(shape) = shape {
+        let shape = format!("is {shape}, which no chest film is");
         findings.push(Finding::because(Code::NotAChest, shape));
     }
     findings.extend(exposure(&middle(film)).map(Finding::new));
@@ -115,6 +115,7 @@ mod tests {
         let slope = |x: u32, y: u32| ((x + y) % 64) as f32 / 64.0;
         assert_eq!(codes(350, 430, slope), []);
         assert_eq!(codes(200, 430, slope), [Code::NotAChest]);
+        assert_eq!(codes(430, 240, slope), []);
         assert_eq!(codes(430, 200, slope), [Code::NotAChest]);
     }
 

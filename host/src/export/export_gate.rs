@@ -28,7 +28,7 @@ const CAUGHT: f64 = 0.97;
 const PASSED: f64 = 0.995;
 
 /// The least probability from which a film is not to be read, so that few good films are refused.
-const LEAST_THRESHOLD: f64 = 0.9;
+const LEAST_THRESHOLD: f64 = 0.7;
 
 /// The probability from which a reason is told of a film that is not to be read. Several may be.
 const TOLD_FROM: f64 = 0.3;
@@ -114,7 +114,7 @@ pub fn export_gate(
         .filter(|(entry, ..)| entry.refusal.is_none())
         .map(|(_, _, features)| features.clone())
         .collect();
-    let statistics = FeatureStatistics::of(&features);
+    let statistics = FeatureStatistics::of(&features, 0);
     write(&provisional, &limits, statistics.as_ref(), "")?;
     let gate = Gate::open(&provisional)?;
     let test = judge(&gate, cohort, packed, Split::Test, &progress)?;

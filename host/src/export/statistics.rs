@@ -14,6 +14,9 @@ use super::error::ExportError;
 use crate::cohort::{Cohort, Entry, PackedFilms, Split};
 use crate::evaluate::{EvaluateError, Step};
 
+/// Directions in which known films may vary: those of the curve, the build and the unit.
+const DIRECTIONS: usize = 16;
+
 /// The statistics of `bundle`'s features over the films of one split of `cohort`, or of all, that are
 /// to be read.
 ///
@@ -42,7 +45,7 @@ pub fn statistics(
         features
     });
     let features: Vec<Vec<f32>> = features.collect::<Result<_, BundleError>>()?;
-    FeatureStatistics::of(&features).ok_or(ExportError::TooFewFilms)
+    FeatureStatistics::of(&features, DIRECTIONS).ok_or(ExportError::TooFewFilms)
 }
 
 /// Writes the bundle of folder `from` with `statistics` as the bundle `to`, which may be the same
