@@ -20,11 +20,7 @@ use crate::cohort::{Cohort, Entry, PackedFilms, Split};
 use crate::evaluate::{EvaluateError, Step};
 use crate::train::Run;
 
-/// Share of films with a fault that its limit should catch, where good films allow it.
-const CAUGHT: f64 = 0.97;
-
-/// Share of good films, varied as in training, that a limit lets pass where films with its fault look
-/// like them.
+/// Share of good films, varied as in training, that a limit lets pass at least.
 const PASSED: f64 = 0.995;
 
 /// The least probability from which a film is not to be read, so that few good films are refused.
@@ -178,49 +174,29 @@ impl Limits {
         refusals: TOLD,
     };
 
-    /// Those between the good films of `judged` and the others; none without good films.
+    /// Those that [`PASSED`] of the good films of `judged` do not reach; none without good films.
     fn of(judged: &[(&Entry, Judgement, Vec<f32>)]) -> Option<Self> {
-        let between = |of: &dyn Fn(&Judgement) -> f64, bad: &dyn Fn(Refusal) -> bool| {
-            let (mut good, mut others) = (Vec::new(), Vec::new());
-            for (entry, judgement, _) in judged {
-                let p = of(judgement).clamp(1e-9, 1.0 - 1e-9);
-                match entry.refusal {
-                    None => good.push((p / (1.0 - p)).ln()),
-                    Some(refusal) if bad(refusal) => others.push((p / (1.0 - p)).ln()),
-                    Some(_) => {}
-                }
-            }
-            good.sort_unstable_by(f64::total_cmp);
-            others.sort_unstable_by(f64::total_cmp);
-            let threshold = 1.0 / (1.0 + (-limit(&good, &others)).exp());
-            threshold.clamp(1e-6, 1.0 - 1e-6)
-        };
+        let good = judged.iter().filter(|(entry, ..)| entry.refusal.is_none());
+        let good: Vec<&Judgement> = good.map(|(_, judgement, _)| judgement).collect();
         let mut limits = Self::PROVISIONAL;
-        limits.threshold =
-            between(&|j| j.unreadable, &|r| r != Refusal::Mirrored).max(LEAST_THRESHOLD);
+        limits.threshold = limit(good.iter().map(|judgement| judgement.unreadable))?;
         let place = Refusal::ALL.iter().position(|r| *r == Refusal::Mirrored)?;
-        let mirrored = |judgement: &Judgement| judgement.scores[place].probability;
-        limits.refusals[place].threshold = between(&mirrored, &|r| r == Refusal::Mirrored);
-        let good = judged.iter().any(|(entry, ..)| entry.refusal.is_none());
-        good.then_some(limits)
+        let mirrored = good
+            .iter()
+            .map(|judgement| judgement.scores[place].probability);
+        limits.refusals[place].threshold = limit(mirrored)?;
+        Some(limits)
     }
 }
 
-/// The limit between the logits of good and of bad films, both sorted: halfway between the greatest
-/// of the good and what [`CAUGHT`] of the bad exceed, or, where these overlap, what [`PASSED`] of the
-/// good do not exceed.
-fn limit(good: &[f64], bad: &[f64]) -> f64 {
-    let quantile = |sorted: &[f64], share: f64| {
-        let at = (sorted.len() as f64 * share) as usize;
-        sorted.get(at.min(sorted.len().saturating_sub(1))).copied()
-    };
-    let greatest = good.last().copied().unwrap_or(0.0);
-    let caught = quantile(bad, 1.0 - CAUGHT).unwrap_or(greatest);
-    if caught > greatest {
-        (greatest + caught) / 2.0
-    } else {
-        quantile(good, PASSED).unwrap_or(0.0)
-    }
+/// The probability that [`PASSED`] of the good films do not reach, [`LEAST_THRESHOLD`] at least; none
+/// without films.
+fn limit(good: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut good: Vec<f64> = good.collect();
+    good.sort_unstable_by(f64::total_cmp);
+    let at = (good.len() as f64 * PASSED) as usize;
+    let reached = good.get(at).or(good.last())?;
+    Some(reached.max(LEAST_THRESHOLD).min(1.0 - 1e-6))
 }
 
 impl GateMeasures {
@@ -316,14 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_lie_between_good_and_bad() {
-        let good: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0 - 5.0).collect();
-        let bad: Vec<f64> = (0..100).map(|i| 2.0 + f64::from(i)).collect();
-        // Three of a hundred are below 5.
-        assert!((limit(&good, &bad) - (5.0 - 4.001) / 2.0).abs() < 1e-9);
-        let overlapping: Vec<f64> = (0..100).map(|i| -5.0 + f64::from(i) / 50.0).collect();
-        let limit = limit(&good, &overlapping);
-        let passed = good.iter().filter(|logit| **logit < limit).count();
-        assert_eq!(passed, 995);
+    fn good_films_pass_their_limit() {
+        let doubtful = (0..1000).map(|i| f64::from(i) / 1000.0);
+        let reached = limit(doubtful.clone()).unwrap();
+        assert_eq!(doubtful.filter(|p| *p < reached).count(), 995);
+        assert_eq!(limit([0.1, 0.2].into_iter()), Some(LEAST_THRESHOLD));
+        assert!(limit([1.0].into_iter()).unwrap() < 1.0);
+        assert_eq!(limit(std::iter::empty()), None);
     }
 }
