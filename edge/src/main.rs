@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use plumbline_edge::config::{Faults, Settings};
 use plumbline_edge::intake::{Task, child_main};
+use plumbline_edge::quality::IntendedUse;
 use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
 use plumbline_edge::{check, films, serve, store};
@@ -36,6 +37,10 @@ enum Command {
         /// Print one JSON object a line in place of the table.
         #[arg(long)]
         json: bool,
+        /// Read films that the quality gate refuses, too, as a supervisor may decide; the results say
+        /// what is wrong with them.
+        #[arg(long)]
+        read_refused: bool,
     },
     /// Receive films by DICOM, from a folder and by uploads, and read them, until told to stop.
     Serve {
@@ -75,6 +80,9 @@ enum Command {
     /// Reads films for a parent process.
     #[command(hide = true)]
     Reader {
+        /// What the networks are meant for, in JSON.
+        #[arg(long, value_parser = parse_intended_use)]
+        intended_use: IntendedUse,
         /// The bundle's folder.
         bundle: PathBuf,
     },
@@ -116,11 +124,13 @@ fn main() -> ExitCode {
             films,
             out,
             json,
+            read_refused,
         } => screen(&Request {
             bundle,
             films,
             out,
             json,
+            read_refused,
         }),
         Command::Serve { station } => station_serve(&station),
         Command::Check { station } => station_check(&station),
@@ -131,7 +141,10 @@ fn main() -> ExitCode {
         } => station_films(&station, newest, json),
         Command::Backup { station, target } => back_up(&station, &target),
         Command::Restore { station, backup } => restore(&station, &backup),
-        Command::Reader { bundle } => return worker_main(&bundle),
+        Command::Reader {
+            intended_use,
+            bundle,
+        } => return worker_main(&bundle, intended_use),
         Command::Decode { path } => return child_main(Task::Decode, &path),
         Command::Inspect { path } => return child_main(Task::Inspect, &path),
     };
@@ -144,6 +157,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn parse_intended_use(json: &str) -> Result<IntendedUse, serde_json::Error> {
+    serde_json::from_str(json)
 }
 
 fn station_serve(station: &Station) -> Result<bool> {

@@ -1,4 +1,4 @@
-//! The steps of screening a film: received, decoded, gated, read, drawn. Each step takes the state
+//! The steps of screening a film: received, decoded, examined, gated, read, drawn. Each step takes the state
 //! before it and gives the next, and nothing here prints or writes.
 
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use image::RgbImage;
 use plumbline_reader::{Bundle, BundleError, Reading};
 use plumbline_shared::decode::Header;
 use plumbline_shared::film::Film;
-use plumbline_shared::preprocess::{Rect, prepare};
+use plumbline_shared::preprocess::{Prepared, Rect, prepare};
 
 use crate::intake::{DecodedFile, IntakeError, THIS_PROGRAM, WAIT, decode_with};
 use crate::overlay::{Caption, overlay};
-use crate::quality::{self, QualityError};
+use crate::quality::{self, Finding, QualityGate};
 
 /// An error of one of the steps. Each message is a whole sentence and names the file.
 #[derive(Debug, thiserror::Error)]
@@ -21,15 +21,17 @@ pub enum PipelineError {
     /// The file gives no film.
     #[error(transparent)]
     Intake(#[from] IntakeError),
-    /// The film should be taken again.
-    #[error("{} {error}", path.display())]
+    /// The film should not be read.
+    #[error("{} {}", path.display(), in_words(findings))]
     Quality {
         /// The film.
         path: PathBuf,
-        /// The rule that the film breaks.
-        error: QualityError,
+        /// All rules that the film breaks, those that do not refuse it, too.
+        findings: Vec<Finding>,
+        /// What was done to make the film of its file, in words.
+        notes: Vec<String>,
     },
-    /// The network has no answer.
+    /// A network has no answer.
     #[error("{}: {error}", path.display())]
     Reader {
         /// The film.
@@ -37,6 +39,13 @@ pub enum PipelineError {
         /// The reader's error.
         error: BundleError,
     },
+}
+
+/// The findings that refuse a film, in one sentence.
+fn in_words(findings: &[Finding]) -> String {
+    let refusing = findings.iter().filter(|finding| finding.refuses());
+    let sentences: Vec<String> = refusing.map(Finding::to_string).collect();
+    sentences.join("; it ")
 }
 
 /// A film's file, not yet opened.
@@ -54,9 +63,20 @@ pub struct Decoded<'a> {
     time: Duration,
 }
 
-/// A film that is good enough to be read.
+/// A film that the gate has looked at.
 #[derive(Debug)]
-pub struct Gated<'a>(Decoded<'a>);
+pub struct Examined<'a> {
+    decoded: Decoded<'a>,
+    prepared: Prepared,
+    tensor: Vec<f32>,
+    findings: Vec<Finding>,
+    prepare: Duration,
+    gate: Duration,
+}
+
+/// A film that is to be read.
+#[derive(Debug)]
+pub struct Gated<'a>(Examined<'a>);
 
 /// A film that was read.
 #[derive(Debug)]
@@ -69,6 +89,9 @@ pub struct Read<'a> {
     pub notes: Vec<String>,
     /// The patient, examination and view, if the file is a DICOM file.
     pub header: Option<Header>,
+    /// The rules that the film breaks: cautions, and, where it was read all the same, those that
+    /// refuse it.
+    pub findings: Vec<Finding>,
     /// The network's answer.
     pub reading: Reading,
     /// The part of the network's 256 x 256 input that the film fills.
@@ -84,6 +107,8 @@ pub struct Times {
     pub decode: Duration,
     /// From a film to the network's input.
     pub prepare: Duration,
+    /// At the gate.
+    pub gate: Duration,
     /// In the network.
     pub read: Duration,
 }
@@ -120,23 +145,62 @@ impl<'a> Received<'a> {
 }
 
 impl<'a> Decoded<'a> {
-    /// Lets the film pass whatever the gate would say, at somebody's word.
-    pub fn read_anyway(self) -> Gated<'a> {
-        Gated(self)
+    /// Looks for everything that is wrong with the film.
+    ///
+    /// # Errors
+    /// [`PipelineError::Reader`] if the gate's network has no answer.
+    pub fn examine(self, gate: &QualityGate) -> Result<Examined<'a>, PipelineError> {
+        let start = Instant::now();
+        let prepared = prepare(&self.file.film);
+        let tensor = prepared.tensor();
+        let prepare = start.elapsed();
+        let (film, header) = (&self.file.film, self.file.header.as_ref());
+        let findings = gate.check(film, header, &tensor);
+        let findings = findings.map_err(|error| unread(self.path, error))?;
+        Ok(Examined {
+            decoded: self,
+            prepared,
+            tensor,
+            findings,
+            prepare,
+            gate: start.elapsed() - prepare,
+        })
     }
 
     /// Lets the film pass if it is good enough to be read.
     ///
     /// # Errors
+    /// [`PipelineError::Quality`] with everything that is wrong, or [`PipelineError::Reader`].
+    pub fn gate(self, gate: &QualityGate) -> Result<Gated<'a>, PipelineError> {
+        self.examine(gate)?.accept()
+    }
+}
+
+impl<'a> Examined<'a> {
+    /// Everything that is wrong with the film.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Lets the film pass if no finding refuses it.
+    ///
+    /// # Errors
     /// [`PipelineError::Quality`].
-    pub fn gate(self) -> Result<Gated<'a>, PipelineError> {
-        match quality::check(&self.file.film) {
-            Ok(()) => Ok(Gated(self)),
-            Err(error) => Err(PipelineError::Quality {
-                path: self.path.to_path_buf(),
-                error,
-            }),
+    pub fn accept(self) -> Result<Gated<'a>, PipelineError> {
+        if self.findings.iter().any(Finding::refuses) {
+            return Err(PipelineError::Quality {
+                path: self.decoded.path.to_path_buf(),
+                findings: self.findings,
+                notes: self.decoded.file.notes,
+            });
         }
+        Ok(Gated(self))
+    }
+
+    /// Lets the film pass whatever is wrong with it, as a supervisor may decide. Its findings go with
+    /// it.
+    pub fn read_anyway(self) -> Gated<'a> {
+        Gated(self)
     }
 }
 
@@ -146,39 +210,50 @@ impl<'a> Gated<'a> {
     /// # Errors
     /// [`PipelineError::Reader`].
     pub fn read(self, bundle: &Bundle) -> Result<Read<'a>, PipelineError> {
+        let Examined {
+            decoded,
+            prepared,
+            tensor,
+            mut findings,
+            prepare,
+            gate,
+        } = self.0;
         let Decoded {
             path,
             file,
             time: decode,
-        } = self.0;
+        } = decoded;
         let DecodedFile {
             film,
             notes,
             header,
         } = file;
         let start = Instant::now();
-        let prepared = prepare(&film);
-        let tensor = prepared.tensor();
-        let prepare = start.elapsed();
-        let reading = bundle
-            .read(&tensor)
-            .map_err(|error| PipelineError::Reader {
-                path: path.to_path_buf(),
-                error,
-            })?;
+        let reading = bundle.read(&tensor).map_err(|error| unread(path, error))?;
+        findings.extend(quality::after_reading(&reading));
         Ok(Read {
             path,
             film,
             notes,
             header,
+            findings,
             reading,
             content: prepared.content(),
             times: Times {
                 decode,
                 prepare,
-                read: start.elapsed() - prepare,
+                gate,
+                read: start.elapsed(),
             },
         })
+    }
+}
+
+/// The error of a network that has no answer.
+fn unread(path: &Path, error: BundleError) -> PipelineError {
+    PipelineError::Reader {
+        path: path.to_path_buf(),
+        error,
     }
 }
 

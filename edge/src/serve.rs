@@ -51,7 +51,8 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let pool = Pool {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
-        bundle: bundle.clone(),
+        bundle,
+        intended: settings.intended_use.clone(),
         bell: Arc::clone(&bell),
         metrics: Arc::clone(&metrics),
     };

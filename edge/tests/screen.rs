@@ -1,12 +1,12 @@
 //! `plumbline-edge screen` as a script calls it, with the shipped CheXNet bundle.
 
-use std::f32::consts::PI;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use image::{ImageBuffer, Luma};
+use plumbline_shared::decode::decode;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,6 +15,13 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline-edge");
 /// The shipped bundle of the source tree.
 fn bundle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/chexnet")
+}
+
+/// A sample film of the source tree.
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/films")
+        .join(name)
 }
 
 /// A folder for one test, and the program run in it.
@@ -35,15 +42,31 @@ impl Station {
         fs::write(path, bytes).unwrap();
     }
 
-    /// A 16-bit PNG of soft stripes.
+    /// A 16-bit PNG of a chest, a sample film in the middle of a frame of this size.
     fn film(&self, name: &str, width: u32, height: u32) {
-        let stripes = ImageBuffer::from_fn(width, height, |x, y| {
-            let wave = (x as f32 / 37.0).sin() * (y as f32 / height as f32 * PI).sin();
-            Luma([(30_000.0 + 25_000.0 * wave) as u16])
+        let bytes = fs::read(sample("phantom-4.dcm")).unwrap();
+        let chest = decode(&bytes).unwrap().film;
+        let scale =
+            (chest.width() as f32 / width as f32).max(chest.height() as f32 / height as f32);
+        let place = |at: u32, side: u32, of: u32| {
+            ((at as f32 + 0.5 - side as f32 / 2.0) * scale + of as f32 / 2.0).floor()
+        };
+        let frame = ImageBuffer::from_fn(width, height, |x, y| {
+            let (x, y) = (
+                place(x, width, chest.width()),
+                place(y, height, chest.height()),
+            );
+            let inside = |at: f32, of: u32| at >= 0.0 && at < of as f32;
+            Luma([
+                match inside(x, chest.width()) && inside(y, chest.height()) {
+                    true => chest.pixels()[(y as u32 * chest.width() + x as u32) as usize],
+                    false => 0u16,
+                },
+            ])
         });
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        stripes.save(path).unwrap();
+        frame.save(path).unwrap();
     }
 
     fn screen(&self, arguments: &[&str]) -> Output {
@@ -71,8 +94,8 @@ fn objects(output: &Output) -> Vec<Value> {
 #[test]
 fn json_lines_are_what_scripts_depend_on() {
     let station = Station::new();
-    station.film("high.png", 300, 500);
-    station.film("wide.png", 700, 400);
+    station.film("high.png", 300, 400);
+    station.film("wide.png", 550, 400);
     let output = station.screen(&["--json", "high.png", "wide.png"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(text(&output.stderr), "");
@@ -120,7 +143,7 @@ fn json_lines_are_what_scripts_depend_on() {
         let peak = cam.concat().into_iter().fold(0.0, f64::max);
         assert!(peak == 1.0 || peak == 0.0, "{peak}");
         let time = |step: &str| object["milliseconds"][step].as_f64().unwrap();
-        let steps = ["decode", "prepare", "read", "overlay"].map(time);
+        let steps = ["decode", "prepare", "gate", "read", "overlay"].map(time);
         assert!(steps.iter().sum::<f64>() <= time("total") + 0.1);
         assert!(time("read") > 0.0);
     }
@@ -150,8 +173,8 @@ fn the_table_is_aligned() {
 #[test]
 fn pictures_are_whole_and_each_films_own() {
     let station = Station::new();
-    station.film("one/film.png", 300, 600);
-    station.film("two/film.png", 2000, 1000);
+    station.film("one/film.png", 300, 400);
+    station.film("two/film.png", 1400, 1000);
     let output = station.screen(&["one", "two", "--out", "out/deep"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let mut names: Vec<String> = fs::read_dir(station.path("out/deep"))
@@ -167,7 +190,7 @@ fn pictures_are_whole_and_each_films_own() {
     let ((high, tall), (wide, low)) = (size("film.png"), size("film-2.png"));
     assert_eq!(
         (wide - high, tall > 1024, low < tall),
-        (512, true, true),
+        (256, true, true),
         "only the film's width differs"
     );
 }
@@ -175,7 +198,7 @@ fn pictures_are_whole_and_each_films_own() {
 #[test]
 fn a_full_disk_costs_the_picture_and_not_the_decision() {
     let station = Station::new();
-    station.film("film.png", 300, 500);
+    station.film("film.png", 300, 400);
     // The kernel refuses to write more than 512 bytes to a file, as it does on a full disk.
     let script =
         format!("trap '' XFSZ; ulimit -f 1; exec '{PROGRAM}' screen --json film.png --out out");
@@ -266,7 +289,15 @@ fn each_bad_film_costs_a_sentence_and_no_other_film() {
     }
     let output = station.screen(&arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let read = objects(&output);
+    let (refused, read): (Vec<Value>, Vec<Value>) = objects(&output)
+        .into_iter()
+        .partition(|object| object.get("logit").is_none());
+    assert!(
+        refused
+            .iter()
+            .all(|o| o["quality"] == serde_json::json!(["too-small"]))
+    );
+    assert_eq!(refused.len(), 2);
     assert_eq!(read.len(), bad.len() + 1);
     assert!(
         read.iter()
@@ -403,5 +434,124 @@ fn bundles_of_the_current_folder_are_not_taken() {
     assert!(
         text(&output.stderr).contains("models/chexnet: manifest.json cannot be read"),
         "{output:?}"
+    );
+}
+
+/// A sample film whose tags say something else, in texts of the same length.
+fn retagged(changes: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut bytes = fs::read(sample("phantom-4.dcm")).unwrap();
+    for (from, to) in changes {
+        assert_eq!(from.len(), to.len());
+        let place = bytes.windows(from.len()).position(|part| part == *from);
+        let place = place.unwrap();
+        bytes[place..place + from.len()].copy_from_slice(to);
+    }
+    bytes
+}
+
+#[test]
+fn the_gate_tells_every_rule_that_a_film_breaks() {
+    let station = Station::new();
+    let knee = retagged(&[(b"CHEST ", b"KNEE  "), (b"020Y", b"002Y")]);
+    station.file("knee.dcm", &knee);
+    let output = station.screen(&["--json", "knee.dcm"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let refused = &objects(&output)[0];
+    assert_eq!(refused["film"], "knee.dcm");
+    assert_eq!(
+        refused["quality"],
+        serde_json::json!(["wrong-body-part", "age"])
+    );
+    assert_eq!(refused.get("logit"), None);
+    let finding = &refused["findings"][1];
+    assert_eq!(finding["severity"], "refuse");
+    assert_eq!(
+        finding["sentence"],
+        "is of a patient of 2 years; 5 to 90 are screened"
+    );
+    assert!(finding["advice"].as_str().unwrap().starts_with("correct"));
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for part in ["knee.dcm is of another part of the body (KNEE)", "2 years"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+
+    // A supervisor may have it read; what is wrong with it stays with the result.
+    let output = station.screen(&["--json", "--read-refused", "knee.dcm"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let read = &objects(&output)[0];
+    assert_eq!(read["quality"], refused["quality"]);
+    assert!(read["logit"].is_number());
+    assert_eq!(read["findings"][0], refused["findings"][0]);
+}
+
+#[test]
+fn the_gate_sees_what_a_film_shows() {
+    let station = Station::new();
+    station.film("film.png", 512, 512);
+    let film = image::open(station.path("film.png")).unwrap().into_luma16();
+    let save = |name: &str, film: &ImageBuffer<Luma<u16>, Vec<u16>>| {
+        film.save(station.path(name)).unwrap();
+    };
+    use image::imageops::{crop_imm, rotate90, rotate180, rotate270};
+    save("turned-right.png", &rotate90(&film));
+    save("upside-down.png", &rotate180(&film));
+    save("turned-left.png", &rotate270(&film));
+    let mut negative = film.clone();
+    negative.pixels_mut().for_each(|p| p.0[0] = 65_535 - p.0[0]);
+    save("inverted.png", &negative);
+    save(
+        "apices-missing.png",
+        &crop_imm(&film, 0, 190, 512, 322).to_image(),
+    );
+    save(
+        "bases-missing.png",
+        &crop_imm(&film, 0, 0, 512, 322).to_image(),
+    );
+    let mut dark = film.clone();
+    let white = f32::from(*film.iter().max().unwrap());
+    let loses = |grey: u16| ((f32::from(grey) - 0.75 * white).max(0.0) * 4.0).min(65_535.0) as u16;
+    dark.pixels_mut().for_each(|p| p.0[0] = loses(p.0[0]));
+    save("over-exposed.png", &dark);
+    let output = station.screen(&["--json", "."]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let objects = objects(&output);
+    assert_eq!(objects.len(), 8);
+    for object in objects {
+        let name = Path::new(object["film"].as_str().unwrap())
+            .file_stem()
+            .unwrap();
+        let expected = match name.to_str().unwrap() {
+            "film" => serde_json::json!("accepted"),
+            code => serde_json::json!([code]),
+        };
+        assert_eq!(object["quality"], expected, "{object}");
+    }
+}
+
+#[test]
+fn a_station_without_the_gates_network_says_so_and_keeps_the_rules() {
+    let station = Station::new();
+    station.film("film.png", 256, 256);
+    station.film("long.png", 100, 400);
+    for entry in fs::read_dir(bundle()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        station.file(&format!("models/chexnet/{name}"), &fs::read(&path).unwrap());
+    }
+    let output = Command::new(PROGRAM)
+        .current_dir(station.0.path())
+        .env("PLUMBLINE_MODELS", "models")
+        .args(["screen", "--json", "film.png", "long.png"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let objects = objects(&output);
+    assert!(objects[0]["logit"].is_number());
+    assert_eq!(objects[1]["quality"], serde_json::json!(["not-a-chest"]));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("not checked before they are read"),
+        "{stderr}"
     );
 }

@@ -5,12 +5,14 @@ mod station;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dicom_ul::association::Error;
 use dicom_ul::pdu::PDataValueType;
 use plumbline_dimse::{C_ECHO, Request};
+use plumbline_edge::config::Settings;
 use serde_json::{Value, json};
 use station::*;
 
@@ -515,4 +517,25 @@ fn every_fault_of_a_configuration_is_told_at_once() {
         assert!(found, "line {line}: {word} is not in\n{said}");
     }
     assert!(said.contains("set all three"), "{said}");
+}
+
+#[test]
+fn the_documented_configuration_has_every_setting_at_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("station.toml");
+    assert_eq!(Settings::read(&path).unwrap(), Settings::default());
+    // Settings that have no default are examples behind a comment sign.
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(example) if !example.starts_with(' ') => example,
+        _ => line,
+    });
+    let text: Vec<_> = lines.collect();
+    let settings = Settings::parse(&path, &text.join("\n"));
+    // Of the folder's three only one can be right at a time.
+    let faults = settings.unwrap_err().faults;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(
+        faults[0].what.contains("only with after = \"move\""),
+        "{faults:?}"
+    );
 }

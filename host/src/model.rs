@@ -177,6 +177,7 @@ impl Model {
                 Ok(Reading {
                     decision: Decision::from_logits(&logits, self.threshold)?,
                     cam: grad_cam(head, &features, rows, columns),
+                    unlikeness: None,
                     logits,
                 })
             }

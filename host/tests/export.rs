@@ -33,6 +33,8 @@ fn write(target: &Path, architecture: Architecture, precision: StoragePrecision)
         model_version: "1.0.0",
         architecture,
         threshold: 0.5,
+        refusals: &[],
+        statistics: None,
         card: "# Reference\n",
     };
     let model = onnx(

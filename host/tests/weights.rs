@@ -302,6 +302,8 @@ fn variants_are_exported() {
             model_version: "1.0.0",
             architecture,
             threshold: 0.5,
+            refusals: &[],
+            statistics: None,
             card: "# Variant\n",
         };
         write_bundle(&bundle, &about, &model).unwrap();

@@ -1,11 +1,14 @@
-//! The study's two networks: their names, and the facts that every program must agree on.
+//! The study's two networks and the gate's: their names, and the facts that every program must agree on.
 
 use alloc::string::{String, ToString};
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A network architecture of the study.
+#[cfg(doc)]
+use crate::clinical::Refusal;
+
+/// A network architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
@@ -13,14 +16,20 @@ pub enum Architecture {
     EfficientnetB0,
     /// DenseNet121 with a 1024-1 head (CheXNet).
     Densenet121,
+    /// The gate's small network, one output for each [`Refusal`].
+    Gate,
 }
 
 impl Architecture {
+    /// All architectures.
+    pub const ALL: [Self; 3] = [Self::EfficientnetB0, Self::Densenet121, Self::Gate];
+
     /// Returns the name used in files and on command lines.
     pub const fn name(self) -> &'static str {
         match self {
             Self::EfficientnetB0 => "efficientnet-b0",
             Self::Densenet121 => "densenet121",
+            Self::Gate => "gate",
         }
     }
 
@@ -29,6 +38,7 @@ impl Architecture {
         match self {
             Self::EfficientnetB0 => 1280,
             Self::Densenet121 => 1024,
+            Self::Gate => 128,
         }
     }
 
@@ -37,7 +47,7 @@ impl Architecture {
     pub const fn head(self) -> &'static [&'static str] {
         match self {
             Self::EfficientnetB0 => &["classifier.0", "classifier.2", "classifier.4"],
-            Self::Densenet121 => &["classifier"],
+            Self::Densenet121 | Self::Gate => &["classifier"],
         }
     }
 }
@@ -50,14 +60,14 @@ impl fmt::Display for Architecture {
 
 /// An error of a name that is no architecture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no architecture: use efficientnet-b0 or densenet121")]
+#[error("{0:?} is no architecture: use efficientnet-b0, densenet121 or gate")]
 pub struct UnknownArchitecture(String);
 
 impl core::str::FromStr for Architecture {
     type Err = UnknownArchitecture;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        [Self::EfficientnetB0, Self::Densenet121]
+        Self::ALL
             .into_iter()
             .find(|architecture| architecture.name() == name)
             .ok_or_else(|| UnknownArchitecture(name.to_string()))
@@ -70,7 +80,7 @@ mod tests {
 
     #[test]
     fn architectures_by_name() {
-        for architecture in [Architecture::EfficientnetB0, Architecture::Densenet121] {
+        for architecture in Architecture::ALL {
             assert_eq!(architecture.name().parse(), Ok(architecture));
             let json = serde_json::to_string(&architecture).unwrap();
             assert_eq!(json.trim_matches('"'), architecture.name());

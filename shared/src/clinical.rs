@@ -81,29 +81,81 @@ impl Projection {
     }
 }
 
-/// Reasons to refuse a film.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Reasons to refuse a film for what it shows: the outputs of the gate's network, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// The film was taken from the side.
     Lateral,
     /// Light and dark are exchanged.
     Inverted,
-    /// The film shows another part of the body.
+    /// The film shows another part of the body, or is no film.
     NotAChest,
     /// The film shows nothing.
     Blank,
     /// The exposure was so high that tissue is lost.
     OverExposed,
+    /// The exposure was so low that noise or a veil hides the tissue.
+    UnderExposed,
+    /// The head is below.
+    UpsideDown,
+    /// The film was turned by a quarter to the left: the head is on the left.
+    TurnedLeft,
+    /// The film was turned by a quarter to the right: the head is on the right.
+    TurnedRight,
+    /// Left and right are exchanged.
+    Mirrored,
+    /// The tops of the lungs are cut off.
+    ApicesMissing,
+    /// The bottoms of the lungs are cut off.
+    BasesMissing,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 12] = [
         Self::Lateral,
         Self::Inverted,
         Self::NotAChest,
         Self::Blank,
         Self::OverExposed,
+        Self::UnderExposed,
+        Self::UpsideDown,
+        Self::TurnedLeft,
+        Self::TurnedRight,
+        Self::Mirrored,
+        Self::ApicesMissing,
+        Self::BasesMissing,
     ];
+
+    /// Returns the name in manifests, cohorts and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lateral => "lateral",
+            Self::Inverted => "inverted",
+            Self::NotAChest => "not-a-chest",
+            Self::Blank => "blank",
+            Self::OverExposed => "over-exposed",
+            Self::UnderExposed => "under-exposed",
+            Self::UpsideDown => "upside-down",
+            Self::TurnedLeft => "turned-left",
+            Self::TurnedRight => "turned-right",
+            Self::Mirrored => "mirrored",
+            Self::ApicesMissing => "apices-missing",
+            Self::BasesMissing => "bases-missing",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_named_as_in_the_manifest() {
+        for reason in Refusal::ALL {
+            let name = serde_json::to_value(reason).unwrap();
+            assert_eq!(name, reason.name());
+        }
+    }
 }

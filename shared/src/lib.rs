@@ -20,6 +20,7 @@ pub mod decision;
 pub mod decode;
 #[cfg(feature = "std")]
 pub mod durable;
+pub mod features;
 pub mod film;
 pub mod gradcam;
 pub mod grey;

@@ -3,11 +3,13 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::architecture::Architecture;
+use crate::clinical::Refusal;
 use crate::preprocess;
 
 /// The format this version writes and reads.
@@ -71,6 +73,15 @@ impl Input {
     }
 }
 
+/// The limit of one output of a gate's network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RefusalLimit {
+    /// The reason that the output stands for.
+    pub refusal: Refusal,
+    /// The smallest probability from which a film is refused, above 0 and below 1.
+    pub threshold: f64,
+}
+
 /// A bundle's manifest.
 ///
 /// ```
@@ -86,6 +97,7 @@ impl Input {
 ///     input: Input::expected(),
 ///     preprocessing: FINGERPRINT.into(),
 ///     threshold: 0.5,
+///     refusals: Vec::new(),
 ///     files: [("model.onnx".into(), sha256(b"the network"))].into(),
 /// };
 /// let json = manifest.to_json()?;
@@ -112,6 +124,9 @@ pub struct Manifest {
     pub preprocessing: String,
     /// The smallest probability that counts as positive, above 0 and below 1.
     pub threshold: f64,
+    /// The limits of a gate's outputs, in their order; empty for other networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<RefusalLimit>,
     /// The bundle's other files: name to SHA-256 in lower-case hexadecimal digits.
     pub files: BTreeMap<String, String>,
 }
@@ -171,7 +186,16 @@ impl Manifest {
         if !self.files.values().all(is_hash) {
             return Err(ManifestError::Value("a hash that is not a SHA-256"));
         }
-        if !(self.threshold > 0.0 && self.threshold < 1.0) {
+        let of_gate = self.architecture == Architecture::Gate;
+        let named = self.refusals.iter().map(|limit| limit.refusal);
+        if !named.eq(Refusal::ALL.into_iter().filter(|_| of_gate)) {
+            return Err(ManifestError::Value(
+                "other reasons to refuse a film than its network answers for",
+            ));
+        }
+        let thresholds = self.refusals.iter().map(|limit| limit.threshold);
+        let is_threshold = |threshold: f64| threshold > 0.0 && threshold < 1.0;
+        if !thresholds.chain([self.threshold]).all(is_threshold) {
             return Err(ManifestError::Value(
                 "a threshold that is not between 0 and 1",
             ));
@@ -206,6 +230,7 @@ mod tests {
             input: Input::expected(),
             preprocessing: "00ff".into(),
             threshold: 0.25,
+            refusals: Vec::new(),
             files: [("model.onnx".to_string(), sha256(b"abc"))].into(),
         }
     }
@@ -256,6 +281,36 @@ mod tests {
                 Manifest::parse(&json),
                 Err(ManifestError::FileName(name.into()))
             );
+        }
+    }
+
+    #[test]
+    fn a_gate_has_a_limit_for_every_reason() {
+        let limits = |threshold| {
+            let limit = |refusal| RefusalLimit { refusal, threshold };
+            Refusal::ALL.map(limit).to_vec()
+        };
+        let gate = Manifest {
+            architecture: Architecture::Gate,
+            refusals: limits(0.75),
+            ..manifest()
+        };
+        let json = gate.to_json().unwrap();
+        assert_eq!(Manifest::parse(json.as_bytes()), Ok(gate.clone()));
+        let mut swapped = gate.clone();
+        swapped.refusals.swap(0, 1);
+        let mut fewer = gate.clone();
+        fewer.refusals.pop();
+        let certain = Manifest {
+            refusals: limits(1.0),
+            ..gate.clone()
+        };
+        let reader = Manifest {
+            refusals: limits(0.5),
+            ..manifest()
+        };
+        for bad in [swapped, fewer, certain, reader] {
+            assert!(matches!(bad.to_json(), Err(ManifestError::Value(_))));
         }
     }
 

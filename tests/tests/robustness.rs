@@ -103,7 +103,14 @@ fn a_reader_that_goes_away_is_no_failure() {
     let out = folder.path().join("measured");
     let out = out.to_str().unwrap();
     let mut edge = program("plumbline-edge");
-    edge.args(["screen", "--json", "--bundle", BUNDLE, &films]);
+    edge.args([
+        "screen",
+        "--json",
+        "--read-refused",
+        "--bundle",
+        BUNDLE,
+        &films,
+    ]);
     let commands = [
         plumbline(&["predict", "--bundle", BUNDLE, "--json", &films]),
         plumbline(&[

@@ -2,6 +2,14 @@
 //! the host measures with it, so that what is measured is what stations run.
 
 mod bundle;
+mod contents;
+mod error;
+mod gate;
+mod plan;
 mod weights;
 
-pub use bundle::{Bundle, BundleError, FEATURES, LOGITS, MANIFEST, MODEL, MODEL_CARD, Reading};
+pub use bundle::{Bundle, Reading};
+pub use contents::{MANIFEST, MODEL, MODEL_CARD};
+pub use error::BundleError;
+pub use gate::{Gate, Judgement, Score};
+pub use plan::{FEATURES, LOGITS};

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{self, Faults, Gathered, Table};
+use crate::quality::IntendedUse;
 use crate::store::Limits;
 
 /// The most bytes of an AE title (PS3.5, 6.2).
@@ -30,6 +31,8 @@ pub struct Settings {
     pub http: Http,
     /// Reading films.
     pub reading: Reading,
+    /// The films that are read.
+    pub intended_use: IntendedUse,
     /// What films may take of the disk.
     pub limits: Limits,
     /// The log.
@@ -164,6 +167,7 @@ impl Default for Settings {
                 listen: ([127, 0, 0, 1], 8043).into(),
             },
             reading: Reading { readers: 1 },
+            intended_use: IntendedUse::default(),
             limits: Limits {
                 film: 256 << 20,
                 reserve: 512 << 20,
@@ -219,8 +223,16 @@ impl Settings {
         let mut table = Table::new(Some(root), gathered);
         set(&mut self.data, table.take("data", table::path));
         self.bundle = table.take("bundle", table::path);
-        let [dicom, folder, http, reading, store, log] =
-            ["dicom", "folder", "http", "reading", "store", "log"].map(|key| table.table(key));
+        let [dicom, folder, http, reading, intended_use, store, log] = [
+            "dicom",
+            "folder",
+            "http",
+            "reading",
+            "intended_use",
+            "store",
+            "log",
+        ]
+        .map(|key| table.table(key));
         let peers = table.tables("peer");
         table.finish();
         let entries = |table: Option<(_, _)>| table.map(|(table, _)| table);
@@ -240,6 +252,8 @@ impl Settings {
             readers.map(|readers| readers as usize),
         );
         table.finish();
+        let entries_of_use = entries(intended_use);
+        take_intended_use(&mut self.intended_use, Table::new(entries_of_use, gathered));
         let store_span = store.as_ref().map(|(_, span)| span.clone());
         let mut table = Table::new(entries(store), gathered);
         let mib = |value: Option<u64>| value.map(|mib| mib << 20);
@@ -410,6 +424,27 @@ impl Peer {
             ),
         }
     }
+}
+
+fn take_intended_use(intended: &mut IntendedUse, mut table: Table) {
+    let years = |years: Option<u64>| years.map(|years| years as u32);
+    let youngest = table.take("youngest", table::whole(0..121));
+    set(&mut intended.youngest, years(youngest));
+    let oldest = table.take("oldest", table::whole(1..121));
+    set(&mut intended.oldest, years(oldest));
+    set(
+        &mut intended.modalities,
+        table.take("modalities", table::list(table::text)),
+    );
+    set(
+        &mut intended.body_parts,
+        table.take("body_parts", table::list(table::text)),
+    );
+    set(
+        &mut intended.other_views,
+        table.take("other_views", table::list(table::text)),
+    );
+    table.finish();
 }
 
 /// Replaces a default by a setting that was given.

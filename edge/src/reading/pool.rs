@@ -14,6 +14,7 @@ use super::bell::Bell;
 use super::worker::{Greeting, Question};
 use crate::metrics::Metrics;
 use crate::pipe::TimedPipe;
+use crate::quality::IntendedUse;
 use crate::store::{Answer, Job, Store};
 
 /// Longest wait for a reader to open its bundle, which takes a second or so.
@@ -36,6 +37,8 @@ pub struct Pool {
     pub program: PathBuf,
     /// The bundle's folder.
     pub bundle: PathBuf,
+    /// What the networks are meant for.
+    pub intended: IntendedUse,
     /// Rings when there is work.
     pub bell: Arc<Bell>,
     /// The counts.
@@ -109,7 +112,7 @@ impl Pool {
     fn measure(&self, film: i64, answer: &Answer) {
         match answer {
             Answer::Read { reading, .. } => {
-                let steps = ["decode", "prepare", "read"];
+                let steps = ["decode", "prepare", "gate", "read"];
                 for (step, milliseconds) in steps.into_iter().zip(reading.milliseconds) {
                     let seconds = (milliseconds / 1000.0).max(0.0);
                     self.metrics.step(step, Duration::from_secs_f64(seconds));
@@ -137,8 +140,9 @@ impl Pool {
     }
 
     fn start(&self) -> Result<Reader, String> {
+        let intended = serde_json::to_string(&self.intended).map_err(|error| error.to_string())?;
         let child = Command::new(&self.program)
-            .args(["reader", "--"])
+            .args(["reader", "--intended-use", &intended, "--"])
             .arg(&self.bundle)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -156,7 +160,13 @@ impl Pool {
             model: String::new(),
         };
         match reader.hear() {
-            Ok(Greeting::Ready { model }) => {
+            Ok(Greeting::Ready {
+                model,
+                without_gate,
+            }) => {
+                if let Some(why) = without_gate {
+                    tracing::warn!("what films show is not checked before they are read: {why}");
+                }
                 reader.model = model;
                 Ok(reader)
             }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::intake::IntakeError;
 use crate::pipeline::{PipelineError, Received};
+use crate::quality::{self, IntendedUse, QualityGate};
 use crate::store::{Answer, Finding, StoredReading};
 
 /// Limit of the process's address space. A network takes some hundreds of MiB.
@@ -24,6 +25,8 @@ pub(super) enum Greeting {
     Ready {
         /// The model's name and version.
         model: String,
+        /// Why there is no network at its quality gate.
+        without_gate: Option<String>,
     },
     /// It cannot open the bundle.
     Failed {
@@ -44,14 +47,14 @@ pub(super) struct Question {
 /// Runs the hidden command `reader`: says a `Greeting`, then answers each `Question` on the
 /// standard input by an [`Answer`] on the standard output, one JSON object a line, until the input
 /// ends.
-pub fn worker_main(bundle: &Path) -> ExitCode {
-    match serve(bundle) {
+pub fn worker_main(bundle: &Path, intended: IntendedUse) -> ExitCode {
+    match serve(bundle, intended) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn serve(folder: &Path) -> io::Result<()> {
+fn serve(folder: &Path, intended: IntendedUse) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let memory = Some(MEMORY_MIB << 20);
     let limit = Rlimit {
@@ -70,13 +73,26 @@ fn serve(folder: &Path) -> io::Result<()> {
             return say(&Greeting::Failed { why });
         }
     };
+    let (gate, missing) = match QualityGate::shipped(intended) {
+        Ok(gate) => gate,
+        Err(error) => {
+            let why = error.to_string();
+            return say(&Greeting::Failed { why });
+        }
+    };
     let manifest = bundle.manifest();
     say(&Greeting::Ready {
         model: format!("{} {}", manifest.model, manifest.model_version),
+        without_gate: missing.map(|error| error.to_string()),
     })?;
+    let reader = Reader {
+        bundle,
+        digest,
+        gate,
+    };
     for line in io::stdin().lock().lines() {
         let question: Question = serde_json::from_str(&line?)?;
-        say(&answer(&bundle, &digest, &question))?;
+        say(&reader.answer(&question))?;
     }
     Ok(())
 }
@@ -88,62 +104,95 @@ fn say(message: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-fn answer(bundle: &Bundle, digest: &str, question: &Question) -> Answer {
-    match read(bundle, digest, question) {
-        Ok(reading) => Answer::Read {
-            findings: Vec::new(),
-            reading,
-        },
-        Err(PipelineError::Intake(error @ IntakeError::NoProcess { .. })) => Answer::Crashed {
-            how: error.sentence(),
-        },
-        Err(PipelineError::Intake(error)) => Answer::Refused {
-            findings: vec![Finding {
+/// What a reader reads with.
+struct Reader {
+    bundle: Bundle,
+    /// SHA-256 of the bundle's manifest.
+    digest: String,
+    gate: QualityGate,
+}
+
+impl Reader {
+    fn answer(&self, question: &Question) -> Answer {
+        match self.read(question) {
+            Ok((findings, reading)) => Answer::Read { findings, reading },
+            Err(PipelineError::Intake(error)) => self.undecoded(&error),
+            Err(PipelineError::Quality { findings, .. }) => Answer::Refused {
+                findings: findings.iter().map(stored).collect(),
+            },
+            Err(PipelineError::Reader { error, .. }) => Answer::Crashed {
+                how: error.to_string(),
+            },
+        }
+    }
+
+    /// The answer for a file that gives no film.
+    fn undecoded(&self, error: &IntakeError) -> Answer {
+        if let IntakeError::NoProcess { .. } = error {
+            return Answer::Crashed {
+                how: error.sentence(),
+            };
+        }
+        let mut findings = Vec::new();
+        if let IntakeError::Refused {
+            code,
+            reason,
+            header,
+            ..
+        } = error
+        {
+            let broken = self.gate.check_undecoded(*code, reason, header.as_deref());
+            findings.extend(broken.iter().map(stored));
+        }
+        // A damaged file, or one of another kind, breaks no rule of the gate's.
+        if findings.is_empty() {
+            findings.push(Finding {
                 code: error.code().into(),
+                refuses: true,
                 sentence: error.sentence(),
-            }],
-        },
-        Err(PipelineError::Quality { error, .. }) => Answer::Refused {
-            findings: vec![Finding {
-                code: "too-small".into(),
-                sentence: format!("it {error}"),
-            }],
-        },
-        Err(PipelineError::Reader { error, .. }) => Answer::Crashed {
-            how: error.to_string(),
-        },
+            });
+        }
+        Answer::Refused { findings }
+    }
+
+    fn read(&self, question: &Question) -> Result<(Vec<Finding>, StoredReading), PipelineError> {
+        let decoded = Received::new(&question.path).decode()?;
+        let examined = decoded.examine(&self.gate)?;
+        let gated = match question.read_anyway {
+            true => examined.read_anyway(),
+            false => examined.accept()?,
+        };
+        let read = gated.read(&self.bundle)?;
+        let manifest = self.bundle.manifest();
+        let decision = &read.reading.decision;
+        let cam = &read.reading.cam;
+        let times = read.times;
+        let times = [times.decode, times.prepare, times.gate, times.read];
+        let reading = StoredReading {
+            model: manifest.model.clone(),
+            model_version: manifest.model_version.clone(),
+            bundle: self.digest.clone(),
+            threshold: decision.threshold,
+            logit: decision.logit,
+            probability: decision.probability,
+            positive: decision.positive,
+            cam: cam
+                .values
+                .chunks(cam.columns)
+                .map(<[f32]>::to_vec)
+                .collect(),
+            film_notes: read.notes,
+            milliseconds: times.map(|time| time.as_secs_f64() * 1000.0),
+        };
+        Ok((read.findings.iter().map(stored).collect(), reading))
     }
 }
 
-fn read(
-    bundle: &Bundle,
-    digest: &str,
-    question: &Question,
-) -> Result<StoredReading, PipelineError> {
-    let decoded = Received::new(&question.path).decode()?;
-    let gated = match question.read_anyway {
-        true => decoded.read_anyway(),
-        false => decoded.gate()?,
-    };
-    let read = gated.read(bundle)?;
-    let manifest = bundle.manifest();
-    let decision = &read.reading.decision;
-    let cam = &read.reading.cam;
-    let times = [read.times.decode, read.times.prepare, read.times.read];
-    Ok(StoredReading {
-        model: manifest.model.clone(),
-        model_version: manifest.model_version.clone(),
-        bundle: digest.to_owned(),
-        threshold: decision.threshold,
-        logit: decision.logit,
-        probability: decision.probability,
-        positive: decision.positive,
-        cam: cam
-            .values
-            .chunks(cam.columns)
-            .map(<[f32]>::to_vec)
-            .collect(),
-        film_notes: read.notes,
-        milliseconds: times.map(|time| time.as_secs_f64() * 1000.0),
-    })
+/// A finding as the store keeps it.
+fn stored(finding: &quality::Finding) -> Finding {
+    Finding {
+        code: finding.code.name().into(),
+        refuses: finding.refuses(),
+        sentence: format!("it {finding}"),
+    }
 }

@@ -16,6 +16,7 @@ use plumbline_shared::printable::printable;
 
 use crate::models;
 use crate::pipeline::{PipelineError, Received};
+use crate::quality::{IntendedUse, QualityGate};
 use pictures::Pictures;
 use report::Report;
 use screened::Screened;
@@ -31,10 +32,12 @@ pub struct Request {
     pub out: Option<PathBuf>,
     /// True for JSON lines, false for a table.
     pub json: bool,
+    /// True to read films that the gate refuses, too; their findings stay with the results.
+    pub read_refused: bool,
 }
 
 /// Screens every film of `request` and prints each result at once, the reason why a film cannot be
-/// read as one sentence on standard error. Returns true if all could be read. Ends early, without
+/// or is not read as one sentence on standard error. Returns true if all could be read. Ends early, without
 /// an error, if nobody reads the results any more.
 ///
 /// # Errors
@@ -47,6 +50,12 @@ pub fn screen(request: &Request) -> Result<bool> {
         None => models::shipped("chexnet")?,
     };
     let bundle = Bundle::open(&folder)?;
+    let (gate, missing) = QualityGate::shipped(IntendedUse::default())?;
+    if let Some(error) = missing {
+        complain(format_args!(
+            "what films show is not checked before they are read: {error}"
+        ));
+    }
     let mut pictures = match &request.out {
         Some(out) => Some(Pictures::in_folder(out)?),
         None => None,
@@ -58,9 +67,18 @@ pub fn screen(request: &Request) -> Result<bool> {
     }
     let mut report = Report::new(request.json, bundle.manifest(), &listing.films);
     for path in &listing.films {
-        match screen_film(&bundle, path, pictures.as_mut()) {
+        match screen_film(
+            &bundle,
+            &gate,
+            path,
+            request.read_refused,
+            pictures.as_mut(),
+        ) {
             Ok((screened, picture)) => {
                 let told = report.tell(&screened);
+                if !request.json {
+                    caution(&screened);
+                }
                 if let Err(error) = picture {
                     failures += 1;
                     complain(format_args!("{error:#}"));
@@ -74,7 +92,11 @@ pub fn screen(request: &Request) -> Result<bool> {
             }
             Err(error) => {
                 failures += 1;
-                complain(error);
+                complain(&error);
+                match report.refuse(&error, &gate) {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+                    told => told.context("the results cannot be printed")?,
+                }
             }
         }
     }
@@ -92,15 +114,30 @@ fn complain(sentence: impl Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&sentence.to_string()));
 }
 
+/// Prints what is wrong with a film that was read all the same.
+fn caution(screened: &Screened) {
+    let path = screened.read.path.display();
+    for finding in &screened.read.findings {
+        complain(format_args!("{path} was read, but it {finding}"));
+    }
+}
+
 /// Reads a film and draws its picture. A picture that cannot be written takes nothing from the
 /// decision, so its error comes beside it.
 fn screen_film<'a>(
     bundle: &Bundle,
+    gate: &QualityGate,
     path: &'a Path,
+    read_refused: bool,
     pictures: Option<&mut Pictures>,
 ) -> Result<(Screened<'a>, Result<()>), PipelineError> {
     let start = Instant::now();
-    let read = Received::new(path).decode()?.gate()?.read(bundle)?;
+    let examined = Received::new(path).decode()?.examine(gate)?;
+    let gated = match read_refused {
+        true => examined.read_anyway(),
+        false => examined.accept()?,
+    };
+    let read = gated.read(bundle)?;
     let drawing = Instant::now();
     let picture = match pictures {
         Some(pictures) => pictures.write(path, &read.draw(bundle)),

@@ -4,12 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plumbline_shared::json::{Milliseconds, ReadingLine};
+use plumbline_shared::json::{FindingLine, Milliseconds, Quality, ReadingLine, RefusedLine};
 use plumbline_shared::manifest::Manifest;
 use plumbline_shared::printable::printable;
 
 use super::screened::Screened;
-use crate::pipeline::Read;
+use crate::intake::IntakeError;
+use crate::pipeline::{PipelineError, Read};
+use crate::quality::{Finding, QualityGate, Severity};
 
 /// Greatest width of the table's first column, in characters.
 const WIDEST: usize = 60;
@@ -73,10 +75,46 @@ impl<'a> Report<'a> {
         out.flush()
     }
 
+    /// Prints the JSON line of a film that `gate` refuses, or whose decoder refused it by one of the
+    /// gate's rules; nothing of other films.
+    pub fn refuse(&mut self, error: &PipelineError, gate: &QualityGate) -> io::Result<()> {
+        let undecoded;
+        let (path, findings, notes): (_, _, &[String]) = match error {
+            PipelineError::Quality {
+                path,
+                findings,
+                notes,
+            } => (path, findings, notes),
+            PipelineError::Intake(IntakeError::Refused {
+                path,
+                code,
+                reason,
+                header,
+            }) => {
+                undecoded = gate.check_undecoded(*code, reason, header.as_deref());
+                (path, &undecoded, &[])
+            }
+            _ => return Ok(()),
+        };
+        if !self.json || findings.is_empty() {
+            return Ok(());
+        }
+        let line = RefusedLine {
+            film: &path.to_string_lossy(),
+            quality: quality(findings),
+            findings: lines(findings),
+            film_notes: notes,
+        };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{}", line.to_json()?)?;
+        out.flush()
+    }
+
     fn line(&self, screened: &Screened) -> io::Result<String> {
         let Read {
             path,
             notes,
+            findings,
             reading,
             times,
             ..
@@ -86,6 +124,7 @@ impl<'a> Report<'a> {
         let steps = Milliseconds {
             decode: Some(milliseconds(times.decode)),
             prepare: Some(milliseconds(times.prepare)),
+            gate: Some(milliseconds(times.gate)),
             read: milliseconds(times.read),
             overlay: Some(milliseconds(screened.overlay)),
             total: Some(milliseconds(screened.total)),
@@ -97,8 +136,32 @@ impl<'a> Report<'a> {
             &reading.cam,
             steps,
         );
+        let line = ReadingLine {
+            quality: quality(findings),
+            findings: lines(findings),
+            ..line
+        };
         Ok(line.to_json()?)
     }
+}
+
+/// The codes of the findings that refuse a film.
+fn quality(findings: &[Finding]) -> Quality<'static> {
+    let refusing = findings.iter().filter(|finding| finding.refuses());
+    Quality(refusing.map(|finding| finding.code.name()).collect())
+}
+
+fn lines(findings: &[Finding]) -> Vec<FindingLine<'_>> {
+    let lines = findings.iter().map(|finding| FindingLine {
+        code: finding.code.name(),
+        severity: match finding.severity {
+            Severity::Refuse => "refuse",
+            Severity::Caution => "caution",
+        },
+        sentence: &finding.sentence,
+        advice: finding.advice,
+    });
+    lines.collect()
 }
 
 /// Returns a time in milliseconds, to a microsecond.

@@ -89,6 +89,8 @@ impl Kept {
 pub struct Finding {
     /// The rule's code.
     pub code: String,
+    /// True if the film is not read for it; false for a caution.
+    pub refuses: bool,
     /// What is wrong and what to do.
     pub sentence: String,
 }
@@ -114,8 +116,8 @@ pub struct StoredReading {
     pub cam: Vec<Vec<f32>>,
     /// What was done to the film before it was read, in words.
     pub film_notes: Vec<String>,
-    /// The time of decoding, preparing and reading.
-    pub milliseconds: [f64; 3],
+    /// The time of decoding, preparing, the quality gate and reading.
+    pub milliseconds: [f64; 4],
 }
 
 /// A film in the store.
@@ -341,13 +343,14 @@ fn load(database: &Connection, film: i64) -> Result<StoredFilm, StoreError> {
         .query_row(columns, [film], stored_film)
         .optional()?;
     let mut stored = row.ok_or(StoreError::NoFilm(film))?;
-    let findings = "SELECT code, sentence FROM findings WHERE film = ?1
+    let findings = "SELECT code, refuses, sentence FROM findings WHERE film = ?1
         AND audit = (SELECT max(audit) FROM findings WHERE film = ?1)";
     let mut statement = database.prepare(findings)?;
     let findings = statement.query_map([film], |row| {
         Ok(Finding {
             code: row.get(0)?,
-            sentence: row.get(1)?,
+            refuses: row.get(1)?,
+            sentence: row.get(2)?,
         })
     })?;
     stored.findings = findings.collect::<Result<_, _>>()?;

@@ -44,6 +44,7 @@ CREATE INDEX states_by_film ON states (film);
 CREATE TABLE findings (
     film INTEGER NOT NULL REFERENCES films (id),
     code TEXT NOT NULL,
+    refuses INTEGER NOT NULL,
     sentence TEXT NOT NULL,
     audit INTEGER NOT NULL REFERENCES audit (sequence)
 ) STRICT;

@@ -48,7 +48,7 @@ fn reading(probability: f64) -> StoredReading {
         positive: probability >= 0.5,
         cam: vec![vec![0.0, 0.5], vec![1.0, 0.25]],
         film_notes: vec!["inverted".into()],
-        milliseconds: [1.0, 2.0, 3.5],
+        milliseconds: [1.0, 2.0, 3.5, 0.25],
     }
 }
 
@@ -159,6 +159,7 @@ fn a_refused_film_keeps_its_findings() {
     store.take().unwrap();
     let findings = vec![Finding {
         code: "too-small".into(),
+        refuses: true,
         sentence: "It has 3 x 2 pixels.".into(),
     }];
     let answer = Answer::Refused {

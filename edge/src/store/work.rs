@@ -105,11 +105,12 @@ impl Store {
                     Ok(State::Read)
                 }
                 Answer::Refused { findings } => {
-                    let codes: Vec<_> = findings.iter().map(|finding| &*finding.code).collect();
+                    let refusing = || findings.iter().filter(|finding| finding.refuses);
+                    let codes: Vec<_> = refusing().map(|finding| &*finding.code).collect();
                     let codes = format!("refused: {}", codes.join(", "));
                     entry.outcome = Outcome::Minor;
                     entry.detail = &codes;
-                    let reason = findings.first().map(|finding| &*finding.sentence);
+                    let reason = refusing().next().map(|finding| &*finding.sentence);
                     let audit = enter(transaction, film, State::Refused, reason, &entry)?;
                     insert_findings(transaction, film, findings, audit)?;
                     Ok(State::Refused)
@@ -220,8 +221,8 @@ fn insert_findings(
 ) -> Result<(), StoreError> {
     for finding in findings {
         transaction.execute(
-            "INSERT INTO findings VALUES (?1, ?2, ?3, ?4)",
-            params![film, finding.code, finding.sentence, audit],
+            "INSERT INTO findings VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![film, finding.code, finding.refuses, finding.sentence, audit],
         )?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use candle_core::{Error, Result, bail};
 use plumbline_shared::architecture::Architecture;
+use plumbline_shared::clinical::Refusal;
 use plumbline_shared::gradcam;
 
 use crate::autodiff::Traced;
@@ -13,7 +14,7 @@ use crate::parameters::Parameters;
 /// The fully connected layers that follow global average pooling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
-    /// The study's: 1024-1 (CheXNet's shape) or 1280-512-128-2.
+    /// The study's: 1024-1 (CheXNet's shape) or 1280-512-128-2; the gate's 128-12.
     #[default]
     Study,
     /// One layer, `classifier`, for several independent classes.
@@ -32,6 +33,7 @@ impl Head {
             (Self::Linear { outputs }, _) => return vec![("classifier", features, outputs)],
             (Self::Study, Architecture::Densenet121) => &[1],
             (Self::Study, Architecture::EfficientnetB0) => &[512, 128, 2],
+            (Self::Study, Architecture::Gate) => &[Refusal::ALL.len()],
         };
         let inputs = std::iter::once(&features).chain(widths);
         let names = architecture.head().iter();
@@ -90,7 +92,7 @@ impl Classifier {
                 .map(|(name, inputs, outputs)| Linear::new(parameters, name, inputs, outputs))
                 .collect::<Result<_>>()?,
             dropout: match architecture {
-                Architecture::Densenet121 => 0.0,
+                Architecture::Densenet121 | Architecture::Gate => 0.0,
                 Architecture::EfficientnetB0 => 0.2,
             },
         })

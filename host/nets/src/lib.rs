@@ -1,7 +1,8 @@
-//! The study's two networks, trainable end to end: reverse-mode automatic differentiation,
-//! operations for CPUs and NVIDIA GPUs, EfficientNet-B0 and DenseNet121, and their weights on disk.
+//! The study's two networks and the gate's, trainable end to end: reverse-mode automatic
+//! differentiation, operations for CPUs and NVIDIA GPUs, EfficientNet-B0, DenseNet121 and a small
+//! convolutional network, and their weights on disk.
 //!
-//! Both networks take `N x 3 x S x S` (S = 256 in the field) and end in feature maps, their global
+//! All networks take `N x 3 x S x S` (S = 256 in the field) and end in feature maps, their global
 //! average, and a small head. Names of parameters and statistics are torchvision's.
 
 mod autodiff;
@@ -9,6 +10,7 @@ pub mod densenet121;
 mod description;
 pub mod devices;
 pub mod efficientnet_b0;
+pub mod gate;
 mod head;
 mod layer;
 pub mod layers;

@@ -1,4 +1,4 @@
-//! A network: one of the two architectures, its head, and how it is computed.
+//! A network: one of the architectures, its head, and how it is computed.
 
 use candle_core::{DType, Result, Tensor, Var};
 use plumbline_shared::architecture::Architecture;
@@ -6,6 +6,7 @@ use plumbline_shared::architecture::Architecture;
 use crate::autodiff::Traced;
 use crate::densenet121::DenseNet121;
 use crate::efficientnet_b0::EfficientNetB0;
+use crate::gate::Gate;
 use crate::head::{Classifier, Head};
 use crate::layer::{Layer, no_such_layer};
 use crate::mode::Mode;
@@ -18,7 +19,7 @@ pub struct Output {
     /// The last feature maps, `N x C x S/32 x S/32`.
     pub features: Traced,
     /// The head's outputs: of the study's heads `N x 1` (CheXNet) or `N x 2` (EfficientNet:
-    /// negative, positive).
+    /// negative, positive), of the gate's one for each reason to refuse a film.
     pub logits: Traced,
 }
 
@@ -56,7 +57,7 @@ pub fn logit(outputs: &Traced) -> Result<Traced> {
     }))
 }
 
-/// Either network.
+/// One of the networks.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -86,6 +87,7 @@ pub struct Network {
 enum Body {
     EfficientNetB0(EfficientNetB0),
     DenseNet121(DenseNet121),
+    Gate(Gate),
 }
 
 impl Network {
@@ -113,10 +115,12 @@ impl Network {
                 Body::EfficientNetB0(EfficientNetB0::new(variant, parameters)?)
             }
             Architecture::Densenet121 => Body::DenseNet121(DenseNet121::new(variant, parameters)?),
+            Architecture::Gate => Body::Gate(Gate::new(variant, parameters)?),
         };
         let layers = match &body {
             Body::EfficientNetB0(net) => net.layers(),
             Body::DenseNet121(net) => net.layers(),
+            Body::Gate(net) => net.layers(),
         };
         let dense = head.layers(architecture);
         Ok(Self {
@@ -135,6 +139,7 @@ impl Network {
         match &mut self.body {
             Body::EfficientNetB0(net) => net.set_precision(precision),
             Body::DenseNet121(net) => net.set_precision(precision),
+            Body::Gate(net) => net.set_precision(precision),
         }
     }
 
@@ -148,7 +153,7 @@ impl Network {
     /// bit.
     pub fn recompute(&mut self) {
         match &mut self.body {
-            Body::EfficientNetB0(_) => {}
+            Body::EfficientNetB0(_) | Body::Gate(_) => {}
             Body::DenseNet121(net) => net.recompute(),
         }
     }
@@ -222,6 +227,7 @@ impl Network {
             x = match &self.body {
                 Body::EfficientNetB0(net) => net.forward(*layer, &x, mode)?,
                 Body::DenseNet121(net) => net.forward(*layer, &x, mode)?,
+                Body::Gate(net) => net.forward(*layer, &x, mode)?,
             };
         }
         x.to_dtype(DType::F32)

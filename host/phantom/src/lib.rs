@@ -36,5 +36,5 @@ mod vessels;
 pub use develop::Film;
 pub use layer::Size;
 pub use patient::Patient;
-pub use phantom::{FilmSpec, Phantom};
+pub use phantom::{FilmSpec, Phantom, REFUSALS};
 pub use rng::Variates;

@@ -18,6 +18,15 @@ use crate::vessels::Lung;
 use crate::{elsewhere, marks, objects, vertebrae};
 use plumbline_shared::clinical::{Projection, Refusal};
 
+/// The reasons to refuse a film that phantoms are drawn for.
+pub const REFUSALS: [Refusal; 5] = [
+    Refusal::Lateral,
+    Refusal::Inverted,
+    Refusal::NotAChest,
+    Refusal::Blank,
+    Refusal::OverExposed,
+];
+
 /// All that determines one film of a cohort.
 #[derive(Debug, Clone, Copy)]
 pub struct FilmSpec {
@@ -27,7 +36,8 @@ pub struct FilmSpec {
     pub index: u64,
     /// Cobb angle of the major curve, in degrees.
     pub degrees: f64,
-    /// The reason for which a reader should refuse the film, if there is one.
+    /// The reason for which a reader should refuse the film, if there is one: one of [`REFUSALS`];
+    /// others draw a film to be read.
     pub refusal: Option<Refusal>,
     /// Pixels along the longer edge.
     pub side: usize,

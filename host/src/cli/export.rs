@@ -1,15 +1,17 @@
 //! `plumbline export`.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
+use plumbline_shared::architecture::Architecture;
 
 use super::out;
 use super::pack::open_packed;
 use super::progress::scoring;
 use crate::cohort::Cohort;
-use crate::export::{ExportOptions, StoragePrecision, export};
+use crate::export::{ExportOptions, StoragePrecision, export, export_gate};
 use crate::train::Run;
 
 /// Arguments of `plumbline export`.
@@ -66,18 +68,28 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         },
     };
     let packed = open_packed(&cohort)?;
+    if run.recipe.architecture == Architecture::Gate {
+        let exported =
+            scoring(|progress| export_gate(&run, &cohort, &packed, &options, &args.out, progress))?;
+        return tell(&args.out, &options, exported.left_out, &exported.measures);
+    }
     let exported =
         scoring(|progress| export(&run, &cohort, &packed, &options, &args.out, progress))?;
-    if exported.left_out > 0 {
-        out::note(format_args!("films left out: {}", exported.left_out));
+    tell(&args.out, &options, exported.left_out, &exported.measures)
+}
+
+/// Says what was exported and how well it does.
+fn tell(
+    out: &Path,
+    options: &ExportOptions,
+    left_out: usize,
+    measures: &impl Display,
+) -> anyhow::Result<()> {
+    if left_out > 0 {
+        out::note(format_args!("films left out: {left_out}"));
     }
-    out::line(format_args!(
-        "{} holds {} {}\n{}",
-        args.out.display(),
-        options.name,
-        options.model_version,
-        exported.measures
-    ))?;
+    let (bundle, name, version) = (out.display(), &options.name, &options.model_version);
+    out::line(format_args!("{bundle} holds {name} {version}\n{measures}"))?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ pub mod out;
 mod pack;
 mod predict;
 mod progress;
+mod statistics;
 mod train;
 mod verify;
 mod weights;
@@ -36,6 +37,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Export a run as a bundle for stations
     Export(export::Args),
+    /// Add to a bundle the statistics of the films that its network knows
+    Statistics(statistics::Args),
     /// Check that a bundle is whole
     Verify(verify::Args),
 }
@@ -52,6 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Predict(args) => predict::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
+        Command::Statistics(args) => statistics::run(args),
         Command::Verify(args) => verify::run(args),
     }
 }

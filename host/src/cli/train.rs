@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use candle_core::Device;
 use indicatif::{HumanDuration, ProgressBar, ProgressState};
+use plumbline_shared::architecture::Architecture;
 use plumbline_shared::preprocess::FINGERPRINT;
 
 use super::out;
@@ -175,7 +176,11 @@ fn films(
     recipe: &Recipe,
 ) -> anyhow::Result<PreparedFilms> {
     let packed = Arc::clone(packed);
-    let (films, known) = if recipe.findings.is_empty() {
+    let (films, known) = if recipe.architecture == Architecture::Gate {
+        let of_split = cohort.entries().iter().filter(|entry| entry.split == split);
+        let films = PreparedFilms::of_refusals(packed, of_split.collect())?;
+        (films, "films")
+    } else if recipe.findings.is_empty() {
         let (entries, _) = cohort.labelled(Some(split));
         (PreparedFilms::new(packed, entries)?, "labelled films")
     } else {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use plumbline_reader::Bundle;
+use plumbline_reader::{Bundle, BundleError, Gate};
+use plumbline_shared::architecture::Architecture;
 
 use super::out;
 
@@ -15,8 +16,13 @@ pub struct Args {
 
 /// Opens the bundle as a station does.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let bundle = Bundle::open(&args.bundle)?;
-    let manifest = bundle.manifest();
+    let manifest = match Bundle::open(&args.bundle) {
+        Err(BundleError::Task {
+            architecture: Architecture::Gate,
+            ..
+        }) => Gate::open(&args.bundle)?.manifest().clone(),
+        bundle => bundle?.manifest().clone(),
+    };
     out::line(format_args!(
         "{} is whole: {} {}, {}, {} files",
         args.bundle.display(),

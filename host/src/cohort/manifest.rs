@@ -7,7 +7,7 @@
 //! | `study` | identifier of the examination |
 //! | `split` | `train`, `val` or `test` |
 //! | `label` | 1: scoliosis, 0: none, empty: not known, or not to be told from this film |
-//! | `refusal` | the reason for which a reader should refuse the film: `lateral`, `inverted`, `not-a-chest`, `blank` or `over-exposed`; empty: it should not |
+//! | `refusal` | the reason for which a reader should refuse the film: a name of [`Refusal`], such as `lateral` or `blank`; empty: it should not |
 //! | `findings` | other findings, names separated by a bar, `No Finding` for nothing, empty: not known |
 //! | `cobb_degrees` | Cobb angle of the major curve, degrees, two decimals |
 //! | `curve` | `none`, `thoracic`, `thoracolumbar` or `double` |

@@ -14,6 +14,7 @@ pub mod phantom;
 mod power_cut;
 mod sheet;
 mod split;
+pub mod spoil;
 mod summary;
 
 pub use error::CohortError;

@@ -33,7 +33,7 @@ fn labelled(entry: &Entry, label: Option<bool>) -> bool {
     entry.cobb_degrees.is_none() && entry.refusal.is_none() && entry.label == label
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 20] = [
     ("Cobb below 5°", |e| cobb(e, 0.0, 5.0)),
     ("Cobb 5° to 10°", |e| cobb(e, 5.0, 10.0)),
     ("Cobb 10° to 20°", |e| cobb(e, 10.0, 20.0)),
@@ -47,6 +47,19 @@ const KINDS: [Kind; 13] = [
     ("not a chest", |e| e.refusal == Some(Refusal::NotAChest)),
     ("blank", |e| e.refusal == Some(Refusal::Blank)),
     ("over-exposed", |e| e.refusal == Some(Refusal::OverExposed)),
+    ("under-exposed", |e| {
+        e.refusal == Some(Refusal::UnderExposed)
+    }),
+    ("upside down", |e| e.refusal == Some(Refusal::UpsideDown)),
+    ("turned left", |e| e.refusal == Some(Refusal::TurnedLeft)),
+    ("turned right", |e| e.refusal == Some(Refusal::TurnedRight)),
+    ("mirrored", |e| e.refusal == Some(Refusal::Mirrored)),
+    ("apices missing", |e| {
+        e.refusal == Some(Refusal::ApicesMissing)
+    }),
+    ("bases missing", |e| {
+        e.refusal == Some(Refusal::BasesMissing)
+    }),
 ];
 
 impl Cohort {

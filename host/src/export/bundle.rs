@@ -1,5 +1,6 @@
 //! Bundles on disk, whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 use plumbline_reader::{MANIFEST, MODEL, MODEL_CARD};
 use plumbline_shared::architecture::Architecture;
 use plumbline_shared::durable::replace_folder;
-use plumbline_shared::manifest::{FORMAT, Input, Manifest, sha256};
+use plumbline_shared::features::{self, FeatureStatistics};
+use plumbline_shared::manifest::{FORMAT, Input, Manifest, ManifestError, RefusalLimit, sha256};
 use plumbline_shared::preprocess;
 
 use super::error::ExportError;
@@ -23,6 +25,10 @@ pub struct About<'a> {
     pub architecture: Architecture,
     /// The smallest probability that counts as positive, above 0 and below 1.
     pub threshold: f64,
+    /// The limits of a gate's outputs; empty for other networks.
+    pub refusals: &'a [RefusalLimit],
+    /// The statistics of the network's features, if they were measured.
+    pub statistics: Option<&'a FeatureStatistics>,
     /// The text of `MODEL_CARD.md`.
     pub card: &'a str,
 }
@@ -37,7 +43,9 @@ pub struct About<'a> {
 /// [`ExportError`] if something other than a bundle is in its place, a value is out of range, or
 /// the disk refuses.
 pub fn write_bundle(target: &Path, about: &About, model: &[u8]) -> Result<Manifest, ExportError> {
-    let files = [(MODEL, model), (MODEL_CARD, about.card.as_bytes())];
+    let statistics = about.statistics.map(features_file).transpose()?;
+    let mut files = vec![(MODEL, model), (MODEL_CARD, about.card.as_bytes())];
+    files.extend(statistics.as_deref().map(|bytes| (features::FILE, bytes)));
     let manifest = Manifest {
         format: FORMAT,
         model: about.model.to_string(),
@@ -46,17 +54,38 @@ pub fn write_bundle(target: &Path, about: &About, model: &[u8]) -> Result<Manife
         input: Input::expected(),
         preprocessing: preprocess::FINGERPRINT.to_string(),
         threshold: about.threshold,
-        files: files
-            .map(|(name, bytes)| (name.to_string(), sha256(bytes)))
-            .into(),
+        refusals: about.refusals.to_vec(),
+        files: BTreeMap::new(),
+    };
+    write_files(target, manifest, &files)
+}
+
+/// Returns the bytes of [`features::FILE`].
+pub(super) fn features_file(statistics: &FeatureStatistics) -> Result<Vec<u8>, ExportError> {
+    let json = serde_json::to_vec(statistics);
+    json.map_err(|error| ManifestError::Json(error.to_string()).into())
+}
+
+/// Writes the bundle `target` of `files`, and returns its manifest, which is `manifest` with their
+/// hashes.
+pub(super) fn write_files(
+    target: &Path,
+    manifest: Manifest,
+    files: &[(&str, &[u8])],
+) -> Result<Manifest, ExportError> {
+    let hashes = files.iter();
+    let hashes = hashes.map(|(name, bytes)| (name.to_string(), sha256(bytes)));
+    let manifest = Manifest {
+        files: hashes.collect(),
+        ..manifest
     };
     let json = manifest.to_json()? + "\n";
     require_free(target)?;
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
     }
-    let files = [files[0], files[1], (MANIFEST, json.as_bytes())];
-    replace_folder(target, &files).map_err(at(target))?;
+    let with_manifest = [files, &[(MANIFEST, json.as_bytes())]].concat();
+    replace_folder(target, &with_manifest).map_err(at(target))?;
     Ok(manifest)
 }
 
@@ -104,6 +133,8 @@ mod tests {
         model_version: "1.0.0",
         architecture: Architecture::Densenet121,
         threshold: 0.5,
+        refusals: &[],
+        statistics: None,
         card: "# A card\n",
     };
 

@@ -45,6 +45,7 @@ impl Card<'_> {
         let network = match self.recipe.architecture {
             Architecture::EfficientnetB0 => "EfficientNet-B0 with a head of 1280-512-128-2",
             Architecture::Densenet121 => "DenseNet121 with a head of 1024-1 (CheXNet's shape)",
+            Architecture::Gate => "seven convolutions with a head of 128-12",
         };
         let weights = match self.precision {
             StoragePrecision::F32 => "32-bit floats",

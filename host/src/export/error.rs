@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use plumbline_reader::BundleError;
 use plumbline_shared::manifest::ManifestError;
 
 use crate::evaluate::EvaluateError;
@@ -50,6 +51,15 @@ pub enum ExportError {
          give another cohort"
     )]
     OneClass,
+    /// No good films.
+    #[error("the calibration cohort has no good films in its val split; give another cohort")]
+    NoGoodFilms,
+    /// Too few films for statistics.
+    #[error("the cohort's val split has too few films that differ; give another cohort")]
+    TooFewFilms,
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The run.
     #[error(transparent)]
     Run(#[from] RunError),

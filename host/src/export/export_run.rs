@@ -3,10 +3,13 @@
 
 use std::path::Path;
 
+use plumbline_reader::Bundle;
+
 use super::bundle::{About, write_bundle};
 use super::card::Card;
 use super::error::ExportError;
 use super::onnx::onnx;
+use super::statistics::statistics;
 use super::weights::{StoragePrecision, weights};
 use crate::cohort::{Cohort, PackedFilms, Split};
 use crate::evaluate::{Measures, Scored, Step, roc_auc, score, youden_threshold};
@@ -35,8 +38,8 @@ pub struct Exported {
     pub left_out: usize,
 }
 
-/// Exports the best epoch of `run` as the bundle `out`. The `cohort`'s val films set the threshold,
-/// its test films measure the bundle.
+/// Exports the best epoch of `run` as the bundle `out`. The `cohort`'s val films set the threshold and
+/// say what the network knows, its test films measure the bundle.
 ///
 /// # Errors
 /// If the run does not read scoliosis, the films cannot set a threshold, or the bundle cannot be
@@ -56,12 +59,14 @@ pub fn export(
     let (_, parameters) = run.network()?;
     let network = weights(&parameters)?;
     let model = onnx(architecture, variant, &network, options.precision)?;
-    let write = |out: &Path, threshold: f64, card: &str| {
+    let write = |out: &Path, threshold: f64, statistics, card: &str| {
         let about = About {
             model: &options.name,
             model_version: &options.model_version,
             architecture,
             threshold,
+            refusals: &[],
+            statistics,
             card,
         };
         write_bundle(out, &about, &model)
@@ -74,7 +79,14 @@ pub fn export(
         error,
     })?;
     let provisional = provisional.path().join("bundle");
-    write(&provisional, 0.5, "")?;
+    write(&provisional, 0.5, None, "")?;
+    let known = statistics(
+        &Bundle::open(&provisional)?,
+        cohort,
+        packed,
+        Some(Split::Val),
+        &progress,
+    )?;
     let bundle = Model::from_bundle(&provisional).map_err(Box::new)?;
     let validation = scores(&bundle, Split::Val)?;
     let scored = Scored::of(&validation.predictions);
@@ -101,6 +113,6 @@ pub fn export(
         float_auc: float_auc.is_finite().then_some(float_auc),
         remarks: &options.remarks,
     };
-    write(out, threshold, &card.markdown()?)?;
+    write(out, threshold, Some(&known), &card.markdown()?)?;
     Ok(Exported { measures, left_out })
 }

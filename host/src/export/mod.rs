@@ -7,15 +7,19 @@
 mod bundle;
 mod card;
 mod error;
+mod export_gate;
 mod export_run;
 mod fold;
 mod onnx;
 mod quantise;
+mod statistics;
 mod weights;
 
 pub use bundle::{About, write_bundle};
 pub use card::Card;
 pub use error::ExportError;
+pub use export_gate::{ExportedGate, GateMeasures, export_gate};
 pub use export_run::{ExportOptions, Exported, export};
 pub use onnx::onnx;
+pub use statistics::{statistics, with_statistics};
 pub use weights::{StoragePrecision, Weight, Weights, weights};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use plumbline_shared::clinical::SCOLIOSIS_DEGREES;
+use plumbline_shared::clinical::{Refusal, SCOLIOSIS_DEGREES};
 
 use crate::cohort::{Entry, PackedFilms, TooManyUnusable};
 
@@ -13,8 +13,8 @@ pub struct PreparedFilms {
     packed: Arc<PackedFilms>,
     places: Vec<usize>,
     labels: Vec<bool>,
-    /// The number of findings, and for each film whether it shows each of them, where a network is
-    /// trained on findings.
+    /// The number of findings or of reasons to refuse a film, and for each film whether it shows each
+    /// of them, where a network is trained on these.
     findings: Option<(usize, Vec<bool>)>,
     cobb_degrees: Vec<Option<f32>>,
     left_out: usize,
@@ -27,7 +27,7 @@ impl PreparedFilms {
     /// # Errors
     /// If too many cannot be used.
     pub fn new(packed: Arc<PackedFilms>, entries: Vec<&Entry>) -> Result<Self, TooManyUnusable> {
-        Self::with(packed, entries, None)
+        Self::with(packed, entries, 0, |_| Vec::new())
     }
 
     /// The films of `entries`, whose findings are known, with the findings `names` as targets. A film
@@ -40,30 +40,43 @@ impl PreparedFilms {
         entries: Vec<&Entry>,
         names: &[String],
     ) -> Result<Self, TooManyUnusable> {
-        Self::with(packed, entries, Some(names))
+        Self::with(packed, entries, names.len(), |entry| {
+            let found = entry.findings.as_deref().unwrap_or_default();
+            names.iter().map(|name| found.contains(name)).collect()
+        })
+    }
+
+    /// The films of `entries`, with the reasons to refuse them as targets. A film is positive if
+    /// there is any. Films that cannot be used are left out and counted.
+    ///
+    /// # Errors
+    /// If too many cannot be used.
+    pub fn of_refusals(
+        packed: Arc<PackedFilms>,
+        entries: Vec<&Entry>,
+    ) -> Result<Self, TooManyUnusable> {
+        Self::with(packed, entries, Refusal::ALL.len(), |entry| {
+            Refusal::ALL.map(|r| entry.refusal == Some(r)).to_vec()
+        })
     }
 
     fn with(
         packed: Arc<PackedFilms>,
         entries: Vec<&Entry>,
-        names: Option<&[String]>,
+        targets: usize,
+        shown: impl Fn(&Entry) -> Vec<bool>,
     ) -> Result<Self, TooManyUnusable> {
         let (usable, left_out) = packed.usable(entries)?;
         let (entries, places): (Vec<&Entry>, Vec<usize>) = usable.into_iter().unzip();
-        let findings: Option<Vec<Vec<bool>>> = names.map(|names| {
-            let shown = |entry: &&Entry| {
-                let found = entry.findings.as_deref().unwrap_or_default();
-                names.iter().map(|name| found.contains(name)).collect()
-            };
-            entries.iter().map(shown).collect()
-        });
+        let findings: Option<Vec<Vec<bool>>> =
+            (targets > 0).then(|| entries.iter().map(|entry| shown(entry)).collect());
         Ok(Self {
             places,
             labels: match &findings {
                 None => entries.iter().map(|e| e.label == Some(true)).collect(),
                 Some(films) => films.iter().map(|film| film.contains(&true)).collect(),
             },
-            findings: findings.map(|films| (names.map_or(0, <[_]>::len), films.concat())),
+            findings: findings.map(|films| (targets, films.concat())),
             cobb_degrees: entries.iter().map(|entry| entry.cobb_degrees).collect(),
             left_out: left_out.len(),
             packed,

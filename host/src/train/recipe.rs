@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use plumbline_shared::architecture::Architecture;
+use plumbline_shared::clinical::Refusal;
 use plumbline_shared::preprocess::SIDE;
 use serde::{Deserialize, Serialize};
 
@@ -238,11 +239,14 @@ impl Recipe {
         }
     }
 
-    /// The head: the study's, or one output for each finding.
+    /// The head: the study's, or one output for each finding or for each reason to refuse a film.
     pub fn head(&self) -> Head {
-        match self.findings.len() {
-            0 => Head::Study,
-            outputs => Head::Linear { outputs },
+        match (self.architecture, self.findings.len()) {
+            (Architecture::Gate, _) => Head::Linear {
+                outputs: Refusal::ALL.len(),
+            },
+            (_, 0) => Head::Study,
+            (_, outputs) => Head::Linear { outputs },
         }
     }
 
@@ -251,9 +255,10 @@ impl Recipe {
         let own = Description::of_study(self.architecture, variant);
         Description {
             head: self.head(),
-            classes: match self.findings.is_empty() {
-                true => own.classes,
-                false => self.findings.clone(),
+            classes: match (self.architecture, self.findings.is_empty()) {
+                (Architecture::Gate, _) => Refusal::ALL.map(|r| r.name().to_owned()).to_vec(),
+                (_, true) => own.classes,
+                (_, false) => self.findings.clone(),
             },
             ..own
         }
@@ -291,9 +296,13 @@ impl Recipe {
             return Some(format!("the finding {name:?} is there twice"));
         }
         let balanced = |round: &Round| round.sampling == Sampling::Balanced;
-        if !self.findings.is_empty() && self.rounds.iter().any(balanced) {
+        let of_gate = self.architecture == Architecture::Gate;
+        if of_gate && !self.findings.is_empty() {
+            return Some("findings, which a gate does not tell; leave them out".into());
+        }
+        if (of_gate || !self.findings.is_empty()) && self.rounds.iter().any(balanced) {
             return Some(
-                "batches cannot be balanced for several findings: give each round \
+                "batches cannot be balanced for several outputs: give each round \
                  sampling = \"shuffled\""
                     .into(),
             );

@@ -52,6 +52,8 @@ impl Naming {
             ]
             .into_iter()
             .find_map(|(first, naming)| Some((naming, find(first)?))),
+            // No other library has it.
+            Architecture::Gate => None,
         }
     }
 

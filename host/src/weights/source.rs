@@ -165,6 +165,7 @@ impl Source {
             ),
             (Naming::Keras, _) => matches!(self, Self::Keras | Self::KerasChexnet),
             (Naming::Lukemelas, _) => matches!(self, Self::Lukemelas | Self::LukemelasAdvprop),
+            (Naming::Torchvision { .. }, Architecture::Gate) => false,
             (Naming::Timm, _) => matches!(self, Self::Timm | Self::TimmTf | Self::TimmTfAdvprop),
         }
     }

@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python weights.py > weights.json
 
 Needs torch, torchvision, timm, efficientnet-pytorch, torchxrayvision, keras and h5py. Every tensor
-follows from its name in the source's file (the formula of networks.py in nets/tests/references; for Keras' names see
+follows from its name in the source's file (the formula of formula.py in nets/tests/references; for Keras' names see
 `keras_tensor`), so that tests/weights.rs can write the same files. Beside it, `small/` gets a few
 tensors written by the libraries themselves, for the readers of the file formats.
 """
@@ -27,7 +27,7 @@ import torch
 import torchvision
 import torchxrayvision
 
-from networks import picture, tensor, uniform
+from formula import picture, tensor, uniform
 
 SMALL = Path(__file__).parent / "small"
 MEAN = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)[:, None, None]
@@ -35,7 +35,7 @@ DEVIATION = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)[:, None, No
 
 
 def film(side: int) -> torch.Tensor:
-    """The upper left corner of a picture of networks.py, 1 x 3 x side x side, ImageNet-normalised."""
+    """The upper left corner of a picture of formula.py, 1 x 3 x side x side, ImageNet-normalised."""
     return picture("input.0")[:, :, :side, :side]
 
 

@@ -50,8 +50,6 @@ pub enum Outcome<'a> {
         /// What was done to make the film of its file, a line for each thing.
         notes: &'a str,
     },
-    /// The file is whole; its film was not asked for.
-    Whole,
     /// The file gives no film.
     Refused {
         /// The reason, for programs.
@@ -59,6 +57,8 @@ pub enum Outcome<'a> {
         /// The reason and what to do, for people.
         sentence: &'a str,
     },
+    /// The file is whole; its film was not asked for.
+    Whole,
 }
 
 /// Reasons why a file gives no film.

@@ -2,6 +2,7 @@
 
 mod import;
 mod phantom;
+mod spoil;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ enum Command {
     Phantom(phantom::PhantomArgs),
     /// Make a cohort of films that others have collected
     Import(import::ImportArgs),
+    /// Make a cohort of good and of spoilt films, from which the gate's network learns
+    Spoil(spoil::SpoilArgs),
     /// Pack a cohort's films as the networks see them, which `train`, `evaluate` and `export` else
     /// do when they first need them
     Pack {
@@ -60,6 +63,7 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Phantom(args) => phantom::run(args),
         Command::Import(args) => import::run(args),
+        Command::Spoil(args) => spoil::run(args),
         Command::Pack { folder } => pack_films(&folder),
         Command::Show { folder } => show(&folder),
         Command::Sheet {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use plumbline_phantom::REFUSALS;
 use plumbline_shared::clinical::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,6 @@ impl PhantomOptions {
     /// come first, those to be refused after them.
     pub(super) fn refusal(&self, index: u64) -> Option<Refusal> {
         let beyond = index.checked_sub(self.films)?;
-        Some(Refusal::ALL[(beyond % Refusal::ALL.len() as u64) as usize])
+        Some(REFUSALS[(beyond % REFUSALS.len() as u64) as usize])
     }
 }

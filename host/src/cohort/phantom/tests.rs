@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use plumbline_phantom::REFUSALS;
 use plumbline_shared::clinical::Refusal;
 use plumbline_shared::decode::{ErrorKind, decode};
 
@@ -179,7 +180,7 @@ fn refused_films_say_why_and_carry_no_label() {
     let cohort = Cohort::open(folder.path()).unwrap();
     assert_eq!(cohort.entries().len(), 16);
     assert_eq!(cohort.labelled(None).0.len(), 6);
-    for reason in Refusal::ALL {
+    for reason in REFUSALS {
         let films: Vec<_> = cohort
             .entries()
             .iter()

@@ -1,7 +1,8 @@
-//! The ONNX graph of either network (ONNX operator set 17, which ONNX Runtime and tract read).
+//! The ONNX graph of a network (ONNX operator set 17, which ONNX Runtime and tract read).
 
 mod densenet121;
 mod efficientnet_b0;
+mod gate;
 mod graph;
 
 use plumbline_reader::{FEATURES, LOGITS};
@@ -21,9 +22,9 @@ use plumbline_nets::{Head, Variant};
 
 const INPUT: &str = "input";
 
-/// The study's network `architecture`, computed as `variant` says, with `weights` as an ONNX file:
-/// input `input` of 1 x 3 x 256 x 256,
-/// outputs `logits` (1 x 1 or 1 x 2) and `features` (1 x C x 8 x 8).
+/// The network `architecture`, computed as `variant` says, with `weights` as an ONNX file: input
+/// `input` of 1 x 3 x 256 x 256, outputs `logits` (1 x 1 or 1 x 2, of the gate 1 x 12) and `features`
+/// (1 x C x 8 x 8).
 ///
 /// # Errors
 ///
@@ -40,6 +41,7 @@ pub fn onnx(
     let features = match architecture {
         Architecture::Densenet121 => densenet121::features(&mut graph, &x, variant)?,
         Architecture::EfficientnetB0 => efficientnet_b0::features(&mut graph, &x, variant)?,
+        Architecture::Gate => gate::features(&mut graph, &x, variant)?,
     };
     graph.identity(&features, FEATURES);
     let layers = Head::Study.layers(architecture);
