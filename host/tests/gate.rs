@@ -96,7 +96,7 @@ fn an_exported_gate_judges_like_pytorch() {
 fn cohorts(folder: &Path) -> (Cohort, Cohort) {
     let out = folder.join("phantoms");
     let drawn = PhantomOptions {
-        films: 40,
+        films: 60,
         refused: 10,
         prevalence: 0.5,
         seed: 11,
@@ -211,7 +211,7 @@ fn statistics_are_added_to_a_bundle_and_change_nothing_else() {
     };
     let good = phantoms.entries().iter().filter(|e| e.refusal.is_none());
     let strange = good.filter(|entry| read(&entry.film).is_beyond());
-    assert!(strange.count() <= 4);
+    assert!(strange.count() <= 6);
     let blank = spoilt.entries().iter();
     let blank = blank.filter(|entry| entry.refusal == Some(Refusal::Blank));
     for entry in blank.take(3) {

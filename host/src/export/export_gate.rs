@@ -21,10 +21,13 @@ use crate::evaluate::{EvaluateError, Step};
 use crate::train::Run;
 
 /// Share of good films, varied as in training, that a limit lets pass at least.
-const PASSED: f64 = 0.995;
+const PASSED: f64 = 0.98;
 
 /// The least probability from which a film is not to be read, so that few good films are refused.
 const LEAST_THRESHOLD: f64 = 0.7;
+
+/// The least probability from which a film is told to be mirrored, which refuses none.
+const LEAST_MIRRORED: f64 = 0.5;
 
 /// The probability from which a reason is told of a film that is not to be read. Several may be.
 const TOLD_FROM: f64 = 0.3;
@@ -179,24 +182,27 @@ impl Limits {
         let good = judged.iter().filter(|(entry, ..)| entry.refusal.is_none());
         let good: Vec<&Judgement> = good.map(|(_, judgement, _)| judgement).collect();
         let mut limits = Self::PROVISIONAL;
-        limits.threshold = limit(good.iter().map(|judgement| judgement.unreadable))?;
+        limits.threshold = limit(
+            good.iter().map(|judgement| judgement.unreadable),
+            LEAST_THRESHOLD,
+        )?;
         let place = Refusal::ALL.iter().position(|r| *r == Refusal::Mirrored)?;
         let mirrored = good
             .iter()
             .map(|judgement| judgement.scores[place].probability);
-        limits.refusals[place].threshold = limit(mirrored)?;
+        limits.refusals[place].threshold = limit(mirrored, LEAST_MIRRORED)?;
         Some(limits)
     }
 }
 
-/// The probability that [`PASSED`] of the good films do not reach, [`LEAST_THRESHOLD`] at least; none
-/// without films.
-fn limit(good: impl Iterator<Item = f64>) -> Option<f64> {
+/// The probability that [`PASSED`] of the good films do not reach, but `least` at least; none without
+/// films.
+fn limit(good: impl Iterator<Item = f64>, least: f64) -> Option<f64> {
     let mut good: Vec<f64> = good.collect();
     good.sort_unstable_by(f64::total_cmp);
     let at = (good.len() as f64 * PASSED) as usize;
     let reached = good.get(at).or(good.last())?;
-    Some(reached.clamp(LEAST_THRESHOLD, 1.0 - 1e-6))
+    Some(reached.max(least).min(1.0 - 1e-6))
 }
 
 impl GateMeasures {
@@ -294,10 +300,10 @@ mod tests {
     #[test]
     fn good_films_pass_their_limit() {
         let doubtful = (0..1000).map(|i| f64::from(i) / 1000.0);
-        let reached = limit(doubtful.clone()).unwrap();
-        assert_eq!(doubtful.filter(|p| *p < reached).count(), 995);
-        assert_eq!(limit([0.1, 0.2].into_iter()), Some(LEAST_THRESHOLD));
-        assert!(limit([1.0].into_iter()).unwrap() < 1.0);
-        assert_eq!(limit(std::iter::empty()), None);
+        let reached = limit(doubtful.clone(), 0.7).unwrap();
+        assert_eq!(doubtful.filter(|p| *p < reached).count(), 980);
+        assert_eq!(limit([0.1, 0.2].into_iter(), 0.7), Some(0.7));
+        assert!(limit([1.0].into_iter(), 0.7).unwrap() < 1.0);
+        assert_eq!(limit(std::iter::empty(), 0.7), None);
     }
 }

@@ -80,13 +80,12 @@ pub fn export(
     })?;
     let provisional = provisional.path().join("bundle");
     write(&provisional, 0.5, None, "")?;
-    let known = statistics(
-        &Bundle::open(&provisional)?,
-        cohort,
-        packed,
-        Some(Split::Val),
-        &progress,
-    )?;
+    let reader = Bundle::open(&provisional)?;
+    let known = match statistics(&reader, cohort, packed, Some(Split::Val), &progress) {
+        // A small cohort makes a bundle that does not say what it knows.
+        Err(ExportError::TooFewFilms) => None,
+        known => Some(known?),
+    };
     let bundle = Model::from_bundle(&provisional).map_err(Box::new)?;
     let validation = scores(&bundle, Split::Val)?;
     let scored = Scored::of(&validation.predictions);
@@ -113,6 +112,6 @@ pub fn export(
         float_auc: float_auc.is_finite().then_some(float_auc),
         remarks: &options.remarks,
     };
-    write(out, threshold, Some(&known), &card.markdown()?)?;
+    write(out, threshold, known.as_ref(), &card.markdown()?)?;
     Ok(Exported { measures, left_out })
 }
