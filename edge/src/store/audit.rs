@@ -102,6 +102,20 @@ pub struct Entry<'a> {
     pub detail: &'a str,
 }
 
+impl<'a> Entry<'a> {
+    /// Something that was done with a film and went well.
+    pub(super) fn on_film(action: Action, who: &'a str, object: &'a str, detail: &'a str) -> Self {
+        Self {
+            event: Event::Accessed,
+            action,
+            outcome: Outcome::Success,
+            who,
+            object,
+            detail,
+        }
+    }
+}
+
 /// Appends an entry within a transaction, and returns its sequence number.
 pub(super) fn append(transaction: &Connection, entry: &Entry) -> Result<i64, StoreError> {
     let last = newest(transaction)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::audit::{Action, Entry, Event, Outcome};
+use super::audit::{Action, Entry, Outcome};
 use super::error::StoreError;
 use super::films::{Finding, StoredReading, enter, json, object};
 use super::state::State;
@@ -84,14 +84,8 @@ impl Store {
             let instance = instance(transaction, film)?;
             let object = object(film, instance.as_deref());
             transaction.execute("UPDATE films SET lease = NULL WHERE id = ?1", [film])?;
-            let mut entry = Entry {
-                event: Event::Accessed,
-                action: Action::Read,
-                outcome: Outcome::Success,
-                who: STATION,
-                object: &object,
-                detail: "passed the quality gate",
-            };
+            let passed = "passed the quality gate";
+            let mut entry = Entry::on_film(Action::Read, STATION, &object, passed);
             match answer {
                 Answer::Read { findings, reading } => {
                     let audit = enter(transaction, film, State::Gated, None, &entry)?;
@@ -145,14 +139,8 @@ impl Store {
                 return Err(StoreError::State { film, state, why });
             }
             let instance = instance(transaction, film)?;
-            let entry = Entry {
-                event: Event::Accessed,
-                action: Action::Update,
-                outcome: Outcome::Success,
-                who,
-                object: &object(film, instance.as_deref()),
-                detail: "to be read anyway",
-            };
+            let object = object(film, instance.as_deref());
+            let entry = Entry::on_film(Action::Update, who, &object, "to be read anyway");
             let reason = format!("{who}: {why}");
             if matches!(state, State::Read | State::Acknowledged) {
                 enter(transaction, film, State::Superseded, Some(&reason), &entry)?;
@@ -179,14 +167,8 @@ impl Store {
                 return Err(StoreError::State { film, state, why });
             }
             let instance = instance(transaction, film)?;
-            let entry = Entry {
-                event: Event::Accessed,
-                action: Action::Update,
-                outcome: Outcome::Success,
-                who,
-                object: &object(film, instance.as_deref()),
-                detail: "acknowledged",
-            };
+            let object = object(film, instance.as_deref());
+            let entry = Entry::on_film(Action::Update, who, &object, "acknowledged");
             enter(transaction, film, State::Acknowledged, None, &entry)?;
             Ok(())
         })

@@ -138,7 +138,8 @@ impl Station {
         self.films_of(1000)
     }
 
-    fn films_of(&self, newest: usize) -> Vec<Value> {
+    /// The newest films of a number.
+    pub fn films_of(&self, newest: usize) -> Vec<Value> {
         let (ended, text) = self.run(&["films", "--json", "--newest", &newest.to_string()]);
         assert!(ended, "{text}");
         text.lines()
@@ -148,12 +149,12 @@ impl Station {
 
     /// Waits until no film waits for a reader any more, and returns all.
     pub fn settled(&self) -> Vec<Value> {
-        self.settled_of(1000)
+        self.settled_of(1000, LONG)
     }
 
-    /// Does as [`settled`](Self::settled) with the newest films of a number.
-    pub fn settled_of(&self, newest: usize) -> Vec<Value> {
-        wait_for(|| {
+    /// Does as [`settled`](Self::settled) with the newest films of a number, for at most so long.
+    pub fn settled_of(&self, newest: usize, longest: Duration) -> Vec<Value> {
+        wait_up_to(longest, || {
             let films = self.films_of(newest);
             let waits = |film: &Value| film["state"] == "received" && film["held"].is_null();
             (!films.iter().any(waits)).then_some(films)
@@ -213,13 +214,18 @@ pub fn signal(process: u32, name: &str) {
 }
 
 /// Waits until `ask` has an answer.
-pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(ask: impl FnMut() -> Option<T>) -> T {
+    wait_up_to(LONG, ask)
+}
+
+/// Waits until `ask` has an answer, for at most so long.
+pub fn wait_up_to<T>(longest: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < LONG, "nothing happened for {LONG:?}");
+        assert!(start.elapsed() < longest, "nothing happened for {longest:?}");
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -262,6 +268,23 @@ impl Instance {
     }
 }
 
+impl Instance {
+    /// The same film under another SOP Instance UID of the same length.
+    pub fn numbered(&self, number: usize) -> Self {
+        let old = &self.sop_instance;
+        let new = format!("2.25.{number:0width$}", width = old.len() - 5);
+        let mut data = self.data.clone();
+        let at = (data.windows(old.len())).position(|window| window == old.as_bytes());
+        let at = at.expect("the data set names its instance");
+        data[at..at + old.len()].copy_from_slice(new.as_bytes());
+        Self {
+            sop_class: self.sop_class.clone(),
+            sop_instance: new,
+            data,
+        }
+    }
+}
+
 pub fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/films")
@@ -279,6 +302,10 @@ impl Sender {
     }
 
     pub fn connect_as(station: &Station, calling: &str, called: &str) -> Result<Self, Error> {
+        Self::connect_to(station.dicom, calling, called)
+    }
+
+    pub fn connect_to(address: SocketAddr, calling: &str, called: &str) -> Result<Self, Error> {
         let mut options = ClientAssociationOptions::new()
             .calling_ae_title(calling)
             .called_ae_title(called)
@@ -286,7 +313,7 @@ impl Sender {
         for class in [VERIFICATION, CR, DX] {
             options = options.with_presentation_context(class, vec![EXPLICIT, IMPLICIT]);
         }
-        let association = options.establish(station.dicom)?;
+        let association = options.establish(address)?;
         Ok(Self { association })
     }
 
