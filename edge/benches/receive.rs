@@ -173,7 +173,11 @@ fn main() {
     println!("station, stored: {:.0} a minute", per_minute(count, stored));
     let films = station.settled_of(count, Duration::from_secs(3600));
     let read = begun.elapsed();
-    assert!(films.iter().all(|film| film["state"] == "read"), "{}", films[0]);
+    assert!(
+        films.iter().all(|film| film["state"] == "read"),
+        "{}",
+        films[0]
+    );
     println!(
         "station, stored and read: {:.0} a minute",
         per_minute(count, read)

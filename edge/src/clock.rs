@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::{Timestamp, Zoned};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -93,7 +93,9 @@ pub fn doubt_by_film(now: &str, study_date: &str, study_time: Option<&str>) -> O
         let digits = study_time?.get(from..from + 2)?;
         digits.parse::<i8>().ok()
     };
-    let time = date.at(digits(0).unwrap_or(12), digits(2).unwrap_or(0), 0, 0);
+    // A time that cannot be says nothing.
+    let time = Time::new(digits(0).unwrap_or(12), digits(2).unwrap_or(0), 0, 0).ok()?;
+    let time = date.to_datetime(time);
     let taken = time
         .to_zoned(jiff::tz::TimeZone::system())
         .ok()?
@@ -131,6 +133,9 @@ mod tests {
         assert_eq!(of("20270102", None), None);
         assert_eq!(of("20261224", Some("0930")), Some(ClockDoubt::FarFromFilm));
         assert_eq!(of("20270105", None), Some(ClockDoubt::FarFromFilm));
+        for time in ["995959", "-1", "1", "\u{e9}\u{e9}\u{e9}"] {
+            assert!(of("20270102", Some(time)).is_none(), "{time}");
+        }
         assert_eq!(of("no date", None), None);
     }
 }

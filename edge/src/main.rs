@@ -109,7 +109,10 @@ struct Station {
 }
 
 impl Station {
+    /// Reads the settings. What this process writes from then on is for its user alone: films and
+    /// results are patients'.
     fn settings(&self) -> Result<Settings, Faults> {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         match &self.config {
             Some(path) => Settings::read(path),
             None => Ok(Settings::default()),

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -90,14 +92,14 @@ pub fn serve(settings: &Settings) -> Result<()> {
     thread::scope(|scope| {
         let stopping = Arc::clone(&stop);
         let stop = &*stop;
-        scope.spawn(|| dicom.run(stop));
+        scope.spawn(|| or_end("the DICOM listener", || dicom.run(stop)));
         if let Some(watcher) = watcher {
-            scope.spawn(|| watcher.run(stop));
+            scope.spawn(|| or_end("the folder's watcher", || watcher.run(stop)));
         }
         for _ in 0..settings.reading.readers {
-            scope.spawn(|| pool.run(stop));
+            scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
         }
-        scope.spawn(|| keep_house(&store, &metrics, stop));
+        scope.spawn(|| or_end("housekeeping", || keep_house(&store, &metrics, stop)));
         let served = runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
@@ -126,6 +128,15 @@ pub fn serve(settings: &Settings) -> Result<()> {
     })?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Runs a thread's work. A panic there ends the process: half a station would look like a whole one,
+/// and the store bears the end at any moment.
+fn or_end(what: &str, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        tracing::error!("{what} has failed: the station ends, and should be started again");
+        process::exit(1);
+    }
 }
 
 fn listen(settings: &Settings, receiver: &Receiver) -> Result<DicomListener> {

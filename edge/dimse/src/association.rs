@@ -207,8 +207,9 @@ impl<'a> Association<'a> {
         message: &Message,
         mut take: impl FnMut(&[u8]),
     ) -> Result<(), AssociationError> {
+        // An object that has begun may end, also after the association's time.
         let association = self.deadline;
-        self.deadline = association.min(Instant::now() + self.patience.object);
+        self.deadline = Instant::now() + self.patience.object;
         let received = loop {
             match self.data_value(message.context) {
                 Ok(value) => {
@@ -246,6 +247,9 @@ impl<'a> Association<'a> {
     /// # Errors
     /// If the connection fails.
     pub fn respond(&mut self, message: &Message, response: &[u8]) -> Result<(), AssociationError> {
+        // The object's time may be over, and its sender must still learn that it was stored.
+        let until = Instant::now() + self.patience.write;
+        self.stream.wait(self.patience.write, until);
         let most = (self.agreement.most_pdu - PDV_HEADER_SIZE) as usize;
         let last = response.len().div_ceil(most) - 1;
         for (index, data) in response.chunks(most).enumerate() {

@@ -349,6 +349,12 @@ impl Folder {
             return (None, Some("[folder] has no path: name the folder to watch"));
         };
         let after = match (after.unwrap_or("leave"), moved_to) {
+            ("move", Some(folder)) if folder == path => {
+                return (
+                    None,
+                    Some("moved_to is the watched folder itself: name another one"),
+                );
+            }
             ("move", Some(folder)) => After::Move(folder),
             ("move", None) => {
                 return (

@@ -12,7 +12,6 @@ use ipnet::IpNet;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ServerConfig;
 
-use super::IntakeError;
 use super::file_meta::file_meta;
 use super::receiver::{Announced, ReceiveError, Receiver, Way};
 use crate::store::{Incoming, Origin, StoreError};
@@ -301,9 +300,9 @@ fn refusal_of_received(error: &ReceiveError) -> Refusal {
             Status::DoesNotMatchClass,
             "class or instance UID are not those of the command",
         ),
-        ReceiveError::NotWhole(IntakeError::NoProcess { .. }) => (
+        ReceiveError::NotWhole(error) if error.may_pass() => (
             Status::OutOfResources,
-            "no process can be started: send it later",
+            "the station is too busy: send it later",
         ),
         ReceiveError::NotWhole(_) => (
             Status::CannotUnderstand,

@@ -71,6 +71,16 @@ impl IntakeError {
         }
     }
 
+    /// True if the computer rather than the file is to blame: it has no process, is too busy, or the
+    /// decoder was killed from outside.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NoProcess { .. } | Self::TooSlow { .. } => true,
+            Self::Fatal { how, .. } => ["signal 2", "signal 9", "signal 15"].contains(&&**how),
+            Self::Refused { code, .. } => *code == RefusalCode::Unreadable,
+        }
+    }
+
     /// The reason as a word for programs.
     pub const fn code(&self) -> &'static str {
         match self {

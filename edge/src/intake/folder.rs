@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver as Queue, RecvTimeoutError, channel};
@@ -44,8 +45,25 @@ pub struct Watcher {
 /// What tells that a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
+    file: u64,
     bytes: u64,
     modified: Option<SystemTime>,
+}
+
+impl Version {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            file: metadata.ino(),
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
+    }
+}
+
+/// The version of the plain file `path`.
+fn version_of(path: &Path) -> Option<Version> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    metadata.is_file().then(|| Version::of(&metadata))
 }
 
 /// What is known of a file.
@@ -153,15 +171,8 @@ impl Watcher {
         if !is_candidate(path) {
             return;
         }
-        let Ok(metadata) = fs::symlink_metadata(path) else {
+        let Some(version) = version_of(path) else {
             return;
-        };
-        if !metadata.is_file() {
-            return;
-        }
-        let version = Version {
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
         };
         let seen = self.seen.entry(path.to_path_buf()).or_insert(Seen {
             version,
@@ -180,11 +191,18 @@ impl Watcher {
             return;
         }
         let state = match self.take(path) {
-            Ok(()) => self.settle(path),
-            Err(ReceiveError::Store(StoreError::File { .. } | StoreError::Full { .. })) => {
-                // The disk, not the file: try again.
+            // The file was replaced or written while it was read: look at it again.
+            Ok(Some(read)) if Some(read) != version_of(path) => return,
+            Ok(Some(_)) => self.settle(path),
+            Ok(None) | Err(ReceiveError::Store(StoreError::TooLong { .. })) => {
+                FileState::Unreadable
+            }
+            // The station, not the file: try again.
+            Err(ReceiveError::Store(error)) => {
+                tracing::error!(%error, "a file of the watched folder cannot be stored");
                 return;
             }
+            Err(ReceiveError::NotWhole(error)) if error.may_pass() => return,
             // It may be a copy that stopped for a while: a change brings it back.
             Err(_) => FileState::Unreadable,
         };
@@ -198,20 +216,21 @@ impl Watcher {
         }
     }
 
-    /// Copies a file into the store.
-    fn take(&self, path: &Path) -> Result<(), ReceiveError> {
-        let failed = |error| StoreError::File {
-            path: path.to_path_buf(),
-            error,
-        };
+    /// Copies a file into the store, and returns the version that was read; none if the system does not
+    /// give the file.
+    fn take(&self, path: &Path) -> Result<Option<Version>, ReceiveError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        let Ok((metadata, mut file)) = opened else {
+            return Ok(None);
+        };
         let mut incoming = self.receiver.store.begin()?;
-        let mut file = File::open(path).map_err(failed)?;
         let mut buffer = vec![0; CHUNK];
         loop {
-            match file.read(&mut buffer).map_err(failed)? {
-                0 => break,
-                length => incoming.write(&buffer[..length])?,
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => incoming.write(&buffer[..length])?,
+                Err(_) => return Ok(None),
             }
         }
         let way = Way {
@@ -219,7 +238,8 @@ impl Watcher {
             sender: &name,
             announced: None,
         };
-        self.receiver.receive(incoming, &way).map(|_| ())
+        self.receiver.receive(incoming, &way)?;
+        Ok(Some(Version::of(&metadata)))
     }
 
     /// Does what is to be done with a file that was stored.

@@ -9,7 +9,7 @@
 //! so that thread must wait for the answer, as [`decode_with`] does.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -96,6 +96,8 @@ fn ask(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        // A signal to the station's group must not make a good film look damaged.
+        .process_group(0)
         .spawn();
     let mut child = child.map_err(|error| IntakeError::NoProcess {
         path: path.to_path_buf(),

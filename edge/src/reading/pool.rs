@@ -2,6 +2,7 @@
 //! kills it if it takes too long.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Pool {
         self.measure(film, &answer);
         // The answer must not be lost, and the film not be stuck, because the disk is full for a
         // while.
-        while let Err(error) = self.store.answer(film, &answer) {
+        while let Err(error) = self.store.answer(job, &answer) {
             tracing::error!(film, "the answer cannot be kept: {error}");
             if stop.load(Ordering::Relaxed) {
                 break;
@@ -147,6 +148,8 @@ impl Pool {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // A signal to the station's group is not for its readers.
+            .process_group(0)
             .spawn();
         let mut child = child.map_err(|error| error.to_string())?;
         let (Some(questions), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
@@ -230,6 +233,8 @@ impl Reader {
                     ))),
                 }
             }
+            // The station's whole group may have been told to stop.
+            Err(_) if stop.load(Ordering::Relaxed) => Err(Unanswered::Stopping),
             Err(_) => Err(Unanswered::Crashed(self.end())),
         }
     }

@@ -44,14 +44,7 @@ pub fn back_up(folder: &Path, target: &Path, limits: Limits) -> Result<BackedUp,
     if written.exists() {
         fs::remove_file(&written).map_err(|error| failed(&written, error))?;
     }
-    {
-        let mut copy = Connection::open(&written)?;
-        let database = store.lock();
-        // All pages in one step: the copy is of one moment.
-        Backup::new(&database, &mut copy)?.run_to_completion(i32::MAX, super::WAIT, None)?;
-        // One file, without a log of its own.
-        copy.pragma_update(None, "journal_mode", "DELETE")?;
-    }
+    copy_database(&store.lock(), &written)?;
     let database = Connection::open(&written)?;
     let copies = Files::beside(target, super::disk(), limits);
     let hashes = kept(&database)?;
@@ -111,7 +104,7 @@ pub fn restore(
     }
     fs::create_dir_all(&new).map_err(|error| failed(&new, error))?;
     let place = new.join(DATABASE);
-    copy_file(&path, &place).map_err(|error| failed(&place, error))?;
+    copy_database(&Connection::open(&path)?, &place)?;
     let (hashes, newest) = {
         let mut database = Connection::open(&place)?;
         let check: String = database
@@ -135,12 +128,13 @@ pub fn restore(
         }
         copy_file(&copy, &place).map_err(|error| failed(&place, error))?;
     }
-    let old = folder.exists().then(|| beside(folder, "before-restore"));
+    // A name of its own each time: an earlier one may be the only copy of the true store.
+    let mut names = (1..).map(|number| beside(folder, &format!("before-restore-{number}")));
+    let old = names
+        .find(|name| !name.exists())
+        .filter(|_| folder.exists());
     let exchanged = || {
         if let Some(old) = &old {
-            if old.exists() {
-                fs::remove_dir_all(old)?;
-            }
             fs::rename(folder, old)?;
         }
         fs::rename(&new, folder)?;
@@ -159,6 +153,16 @@ fn kept(database: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = database.prepare("SELECT hash FROM films WHERE NOT removed")?;
     let hashes = statement.query_map([], |row| row.get(0))?;
     Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+/// Copies a database as it is now, with what lies in its log, into one file.
+fn copy_database(database: &Connection, to: &Path) -> Result<(), StoreError> {
+    let mut copy = Connection::open(to)?;
+    // All pages in one step: the copy is of one moment.
+    Backup::new(database, &mut copy)?.run_to_completion(i32::MAX, super::WAIT, None)?;
+    // Without a log of its own.
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    Ok(())
 }
 
 /// Copies a file under a temporary name, makes its folders, and gives it its name when it is whole.

@@ -21,6 +21,15 @@ pub enum StoreError {
     /// The database's pages are damaged.
     #[error("the station's database is damaged ({0}): restore a backup")]
     Damaged(String),
+    /// There are films and no database.
+    #[error(
+        "{} is missing, and there are films: bring it back, or restore a backup; to begin anew, move \
+         the whole data folder away", path.display()
+    )]
+    DatabaseMissing {
+        /// The database.
+        path: PathBuf,
+    },
     /// A later version of the program has written the database.
     #[error(
         "the station's database has version {version} and this program knows {newest}: install the \

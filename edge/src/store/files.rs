@@ -155,14 +155,26 @@ impl Files {
         digest().is_ok_and(|digest| digest == hash)
     }
 
+    /// Moves the file with this hash into the folder `orphans` beside the films'.
+    pub(super) fn set_aside(&self, hash: &str) -> Result<(), StoreError> {
+        let orphans = self.films.with_file_name("orphans");
+        let moved = fs::create_dir_all(&orphans)
+            .and_then(|()| fs::rename(self.path(hash), orphans.join(hash)));
+        moved.map_err(|error| self.failed(&orphans, error))
+    }
+
     /// The hashes of all files that are there.
     pub(super) fn hashes(&self) -> Result<Vec<String>, StoreError> {
         let mut hashes = Vec::new();
-        for first in entries(&self.films)? {
-            for second in entries(&first)? {
+        let folders = |paths: Vec<PathBuf>| paths.into_iter().filter(|path| path.is_dir());
+        for first in folders(entries(&self.films)?) {
+            for second in folders(entries(&first)?) {
                 for file in entries(&second)? {
                     let name = file.file_name().unwrap_or_default().to_string_lossy();
-                    hashes.push(name.into_owned());
+                    let is_hash = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+                    if is_hash && self.path(&name) == file {
+                        hashes.push(name.into_owned());
+                    }
                 }
             }
         }

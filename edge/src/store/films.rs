@@ -1,5 +1,7 @@
 //! Films in the store: keeping one that has arrived, and looking at those that are there.
 
+use std::io;
+
 use plumbline_shared::decode::Header;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -162,9 +164,9 @@ impl Store {
     /// If the disk or the database does not take it; then nothing of it is kept.
     pub fn keep(&self, incoming: Incoming, arrival: &Arrival) -> Result<Kept, StoreError> {
         let (hash, bytes) = (incoming.hash(), incoming.bytes());
-        let known = self.find(&hash)?;
-        // The same bytes are there: this copy goes when it is dropped.
-        if known.is_none() {
+        let path = self.files.path(&hash);
+        // If the same bytes are there, this copy goes when it is dropped.
+        if !self.is_there(&hash)? {
             incoming.finish(&hash)?;
         }
         self.change(|transaction| {
@@ -173,6 +175,11 @@ impl Store {
             let known: Option<i64> = transaction
                 .query_row(id, [&hash], |row| row.get(0))
                 .optional()?;
+            // The same film may have left just now, to make room.
+            if !path.is_file() {
+                let error = io::ErrorKind::NotFound.into();
+                return Err(StoreError::File { path, error });
+            }
             match known {
                 Some(film) => received_again(transaction, film, arrival),
                 None => insert(transaction, &hash, bytes, arrival),
@@ -180,12 +187,13 @@ impl Store {
         })
     }
 
-    fn find(&self, hash: &str) -> Result<Option<i64>, StoreError> {
-        let id = "SELECT id FROM films WHERE hash = ?1";
-        let database = self.lock();
-        Ok(database
-            .query_row(id, [hash], |row| row.get(0))
-            .optional()?)
+    /// True if the film with this hash is known, and its file is there.
+    fn is_there(&self, hash: &str) -> Result<bool, StoreError> {
+        let kept = "SELECT NOT removed FROM films WHERE hash = ?1";
+        let kept: Option<bool> = (self.lock())
+            .query_row(kept, [hash], |row| row.get(0))
+            .optional()?;
+        Ok(kept == Some(true) && self.files.is_whole(hash))
     }
 
     /// Returns the film with this number.
@@ -290,7 +298,7 @@ fn insert(
         return Ok(Kept::New(film));
     }
     transaction.execute(
-        "UPDATE films SET held = ?2
+        "UPDATE films SET held = ?2, lease = NULL
          WHERE sop_instance_uid = ?1 AND state = 'received' AND read_anyway IS NULL",
         params![instance, HELD],
     )?;
@@ -320,6 +328,8 @@ fn received_again(
         detail: "received again, the very same bytes",
     };
     audit::append(transaction, &entry)?;
+    // Its file is there again, if it had left.
+    transaction.execute("UPDATE films SET removed = 0 WHERE id = ?1", [film])?;
     Ok(Kept::Known(film))
 }
 

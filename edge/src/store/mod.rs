@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use plumbline_shared::durable::{Disk, Medium};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use uuid::Uuid;
 
 use self::files::Files;
 
@@ -49,8 +48,6 @@ pub struct Store {
     folder: PathBuf,
     files: Arc<Files>,
     database: Mutex<Connection>,
-    /// Marks the jobs that this process has taken.
-    lease: String,
     /// Held open for its lock.
     _lock: Option<File>,
 }
@@ -74,6 +71,10 @@ impl Store {
         let lock = lock(folder)?;
         let files = Arc::new(Files::open(folder, medium, limits)?);
         let path = folder.join(DATABASE);
+        // A new database would make orphans of all films.
+        if !path.exists() && !files.hashes()?.is_empty() {
+            return Err(StoreError::DatabaseMissing { path });
+        }
         let mut database = Connection::open(&path)?;
         prepare(&database)?;
         schema::migrate(&mut database)?;
@@ -84,11 +85,10 @@ impl Store {
             folder: folder.to_path_buf(),
             files,
             database: Mutex::new(database),
-            lease: Uuid::new_v4().to_string(),
             _lock: Some(lock),
         };
         store.take_back_jobs()?;
-        store.remove_orphans()?;
+        store.set_orphans_aside()?;
         Ok(store)
     }
 
@@ -114,7 +114,6 @@ impl Store {
             folder: folder.to_path_buf(),
             files: Arc::new(Files::beside(folder, disk(), limits)),
             database: Mutex::new(database),
-            lease: String::new(),
             _lock: None,
         })
     }

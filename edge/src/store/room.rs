@@ -60,8 +60,13 @@ impl Store {
             let Some(hash) = self.remove_oldest()? else {
                 break;
             };
-            // After the row: a file without a row is removed at the next start.
-            self.files.remove(&hash)?;
+            // After the row: a file without a row is set aside at the next start. The film may have
+            // come again meanwhile.
+            let database = self.lock();
+            let left = "SELECT removed FROM films WHERE hash = ?1";
+            if database.query_row(left, [&hash], |row| row.get(0))? {
+                self.files.remove(&hash)?;
+            }
             removed += 1;
         }
         Ok(removed)
@@ -93,9 +98,10 @@ impl Store {
         })
     }
 
-    /// Removes files that belong to no film: those of a station that crashed between a file's
-    /// renaming and its row, or between a film's removal and its file's.
-    pub(super) fn remove_orphans(&self) -> Result<(), StoreError> {
+    /// Moves files that belong to no film into the folder `orphans`: those of a station that crashed
+    /// between a file's renaming and its row, or between a film's removal and its file's, and those
+    /// of a database that is not the newest one.
+    pub(super) fn set_orphans_aside(&self) -> Result<(), StoreError> {
         let kept: HashSet<String> = {
             let database = self.lock();
             let mut statement = database.prepare("SELECT hash FROM films WHERE NOT removed")?;
@@ -104,7 +110,7 @@ impl Store {
         };
         for hash in self.files.hashes()? {
             if !kept.contains(&hash) {
-                self.files.remove(&hash)?;
+                self.files.set_aside(&hash)?;
             }
         }
         Ok(())

@@ -59,7 +59,7 @@ fn read(store: &Store, film: i64, probability: f64) {
         findings: Vec::new(),
         reading: reading(probability),
     };
-    assert_eq!(store.answer(film, &answer).unwrap(), State::Read);
+    assert_eq!(store.answer(&job, &answer).unwrap(), Some(State::Read));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_refused_film_keeps_its_findings() {
     let folder = TempDir::new().unwrap();
     let store = open(folder.path());
     keep(&store, b"one", "1.2.3").unwrap();
-    store.take().unwrap();
+    let job = store.take().unwrap().unwrap();
     let findings = vec![Finding {
         code: "too-small".into(),
         refuses: true,
@@ -165,7 +165,7 @@ fn a_refused_film_keeps_its_findings() {
     let answer = Answer::Refused {
         findings: findings.clone(),
     };
-    assert_eq!(store.answer(1, &answer).unwrap(), State::Refused);
+    assert_eq!(store.answer(&job, &answer).unwrap(), Some(State::Refused));
     let film = store.film(1).unwrap();
     assert_eq!(film.findings, findings);
     assert_eq!(film.reason.as_deref(), Some("It has 3 x 2 pixels."));
@@ -181,15 +181,17 @@ fn a_reader_may_crash_once() {
         how: "signal 9".into(),
     };
     for state in [State::Received, State::Failed] {
-        assert_eq!(store.take().unwrap().unwrap().film, 1);
-        assert_eq!(store.take().unwrap(), None);
-        assert_eq!(store.answer(1, &crash).unwrap(), state);
+        let job = store.take().unwrap().unwrap();
+        assert_eq!((job.film, store.take().unwrap()), (1, None));
+        assert_eq!(store.answer(&job, &crash).unwrap(), Some(state));
+        // An answer counts once.
+        assert_eq!(store.answer(&job, &crash).unwrap(), None);
     }
     assert_eq!(store.take().unwrap(), None);
     // After a supervisor's word it may crash once again.
     store.read_anyway(1, "supervisor", "try again").unwrap();
-    store.take().unwrap().unwrap();
-    assert_eq!(store.answer(1, &crash).unwrap(), State::Received);
+    let job = store.take().unwrap().unwrap();
+    assert_eq!(store.answer(&job, &crash).unwrap(), Some(State::Received));
 }
 
 #[test]
@@ -218,10 +220,16 @@ fn what_no_row_names_is_removed_at_the_start() {
     fs::copy(&arriving, arriving.with_file_name(".left.unfinished")).unwrap();
     let orphan = folder.path().join("films/aa/bb");
     fs::create_dir_all(&orphan).unwrap();
-    fs::write(orphan.join("aabbcc"), b"two").unwrap();
+    let name = format!("aabb{}", "0".repeat(60));
+    fs::write(orphan.join(&name), b"two").unwrap();
+    fs::write(orphan.join("x"), b"no hash").unwrap();
     drop(store);
     let store = open(folder.path());
-    assert!(!orphan.join("aabbcc").exists());
+    assert!(!orphan.join(&name).exists());
+    assert_eq!(
+        fs::read(folder.path().join("orphans").join(&name)).unwrap(),
+        b"two"
+    );
     let left = fs::read_dir(folder.path().join("incoming")).unwrap();
     assert_eq!(left.count(), 0);
     assert!(store.damaged_films().unwrap().is_empty());
@@ -319,6 +327,9 @@ fn only_delivered_films_leave_the_oldest_first() {
     assert!(store.film(1).unwrap().reading.is_some());
     assert!(store.read_anyway(1, "supervisor", "again").is_err());
     assert_eq!(keep(&store, b"1.2.3", "1.2.3").unwrap(), Kept::Known(1));
+    assert!(!store.film(1).unwrap().removed);
+    assert!(store.damaged_films().unwrap().is_empty());
+    store.read_anyway(1, "supervisor", "again").unwrap();
     assert!(store.verify_audit().is_ok());
     drop(store);
     assert!(open(folder.path()).damaged_films().unwrap().is_empty());
@@ -518,4 +529,39 @@ fn a_fault_at_any_place_of_a_films_way_loses_no_kept_film() {
     }
     println!("faults tried: {places:?}");
     assert!(places.values().all(|places| *places >= 8), "{places:?}");
+}
+
+#[test]
+fn films_without_a_database_are_not_taken_for_orphans() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    drop(store);
+    fs::rename(folder.path().join(DATABASE), folder.path().join("away")).unwrap();
+    let opened = Store::open(folder.path(), LIMITS, disk());
+    assert!(matches!(opened, Err(StoreError::DatabaseMissing { .. })));
+    fs::rename(folder.path().join("away"), folder.path().join(DATABASE)).unwrap();
+    assert!(open(folder.path()).damaged_films().unwrap().is_empty());
+}
+
+#[test]
+fn an_answer_to_a_film_that_was_taken_back_does_not_count() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    let first = store.take().unwrap().unwrap();
+    store
+        .read_anyway(1, "supervisor", "whatever the gate says")
+        .unwrap();
+    let refused = Answer::Refused {
+        findings: Vec::new(),
+    };
+    assert_eq!(store.answer(&first, &refused).unwrap(), None);
+    read(&store, 1, 0.75);
+    // One that is held while a reader has it is not read either.
+    keep(&store, b"two", "1.2.4").unwrap();
+    let job = store.take().unwrap().unwrap();
+    assert_eq!(keep(&store, b"TWO", "1.2.4").unwrap(), Kept::Conflict(3));
+    assert_eq!(store.answer(&job, &refused).unwrap(), None);
+    assert_eq!(store.film(2).unwrap().state, State::Received);
 }

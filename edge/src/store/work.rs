@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Store;
 use super::audit::{Action, Entry, Outcome};
@@ -26,6 +27,8 @@ pub struct Job {
     pub path: PathBuf,
     /// True if it is to be read whatever the quality gate says.
     pub read_anyway: bool,
+    /// Marks this taking of the film: an answer to an earlier one does not count.
+    lease: String,
 }
 
 /// What a reader says of a film.
@@ -64,26 +67,33 @@ impl Store {
                     film: row.get(0)?,
                     path: self.files.path(&row.get::<_, String>(1)?),
                     read_anyway: row.get(2)?,
+                    lease: Uuid::new_v4().to_string(),
                 })
             });
             let job = job.optional()?;
             if let Some(job) = &job {
                 let lease = "UPDATE films SET lease = ?2 WHERE id = ?1";
-                transaction.execute(lease, params![job.film, self.lease])?;
+                transaction.execute(lease, params![job.film, job.lease])?;
             }
             Ok(job)
         })
     }
 
-    /// Keeps what a reader says of a film that it has taken, and returns the film's state.
+    /// Keeps what a reader says of a film that it has taken, and returns the film's state; none if the
+    /// film was taken back meanwhile, and the answer does not count.
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub fn answer(&self, film: i64, answer: &Answer) -> Result<State, StoreError> {
+    pub fn answer(&self, job: &Job, answer: &Answer) -> Result<Option<State>, StoreError> {
+        let film = job.film;
         self.change(|transaction| {
+            let returned = "UPDATE films SET lease = NULL WHERE id = ?1 AND lease = ?2";
+            if transaction.execute(returned, params![film, job.lease])? == 0 {
+                return Ok(None);
+            }
             let instance = instance(transaction, film)?;
             let object = object(film, instance.as_deref());
-            transaction.execute("UPDATE films SET lease = NULL WHERE id = ?1", [film])?;
+
             let passed = "passed the quality gate";
             let mut entry = Entry::on_film(Action::Read, STATION, &object, passed);
             match answer {
@@ -96,7 +106,7 @@ impl Store {
                     };
                     let audit = enter(transaction, film, State::Read, None, &entry)?;
                     insert_reading(transaction, film, reading, audit)?;
-                    Ok(State::Read)
+                    Ok(Some(State::Read))
                 }
                 Answer::Refused { findings } => {
                     let refusing = || findings.iter().filter(|finding| finding.refuses);
@@ -107,7 +117,7 @@ impl Store {
                     let reason = refusing().next().map(|finding| &*finding.sentence);
                     let audit = enter(transaction, film, State::Refused, reason, &entry)?;
                     insert_findings(transaction, film, findings, audit)?;
-                    Ok(State::Refused)
+                    Ok(Some(State::Refused))
                 }
                 Answer::Crashed { how } => {
                     let failures = "UPDATE films SET failures = failures + 1 WHERE id = ?1
@@ -121,7 +131,7 @@ impl Store {
                     entry.outcome = Outcome::Serious;
                     entry.detail = how;
                     enter(transaction, film, state, Some(how), &entry)?;
-                    Ok(state)
+                    Ok(Some(state))
                 }
             }
         })

@@ -225,7 +225,10 @@ pub fn wait_up_to<T>(longest: Duration, mut ask: impl FnMut() -> Option<T>) -> T
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < longest, "nothing happened for {longest:?}");
+        assert!(
+            start.elapsed() < longest,
+            "nothing happened for {longest:?}"
+        );
         thread::sleep(Duration::from_millis(50));
     }
 }
