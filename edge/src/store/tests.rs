@@ -100,7 +100,8 @@ fn the_same_bytes_are_kept_once_and_other_bytes_are_held() {
     // A person decides.
     store.read_anyway(3, "supervisor", "the later one").unwrap();
     let job = store.take().unwrap().unwrap();
-    assert!((job.film, job.read_anyway) == (3, true));
+    // The gate has not seen it yet.
+    assert!((job.film, job.read_anyway) == (3, false));
     assert_eq!(store.newest(10).unwrap(), [3, 2, 1]);
 }
 
@@ -170,6 +171,15 @@ fn a_refused_film_keeps_its_findings() {
     assert_eq!(film.findings, findings);
     assert_eq!(film.reason.as_deref(), Some("It has 3 x 2 pixels."));
     assert_eq!(store.count().unwrap(), [(State::Refused, 1)]);
+    store
+        .read_anyway(1, "supervisor", "small, but clear")
+        .unwrap();
+    assert!(store.take().unwrap().unwrap().read_anyway);
+    let film = store.film(1).unwrap();
+    assert_eq!(
+        film.read_anyway.as_deref(),
+        Some("supervisor: small, but clear")
+    );
 }
 
 #[test]

@@ -137,7 +137,8 @@ impl Store {
         })
     }
 
-    /// Has a film read whatever the gate said, or although it is held or was read before.
+    /// Has a film read again: one that the gate refused whatever it says, one that is held, has failed or
+    /// was read before by the gate's leave.
     ///
     /// # Errors
     /// [`StoreError::NoFilm`]; [`StoreError::State`] if its file has left.
@@ -156,11 +157,12 @@ impl Store {
                 enter(transaction, film, State::Superseded, Some(&reason), &entry)?;
             }
             enter(transaction, film, State::Received, Some(&reason), &entry)?;
-            transaction.execute(
-                "UPDATE films SET read_anyway = ?2, held = NULL, failures = 0, lease = NULL
-                 WHERE id = ?1",
-                params![film, reason],
-            )?;
+            let again = "UPDATE films SET held = NULL, failures = 0, lease = NULL WHERE id = ?1";
+            transaction.execute(again, [film])?;
+            if state == State::Refused {
+                let anyway = "UPDATE films SET read_anyway = ?2 WHERE id = ?1";
+                transaction.execute(anyway, params![film, reason])?;
+            }
             Ok(())
         })
     }
