@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
     let deadline = Instant::now() + patience.association;
     let stream = Stream::new(socket, None, patience, deadline).expect("a stream");
     let Ok(mut association) =
-        Association::accept(stream, &rules, patience, deadline, false, &STOP)
+        Association::accept(stream, &rules, patience, deadline, || true, &STOP)
     else {
         return;
     };

@@ -77,8 +77,9 @@ pub struct Association<'a> {
 }
 
 impl<'a> Association<'a> {
-    /// Waits for a request on a new connection, and answers it. `busy`: it is rejected for want of
-    /// room. `stop` becomes true when the station is to stop.
+    /// Waits for a request on a new connection, and answers it. `has_room` is asked once the request
+    /// is one that would be accepted; if it says no, the caller is told to come again. `stop` becomes
+    /// true when the station is to stop.
     ///
     /// # Errors
     /// If no request comes in time, or it is rejected.
@@ -87,7 +88,7 @@ impl<'a> Association<'a> {
         rules: &Rules,
         patience: Patience,
         deadline: Instant,
-        busy: bool,
+        has_room: impl FnOnce() -> bool,
         stop: &'a AtomicBool,
     ) -> Result<Self, AssociationError> {
         let mut buffer = BytesMut::new();
@@ -101,10 +102,11 @@ impl<'a> Association<'a> {
                 return Err(AssociationError::Protocol(format!("{other} came first")));
             }
         };
-        let negotiated = match busy {
-            true => Err(Rejection::Busy),
-            false => rules.negotiate(&request),
-        };
+        let negotiated = rules.negotiate(&request);
+        let negotiated = negotiated.and_then(|agreed| match has_room() {
+            true => Ok(agreed),
+            false => Err(Rejection::Busy),
+        });
         match negotiated {
             Ok((accepted, agreement)) => {
                 send(&mut stream, &Pdu::AssociationAC(accepted))?;

@@ -20,8 +20,9 @@ use plumbline_dimse::{
     Stream, is_uid,
 };
 
-/// Connections beyond the most associations that are still told so, rather than closed.
-const TOLD: usize = 16;
+/// Connections beyond the most associations: those that have not asked for one yet, and those that are
+/// told to come again. Further ones are closed.
+const WAITING: usize = 64;
 
 /// How often the listener looks whether the station is to stop.
 const LOOK: Duration = Duration::from_millis(250);
@@ -35,7 +36,8 @@ pub struct DicomListener {
     tls: Option<Arc<ServerConfig>>,
     patience: Patience,
     receiver: Receiver,
-    open: AtomicUsize,
+    connections: AtomicUsize,
+    associations: AtomicUsize,
 }
 
 /// How a listener treats those who connect.
@@ -72,7 +74,8 @@ impl DicomListener {
             tls: options.tls,
             patience: options.patience,
             receiver,
-            open: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            associations: AtomicUsize::new(0),
         })
     }
 
@@ -118,8 +121,8 @@ impl DicomListener {
             tracing::warn!(%ip, "closed a connection: the address is not on the configuration's list");
             return;
         }
-        let open = Open::one_more(&self.open);
-        if open.number > self.most + TOLD {
+        let open = Open::one_more(&self.connections);
+        if open.number > self.most + WAITING {
             tracing::warn!(%ip, "closed a connection: far more than there may be are open");
             return;
         }
@@ -127,12 +130,9 @@ impl DicomListener {
             .name("association".into())
             .spawn_scoped(scope, move || {
                 let metrics = &self.receiver.metrics;
-                metrics.associations(open.count.load(Ordering::Relaxed));
-                let busy = open.number > self.most;
-                let ended = self.serve(socket, ip, busy, stop);
-                let count = open.count.load(Ordering::Relaxed).saturating_sub(1);
+                let ended = self.serve(socket, ip, stop);
                 drop(open);
-                metrics.associations(count);
+                metrics.associations(self.associations.load(Ordering::Relaxed));
                 match ended {
                     Ok(()) => metrics.association_ended("released"),
                     Err(error) => {
@@ -154,14 +154,23 @@ impl DicomListener {
         &self,
         socket: TcpStream,
         ip: IpAddr,
-        busy: bool,
         stop: &AtomicBool,
     ) -> Result<(), AssociationError> {
         let deadline = Instant::now() + self.patience.association;
         let stream = Stream::new(socket, self.tls.as_ref(), self.patience, deadline)
             .map_err(AssociationError::Connection)?;
+        // Held until the association has ended.
+        let mut slot = None;
+        let has_room = || {
+            let taken = Open::one_more(&self.associations);
+            let has_room = taken.number <= self.most;
+            slot = has_room.then_some(taken);
+            has_room
+        };
         let mut association =
-            Association::accept(stream, &self.rules, self.patience, deadline, busy, stop)?;
+            Association::accept(stream, &self.rules, self.patience, deadline, has_room, stop)?;
+        let metrics = &self.receiver.metrics;
+        metrics.associations(self.associations.load(Ordering::Relaxed));
         let sender = format!("{} at {ip}", association.caller().escape_debug());
         tracing::debug!(sender, "an association began");
         while let Some(message) = association.next_message()? {
