@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use station::*;
 
@@ -78,7 +79,7 @@ fn a_station_that_is_killed_loses_no_acknowledged_film() {
                 });
             }
             thread::sleep(moment);
-            signal(station.process(), "KILL");
+            signal(station.process(), Signal::KILL);
         });
         twice += usize::from(again.is_some());
         folder = station.kill();

@@ -13,6 +13,7 @@ use dicom_ul::association::Error;
 use dicom_ul::pdu::PDataValueType;
 use plumbline_dimse::{C_ECHO, Request};
 use plumbline_edge::config::Settings;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use station::*;
 
@@ -235,7 +236,7 @@ fn a_station_that_is_told_to_stop_keeps_what_waits() {
     for chunk in first.chunks(16_000) {
         sender.send(&film.sop_class, PDataValueType::Data, false, chunk);
     }
-    signal(station.process(), "TERM");
+    signal(station.process(), Signal::TERM);
     wait_for(|| station.log().contains("stopping").then_some(()));
     for chunk in second.chunks(16_000) {
         sender.send(&film.sop_class, PDataValueType::Data, false, chunk);
@@ -273,15 +274,14 @@ fn a_station_that_was_killed_goes_on() {
 fn a_reader_that_is_killed_costs_a_second_try() {
     let station = Station::start("");
     let kill_readers = || {
-        let children = Command::new("pgrep")
-            .args(["-P", &station.process().to_string(), "-f", "reader"])
-            .output()
-            .unwrap();
-        let children = String::from_utf8(children.stdout).unwrap();
+        let tasks = format!("/proc/{}/task", station.process());
+        let threads = fs::read_dir(tasks).unwrap().flatten();
+        let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")));
+        let children = children.flatten().collect::<String>();
         for child in children.split_whitespace() {
-            Command::new("kill").args(["-9", child]).status().unwrap();
+            signal(child.parse().unwrap(), Signal::KILL);
         }
-        !children.is_empty()
+        !children.trim().is_empty()
     };
     wait_for(|| kill_readers().then_some(()));
     let mut sender = Sender::connect(&station).unwrap();

@@ -15,6 +15,7 @@ use dicom_ul::association::Error;
 use dicom_ul::association::client::ClientAssociationOptions;
 use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
 use plumbline_dimse::{C_STORE, Request, Response};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -107,7 +108,7 @@ impl Station {
 
     /// Tells the station to stop, and returns its folder when it has.
     pub fn stop(mut self) -> TempDir {
-        signal(self.child.id(), "TERM");
+        signal(self.child.id(), Signal::TERM);
         let ended = wait_for(|| self.child.try_wait().unwrap());
         assert!(ended.success(), "{ended}\n{}", self.log());
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
@@ -206,11 +207,9 @@ fn read_log(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
-pub fn signal(process: u32, name: &str) {
-    let killed = Command::new("kill")
-        .args(["-s", name, &process.to_string()])
-        .status();
-    assert!(killed.unwrap().success());
+pub fn signal(process: u32, signal: Signal) {
+    let process = Pid::from_raw(process as i32).unwrap();
+    kill_process(process, signal).unwrap();
 }
 
 /// Waits until `ask` has an answer.
