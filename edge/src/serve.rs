@@ -83,12 +83,20 @@ pub fn serve(settings: &Settings) -> Result<()> {
         most: settings.limits.film,
     };
     begin(&store, &metrics, &model)?;
-    announce(settings, &dicom, http_address, &model)?;
-
-    let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    // Before anybody is told that the station is there, and could tell it to stop.
+    let (mut terminate, mut interrupt) = {
+        let _within = runtime.enter();
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        )
+    };
+    announce(settings, &dicom, http_address, &model)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
     thread::scope(|scope| {
         let stopping = Arc::clone(&stop);
         let stop = &*stop;
@@ -101,8 +109,6 @@ pub fn serve(settings: &Settings) -> Result<()> {
         }
         scope.spawn(|| or_end("housekeeping", || keep_house(&store, &metrics, stop)));
         let served = runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
             sd_notify::notify(&[NotifyState::Ready]).ok();
             let stopped = async move {
                 tokio::select! {
