@@ -60,10 +60,7 @@ impl Report {
 }
 
 fn bundle(settings: &Settings) -> Result<String, String> {
-    let folder = match &settings.bundle {
-        Some(folder) => folder.clone(),
-        None => models::shipped("chexnet").map_err(|error| error.to_string())?,
-    };
+    let folder = models::chosen(settings.bundle.as_deref()).map_err(|error| error.to_string())?;
     let bundle = Bundle::open(&folder).map_err(|error| error.to_string())?;
     let manifest = bundle.manifest();
     Ok(format!(

@@ -17,8 +17,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::intake::{ReceiveError, Receiver, Way};
-use crate::reading::Bell;
-use crate::store::{Incoming, Kept, Origin, Store, StoreError};
+
+use crate::store::{Incoming, Origin, Store, StoreError};
 
 /// What multipart bodies have beside a film.
 const ENVELOPE: u64 = 64 << 10;
@@ -34,8 +34,6 @@ const MOST_LISTED: usize = 1000;
 pub struct Interface {
     /// Takes films in.
     pub receiver: Receiver,
-    /// Wakes the readers.
-    pub bell: Arc<Bell>,
     /// What the caller must know.
     pub token: String,
     /// The most bytes of a film's file.
@@ -214,11 +212,7 @@ async fn upload(
         .await?;
         uploaded.push(Uploaded {
             film: kept.film(),
-            kept: match kept {
-                Kept::New(_) => "new",
-                Kept::Known(_) => "known",
-                Kept::Conflict(_) => "conflict",
-            },
+            kept: kept.name(),
         });
     }
     match uploaded.is_empty() {
@@ -291,7 +285,7 @@ async fn read_anyway(
         let what = "say why: {\"who\": ..., \"why\": ...}".to_owned();
         return Err(Failure(StatusCode::BAD_REQUEST, what));
     }
-    let bell = Arc::clone(&interface.bell);
+    let bell = Arc::clone(&interface.receiver.bell);
     blocking(move || {
         interface
             .store()

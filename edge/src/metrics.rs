@@ -152,16 +152,8 @@ impl Metrics {
     /// Counts a film that arrived.
     pub fn received(&self, origin: Origin, kept: Kept) {
         let film = Film {
-            origin: match origin {
-                Origin::Dicom => "dicom",
-                Origin::Folder => "folder",
-                Origin::Http => "http",
-            },
-            kept: match kept {
-                Kept::New(_) => "new",
-                Kept::Known(_) => "known",
-                Kept::Conflict(_) => "conflict",
-            },
+            origin: origin.name(),
+            kept: kept.name(),
         };
         self.films.get_or_create(&film).inc();
     }

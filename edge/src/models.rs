@@ -33,6 +33,17 @@ pub enum ModelsError {
     },
 }
 
+/// Returns the folder of the bundle that films are read with: `given`, else the shipped CheXNet.
+///
+/// # Errors
+/// If none is given, and CheXNet is not installed.
+pub fn chosen(given: Option<&Path>) -> Result<PathBuf, ModelsError> {
+    match given {
+        Some(folder) => Ok(folder.to_path_buf()),
+        None => shipped("chexnet"),
+    }
+}
+
 /// Returns the folder of the shipped bundle `name`.
 ///
 /// If [`VARIABLE`] is set, it is looked for only there. Else it is the first that exists of

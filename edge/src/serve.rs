@@ -46,10 +46,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let store = Arc::new(store);
     let metrics = Arc::new(Metrics::default());
     let bell = Arc::new(Bell::default());
-    let bundle = match &settings.bundle {
-        Some(bundle) => bundle.clone(),
-        None => models::shipped("chexnet")?,
-    };
+    let bundle = models::chosen(settings.bundle.as_deref())?;
     let pool = Pool {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
@@ -62,7 +59,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let receiver = Receiver {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
-        bell: Arc::clone(&bell),
+        bell,
         metrics: Arc::clone(&metrics),
     };
     let dicom = listen(settings, &receiver)?;
@@ -78,7 +75,6 @@ pub fn serve(settings: &Settings) -> Result<()> {
     };
     let interface = Interface {
         receiver,
-        bell,
         token: token(&settings.data)?,
         most: settings.limits.film,
     };

@@ -224,17 +224,11 @@ impl Reader {
         });
         match heard.and_then(|_| Ok(serde_json::from_slice(&line)?)) {
             Ok(answer) => Ok(answer),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                match stop.load(Ordering::Relaxed) {
-                    true => Err(Unanswered::Stopping),
-                    false => Err(Unanswered::Crashed(format!(
-                        "the reader took longer than {} seconds",
-                        ANSWER.as_secs()
-                    ))),
-                }
-            }
-            // The station's whole group may have been told to stop.
+            // Also of a reader that ended: the station's whole group may have been told to stop.
             Err(_) if stop.load(Ordering::Relaxed) => Err(Unanswered::Stopping),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Unanswered::Crashed(
+                format!("the reader took longer than {} seconds", ANSWER.as_secs()),
+            )),
             Err(_) => Err(Unanswered::Crashed(self.end())),
         }
     }

@@ -45,10 +45,7 @@ pub struct Request {
 /// If nothing can be screened for want of a bundle or of a folder for the pictures, or if results
 /// cannot be printed.
 pub fn screen(request: &Request) -> Result<bool> {
-    let folder = match &request.bundle {
-        Some(folder) => folder.clone(),
-        None => models::shipped("chexnet")?,
-    };
+    let folder = models::chosen(request.bundle.as_deref())?;
     let bundle = Bundle::open(&folder)?;
     let (gate, missing) = QualityGate::shipped(IntendedUse::default())?;
     if let Some(error) = missing {

@@ -28,7 +28,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    const fn name(self) -> &'static str {
+    /// The way's name in the database and in metrics.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Dicom => "dicom",
             Self::Folder => "folder",
@@ -78,6 +79,15 @@ pub enum Kept {
 }
 
 impl Kept {
+    /// What became of the film, as a word for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New(_) => "new",
+            Self::Known(_) => "known",
+            Self::Conflict(_) => "conflict",
+        }
+    }
+
     /// The film's number in the store.
     pub const fn film(self) -> i64 {
         match self {
