@@ -3,17 +3,22 @@
 
 use std::fmt;
 use std::fs;
-use std::time::Duration;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::{Date, Time};
-use jiff::{Timestamp, Zoned};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The day this version was released. A clock that shows an earlier one is wrong.
 const RELEASED: Date = jiff::civil::date(2026, 11, 1);
 
 /// The difference from a film's own date from which on one of the two is wrong.
-const FAR: Duration = Duration::from_secs(24 * 60 * 60);
+const FAR: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is put back whenever the clock is set by the network.
+const SET_BACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// The number of the running system's start, by which monotonic times of two starts are told apart.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -44,12 +49,12 @@ impl Moment {
 }
 
 /// A reason to think that the station's clock is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockDoubt {
     /// It shows a day before the program was released.
     BeforeRelease,
-    /// It shows an earlier time than the newest entry of the audit log.
-    BehindAudit,
+    /// It shows an earlier time than it did, or than the newest entry of the audit log.
+    PutBack,
     /// A film's examination is more than a day away.
     FarFromFilm,
 }
@@ -60,8 +65,9 @@ impl fmt::Display for ClockDoubt {
             Self::BeforeRelease => {
                 "the station's clock shows a day before this program was released: set it"
             }
-            Self::BehindAudit => {
-                "the station's clock shows a time before the newest entry of the audit log: set it"
+            Self::PutBack => {
+                "the station's clock shows an earlier time than it did before: set it, or start the \
+                 station again if it is right now"
             }
             Self::FarFromFilm => {
                 "the station's clock and the date of a film that has just arrived are more than a \
@@ -71,71 +77,137 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-/// Returns what is wrong with a clock that shows `now`; `newest` is the time of the newest entry of
-/// the audit log.
-pub fn doubt(now: &str, newest: Option<&str>) -> Option<ClockDoubt> {
-    let now: Timestamp = now.parse().ok()?;
-    if now < RELEASED.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp() {
-        return Some(ClockDoubt::BeforeRelease);
-    }
-    // A second or so is put back whenever the clock is set by the network.
-    let newest: Timestamp = newest?.parse().ok()?;
-    let behind = newest.duration_since(now) > jiff::SignedDuration::from_secs(5);
-    behind.then_some(ClockDoubt::BehindAudit)
+/// What has been seen of the station's clock since the program was started.
+#[derive(Debug, Default)]
+pub struct ClockWatch(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The latest time that the clock or the audit log has shown.
+    latest: Option<Timestamp>,
+    /// When a film of another day has come; none once one of this day came after it.
+    far_film: Option<Timestamp>,
+    /// The doubts that were told.
+    told: Vec<ClockDoubt>,
 }
 
-/// Returns a doubt if a film that arrives `now` was taken more than a day before or after: its
-/// Study Date (0008,0020), and Study Time (0008,0030) in the same zone.
-pub fn doubt_by_film(now: &str, study_date: &str, study_time: Option<&str>) -> Option<ClockDoubt> {
-    let now: Timestamp = now.parse().ok()?;
+impl ClockWatch {
+    /// Notes the time of the newest entry of the audit log (RFC 3339) at the start.
+    pub fn newest_entry(&self, wall: &str) {
+        let mut seen = self.seen();
+        seen.latest = seen.latest.max(wall.parse().ok());
+    }
+
+    /// Notes the Study Date (0008,0020) and Study Time (0008,0030), in the station's zone, of a film
+    /// that has arrived `now`.
+    pub fn film(&self, now: Timestamp, study_date: &str, study_time: Option<&str>) {
+        if let Some(far) = is_far(now, study_date, study_time) {
+            self.seen().far_film = far.then_some(now);
+        }
+    }
+
+    /// Returns what speaks against a clock that shows `now`.
+    pub fn doubts(&self, now: Timestamp) -> Vec<ClockDoubt> {
+        let mut seen = self.seen();
+        seen.latest = seen.latest.max(Some(now));
+        let since = |moment: Option<Timestamp>| moment.map(|moment| now.duration_since(moment));
+        let released = RELEASED.to_zoned(TimeZone::UTC).map(|day| day.timestamp());
+        let mut doubts = Vec::new();
+        if released.is_ok_and(|released| now < released) {
+            doubts.push(ClockDoubt::BeforeRelease);
+        }
+        if since(seen.latest).is_some_and(|since| since < -SET_BACK) {
+            doubts.push(ClockDoubt::PutBack);
+        }
+        // A film from an archive may be old by right, and no other one may come.
+        if since(seen.far_film).is_some_and(|since| since.abs() < FAR) {
+            doubts.push(ClockDoubt::FarFromFilm);
+        }
+        doubts
+    }
+
+    /// Returns the doubts that were not returned before, while they last.
+    pub fn new_doubts(&self, now: Timestamp) -> Vec<ClockDoubt> {
+        let doubts = self.doubts(now);
+        let told = mem::replace(&mut self.seen().told, doubts.clone());
+        let new = doubts.into_iter().filter(|doubt| !told.contains(doubt));
+        new.collect()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// True if a film that arrives `now` was taken more than a day before or after; none if its date or
+/// time cannot be one.
+fn is_far(now: Timestamp, study_date: &str, study_time: Option<&str>) -> Option<bool> {
     let date = Date::strptime("%Y%m%d", study_date).ok()?;
     let digits = |from: usize| {
         let digits = study_time?.get(from..from + 2)?;
         digits.parse::<i8>().ok()
     };
-    // A time that cannot be says nothing.
     let time = Time::new(digits(0).unwrap_or(12), digits(2).unwrap_or(0), 0, 0).ok()?;
-    let time = date.to_datetime(time);
-    let taken = time
-        .to_zoned(jiff::tz::TimeZone::system())
-        .ok()?
-        .timestamp();
-    let apart = now.duration_since(taken).unsigned_abs();
-    (apart > FAR).then_some(ClockDoubt::FarFromFilm)
+    let taken = date.to_datetime(time).to_zoned(TimeZone::system()).ok()?;
+    Some(now.duration_since(taken.timestamp()).abs() > FAR)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
     #[test]
-    fn a_clock_that_must_be_wrong_is_noticed() {
-        let newest = Some("2027-01-02T10:00:00.000000+01:00");
+    fn a_clock_that_must_be_wrong_is_noticed_until_it_is_right() {
+        let watch = ClockWatch::default();
+        watch.newest_entry("2027-01-02T10:00:00.000000+01:00");
+        // The same moment, in another zone, and what the network puts back.
+        assert_eq!(watch.doubts(at("2027-01-02T09:00:00Z")), []);
+        assert_eq!(watch.doubts(at("2027-01-02T08:59:56Z")), []);
+        let behind = at("2027-01-02T08:59:00Z");
+        assert_eq!(watch.new_doubts(behind), [ClockDoubt::PutBack]);
+        // It lasts, whatever is written into the log meanwhile, and is told once.
+        assert_eq!(watch.doubts(behind), [ClockDoubt::PutBack]);
+        assert_eq!(watch.new_doubts(behind), []);
+        let both = [ClockDoubt::BeforeRelease, ClockDoubt::PutBack];
+        assert_eq!(watch.doubts(at("1970-01-01T00:00:12Z")), both);
+        assert_eq!(watch.new_doubts(at("2027-01-02T11:00:00Z")), []);
+        // While the program runs.
         assert_eq!(
-            doubt("1970-01-01T00:00:12+00:00", newest),
-            Some(ClockDoubt::BeforeRelease)
+            watch.new_doubts(at("2027-01-02T10:00:00Z")),
+            [ClockDoubt::PutBack]
         );
-        let behind = "2027-01-02T09:59:00+01:00";
-        assert_eq!(doubt(behind, newest), Some(ClockDoubt::BehindAudit));
-        // The same moment, in another zone.
-        assert_eq!(doubt("2027-01-02T09:00:00+00:00", newest), None);
-        assert_eq!(doubt(behind, None), None);
-        let now = Moment::now();
-        assert_eq!(doubt(&now.wall, Some(&now.wall)), None);
+        assert_eq!(ClockWatch::default().doubts(Timestamp::now()), []);
     }
 
     #[test]
     fn films_of_another_day_raise_a_doubt() {
-        let now = "2027-01-02T10:00:00Z";
-        let of = |date, time| doubt_by_film(now, date, time);
-        assert_eq!(of("20270102", Some("0930")), None);
-        assert_eq!(of("20270101", Some("235959.123")), None);
-        assert_eq!(of("20270102", None), None);
-        assert_eq!(of("20261224", Some("0930")), Some(ClockDoubt::FarFromFilm));
-        assert_eq!(of("20270105", None), Some(ClockDoubt::FarFromFilm));
+        let now = at("2027-01-02T10:00:00Z");
+        let of = |date, time| {
+            let watch = ClockWatch::default();
+            watch.film(now, date, time);
+            watch.doubts(now)
+        };
+        assert_eq!(of("20270102", Some("0930")), []);
+        assert_eq!(of("20270101", Some("235959.123")), []);
+        assert_eq!(of("20270102", None), []);
+        assert_eq!(of("20261224", Some("0930")), [ClockDoubt::FarFromFilm]);
+        assert_eq!(of("20270105", None), [ClockDoubt::FarFromFilm]);
         for time in ["995959", "-1", "1", "\u{e9}\u{e9}\u{e9}"] {
-            assert!(of("20270102", Some(time)).is_none(), "{time}");
+            assert_eq!(of("20270102", Some(time)), [], "{time}");
         }
-        assert_eq!(of("no date", None), None);
+        assert_eq!(of("no date", None), []);
+
+        let watch = ClockWatch::default();
+        watch.film(now, "20261224", None);
+        // A date that cannot be read takes nothing back, one of this day does, and so does time.
+        watch.film(now, "no date", None);
+        assert_eq!(watch.doubts(now), [ClockDoubt::FarFromFilm]);
+        assert_eq!(watch.doubts(at("2027-01-03T10:00:01Z")), []);
+        watch.film(now, "20270102", None);
+        assert!(!watch.doubts(now).contains(&ClockDoubt::FarFromFilm));
     }
 }

@@ -12,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -312,8 +313,8 @@ async fn delivered(
 /// The station's health: `healthy`, or what is wrong.
 async fn health(State(interface): State<Interface>) -> Response {
     let metrics = Arc::clone(&interface.receiver.metrics);
+    let store = Arc::clone(interface.store());
     let checked = blocking(move || {
-        let store = interface.store();
         let newest = store.newest_audit()?;
         Ok::<_, StoreError>((newest, store.has_room()?))
     });
@@ -333,7 +334,8 @@ async fn health(State(interface): State<Interface>) -> Response {
     if metrics.readers() == 0 {
         wrong.push("no reader is ready: films are received and wait".to_owned());
     }
-    wrong.extend(metrics.clock_doubt().map(|doubt| doubt.to_string()));
+    let doubts = interface.receiver.clock.doubts(Timestamp::now());
+    wrong.extend(doubts.iter().map(ToString::to_string));
     let unreadable = metrics.count_unreadable_files();
     if unreadable > 0 {
         wrong.push(format!(
@@ -352,7 +354,8 @@ async fn health(State(interface): State<Interface>) -> Response {
 
 async fn metrics(State(interface): State<Interface>) -> Result<Response, Failure> {
     let metrics = Arc::clone(&interface.receiver.metrics);
-    let text = blocking(move || metrics.text(interface.store())).await?;
+    let text = blocking(move || metrics.text(interface.store(), &interface.receiver.clock));
+    let text = text.await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -3,9 +3,9 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::clock::ClockDoubt;
+use crate::clock::ClockWatch;
 use crate::store::{Kept, Origin, State, Store, StoreError};
 use plumbline_dimse::Status;
 
@@ -36,7 +36,6 @@ pub struct Metrics {
     clock_wrong: Gauge,
     readers: Gauge,
     unreadable_files: Gauge<u64, AtomicU64>,
-    doubt: Mutex<Option<ClockDoubt>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,7 +87,6 @@ impl Default for Metrics {
             clock_wrong: Gauge::default(),
             readers: Gauge::default(),
             unreadable_files: Gauge::default(),
-            doubt: Mutex::default(),
         };
         registry.register(
             "films_received",
@@ -208,29 +206,13 @@ impl Metrics {
         self.unreadable_files.get()
     }
 
-    /// Notes that the clock must be wrong, or that nothing speaks against it, and tells it once.
-    pub fn doubt_clock(&self, doubt: Option<ClockDoubt>) {
-        self.clock_wrong.set(i64::from(doubt.is_some()));
-        let mut before = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(doubt) = &doubt
-            && before.as_ref() != Some(doubt)
-        {
-            tracing::warn!("{doubt}");
-        }
-        *before = doubt;
-    }
-
-    /// Why the clock must be wrong.
-    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
-        let doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        doubt.clone()
-    }
-
-    /// All counts and measures as text; those of the store are asked for now.
+    /// All counts and measures as text; those of the store and the clock are asked for now.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn text(&self, store: &Store) -> Result<String, StoreError> {
+    pub fn text(&self, store: &Store, clock: &ClockWatch) -> Result<String, StoreError> {
+        let doubts = clock.doubts(Timestamp::now());
+        self.clock_wrong.set(i64::from(!doubts.is_empty()));
         let counts = store.count()?;
         for state in State::ALL {
             let count = counts.iter().find(|(counted, _)| *counted == state);

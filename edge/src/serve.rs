@@ -12,18 +12,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
 use plumbline_shared::durable::{Disk, replace_file};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
+use crate::clock::ClockWatch;
 use crate::config::Settings;
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
 use crate::metrics::Metrics;
 use crate::reading::{Bell, Pool};
 use crate::store::{Action, Entry, Event, Outcome, Store};
-use crate::{clock, logs, models, tls};
+use crate::{logs, models, tls};
 use plumbline_dimse::{Patience, Rules};
 
 /// The file of the token that uploads need, in the data folder.
@@ -45,6 +47,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let store = Store::open(&settings.data, settings.limits, Arc::new(Disk))?;
     let store = Arc::new(store);
     let metrics = Arc::new(Metrics::default());
+    let clock = Arc::new(ClockWatch::default());
     let bell = Arc::new(Bell::default());
     let bundle = models::chosen(settings.bundle.as_deref())?;
     let pool = Pool {
@@ -60,7 +63,8 @@ pub fn serve(settings: &Settings) -> Result<()> {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
         bell,
-        metrics: Arc::clone(&metrics),
+        metrics,
+        clock: Arc::clone(&clock),
     };
     let dicom = listen(settings, &receiver)?;
     let http = Interface::bind(settings.http.listen)
@@ -78,7 +82,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         token: token(&settings.data)?,
         most: settings.limits.film,
     };
-    begin(&store, &metrics, &model)?;
+    begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -103,7 +107,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         for _ in 0..settings.reading.readers {
             scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
         }
-        scope.spawn(|| or_end("housekeeping", || keep_house(&store, &metrics, stop)));
+        scope.spawn(|| or_end("housekeeping", || keep_house(&store, &clock, stop)));
         let served = runtime.block_on(async {
             sd_notify::notify(&[NotifyState::Ready]).ok();
             let stopped = async move {
@@ -161,13 +165,10 @@ fn listen(settings: &Settings, receiver: &Receiver) -> Result<DicomListener> {
 }
 
 /// Enters the start into the audit log.
-fn begin(store: &Store, metrics: &Metrics, model: &str) -> Result<()> {
-    let newest = store.newest_audit()?;
-    let now = clock::Moment::now().wall;
-    metrics.doubt_clock(clock::doubt(
-        &now,
-        newest.as_ref().map(|newest| &*newest.wall),
-    ));
+fn begin(store: &Store, clock: &ClockWatch, model: &str) -> Result<()> {
+    if let Some(newest) = store.newest_audit()? {
+        clock.newest_entry(&newest.wall);
+    }
     store.log(&Entry {
         event: Event::Started,
         action: Action::Execute,
@@ -222,13 +223,13 @@ fn token(data: &Path) -> Result<String> {
 
 /// Looks at the clock and the disk from time to time, and tells systemd that the station lives: not
 /// if the store is stuck.
-fn keep_house(store: &Store, metrics: &Metrics, stop: &AtomicBool) {
+fn keep_house(store: &Store, clock: &ClockWatch, stop: &AtomicBool) {
     let watchdog = sd_notify::watchdog_enabled().map(|period| period / 3);
     let mut kept: Option<Instant> = None;
     let mut told: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
         if kept.is_none_or(|kept| kept.elapsed() >= HOUSEKEEPING) {
-            keep_once(store, metrics);
+            keep_once(store, clock);
             kept = Some(Instant::now());
         }
         if let Some(period) = watchdog
@@ -242,21 +243,25 @@ fn keep_house(store: &Store, metrics: &Metrics, stop: &AtomicBool) {
     }
 }
 
-fn keep_once(store: &Store, metrics: &Metrics) {
+fn keep_once(store: &Store, clock: &ClockWatch) {
     match store.make_room() {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "delivered films have left to make room"),
         Err(error) => tracing::error!(%error, "no room can be made"),
     }
-    match store.newest_audit() {
-        Ok(newest) => {
-            let now = clock::Moment::now().wall;
-            let doubt = clock::doubt(&now, newest.as_ref().map(|newest| &*newest.wall));
-            // A film's date may have raised a doubt that only another film takes back.
-            if doubt.is_some() || metrics.clock_doubt() != Some(clock::ClockDoubt::FarFromFilm) {
-                metrics.doubt_clock(doubt);
-            }
+    for doubt in clock.new_doubts(Timestamp::now()) {
+        let doubt = doubt.to_string();
+        tracing::warn!("{doubt}");
+        let alert = Entry {
+            event: Event::Alert,
+            action: Action::Execute,
+            outcome: Outcome::Serious,
+            who: "station",
+            object: "the station's clock",
+            detail: &doubt,
+        };
+        if let Err(error) = store.log(&alert) {
+            tracing::error!(%error, "the audit log cannot be written");
         }
-        Err(error) => tracing::error!(%error, "the audit log cannot be read"),
     }
 }

@@ -73,6 +73,7 @@ fn with_listener(patience: Patience, test: impl FnOnce(SocketAddr)) {
         program: PathBuf::from(PROGRAM),
         bell: Arc::new(Bell::default()),
         metrics: Arc::new(Metrics::default()),
+        clock: Arc::default(),
     };
     let options = DicomOptions {
         rules: Rules {

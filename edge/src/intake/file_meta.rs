@@ -1,7 +1,11 @@
 //! The start of a DICOM file (PS3.10, 7.1): preamble and file meta information, which a data set
 //! that came over the network does not have.
 
-use plumbline_dimse::service::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
+use plumbline_dimse::service::IMPLEMENTATION_UID;
+
+/// The Implementation Version Name (0002,0013). It stays as it is in every version of the program:
+/// a film that is sent again after an update must get the same bytes.
+const WRITER: &str = "PLUMBLINE_1";
 
 /// Returns preamble and file meta information for the data set of an instance. The same instance
 /// always gets the same bytes, so that a file sent again has the same hash.
@@ -14,7 +18,7 @@ pub fn file_meta(sop_class: &str, sop_instance: &str, transfer_syntax: &str) -> 
         (0x0003, b"UI", sop_instance, 0),
         (0x0010, b"UI", transfer_syntax, 0),
         (0x0012, b"UI", IMPLEMENTATION_UID, 0),
-        (0x0013, b"SH", IMPLEMENTATION_VERSION, b' '),
+        (0x0013, b"SH", WRITER, b' '),
     ] {
         let mut value = value.as_bytes().to_vec();
         if !value.len().is_multiple_of(2) {

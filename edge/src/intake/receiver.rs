@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use plumbline_shared::decode::Header;
 
 use super::{IntakeError, WAIT, inspect_with};
-use crate::clock;
+use crate::clock::ClockWatch;
 use crate::metrics::Metrics;
 use crate::reading::Bell;
 use crate::store::{Arrival, Incoming, Kept, Origin, Store, StoreError};
@@ -23,6 +24,8 @@ pub struct Receiver {
     pub bell: Arc<Bell>,
     /// The counts.
     pub metrics: Arc<Metrics>,
+    /// What is known of the clock.
+    pub clock: Arc<ClockWatch>,
 }
 
 /// A film's way in.
@@ -88,7 +91,7 @@ impl Receiver {
         )?;
         match kept {
             Kept::New(film) => tracing::info!(film, origin = ?way.origin, "received"),
-            Kept::Known(film) => tracing::info!(film, "received again, the very same bytes"),
+            Kept::Known(film) => tracing::info!(film, "received again"),
             Kept::Conflict(film) => tracing::warn!(
                 film,
                 "received, and another film with the same SOP Instance UID has other bytes: neither is \
@@ -96,8 +99,11 @@ impl Receiver {
             ),
         }
         self.metrics.received(way.origin, kept);
-        if let (Kept::New(_) | Kept::Conflict(_), Some(header)) = (kept, &header) {
-            self.compare_dates(header);
+        if let (Kept::New(_) | Kept::Conflict(_), Some(header)) = (kept, &header)
+            && let Some(date) = &header.study_date
+        {
+            let time = header.study_time.as_deref();
+            self.clock.film(Timestamp::now(), date, time);
         }
         self.bell.ring();
         Ok(kept)
@@ -105,15 +111,5 @@ impl Receiver {
 
     fn inspect(&self, path: &Path) -> Result<Option<Header>, ReceiveError> {
         inspect_with(&self.program, path, WAIT).map_err(ReceiveError::NotWhole)
-    }
-
-    /// Notices a clock that is more than a day away from a film.
-    fn compare_dates(&self, header: &Header) {
-        let Some(date) = &header.study_date else {
-            return;
-        };
-        let now = clock::Moment::now().wall;
-        let doubt = clock::doubt_by_film(&now, date, header.study_time.as_deref());
-        self.metrics.doubt_clock(doubt);
     }
 }

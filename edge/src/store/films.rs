@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::audit::{self, Action, Entry, Event, Outcome};
+use super::data_set;
 use super::error::StoreError;
 use super::files::Incoming;
 use super::state::State;
@@ -66,12 +67,19 @@ pub struct Arrival<'a> {
     pub header: Option<&'a Header>,
 }
 
+impl<'a> Arrival<'a> {
+    /// Its SOP Instance UID.
+    fn instance(&self) -> Option<&'a str> {
+        self.header?.sop_instance_uid.as_deref()
+    }
+}
+
 /// What became of a film that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// It is new, and waits for the reader.
     New(i64),
-    /// The very same bytes were there before.
+    /// The very same bytes were there before, or another DICOM file with the same data set.
     Known(i64),
     /// It is new, but a film with its SOP Instance UID and other bytes is there: neither is read
     /// until a person says so.
@@ -173,6 +181,10 @@ impl Store {
     /// # Errors
     /// If the disk or the database does not take it; then nothing of it is kept.
     pub fn keep(&self, incoming: Incoming, arrival: &Arrival) -> Result<Kept, StoreError> {
+        if let Some(film) = self.same_data_set(&incoming, arrival)? {
+            let detail = "received again, the same data set in another file";
+            return self.change(|transaction| received_again(transaction, film, arrival, detail));
+        }
         let (hash, bytes) = (incoming.hash(), incoming.bytes());
         let path = self.files.path(&hash);
         // If the same bytes are there, this copy goes when it is dropped.
@@ -191,7 +203,13 @@ impl Store {
                 return Err(StoreError::File { path, error });
             }
             match known {
-                Some(film) => received_again(transaction, film, arrival),
+                Some(film) => {
+                    // Its file is there again, if it had left.
+                    let there = "UPDATE films SET removed = 0 WHERE id = ?1";
+                    transaction.execute(there, [film])?;
+                    let detail = "received again, the very same bytes";
+                    received_again(transaction, film, arrival, detail)
+                }
                 None => insert(transaction, &hash, bytes, arrival),
             }
         })
@@ -204,6 +222,30 @@ impl Store {
             .query_row(kept, [hash], |row| row.get(0))
             .optional()?;
         Ok(kept == Some(true) && self.files.is_whole(hash))
+    }
+
+    /// The film that has another file with the same data set: one that came over the network and
+    /// then from a folder, say.
+    fn same_data_set(
+        &self,
+        incoming: &Incoming,
+        arrival: &Arrival,
+    ) -> Result<Option<i64>, StoreError> {
+        let films: Vec<(i64, String)> = {
+            let database = self.lock();
+            let others = "SELECT id, hash FROM films WHERE sop_instance_uid = ?1 AND NOT removed";
+            let mut statement = database.prepare(others)?;
+            let films =
+                statement.query_map([arrival.instance()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            films.collect::<Result<_, _>>()?
+        };
+        let hash = incoming.hash();
+        let same = films.into_iter().find(|(_, other)| {
+            // A file that cannot be read has not the same data set.
+            *other != hash
+                && data_set::same(incoming.path(), &self.files.path(other)).unwrap_or(false)
+        });
+        Ok(same.map(|(film, _)| film))
     }
 
     /// Returns the film with this number.
@@ -272,7 +314,7 @@ fn insert(
     bytes: u64,
     arrival: &Arrival,
 ) -> Result<Kept, StoreError> {
-    let instance = (arrival.header).and_then(|header| header.sop_instance_uid.as_deref());
+    let instance = arrival.instance();
     let others = "SELECT count(*) FROM films WHERE sop_instance_uid = ?1";
     let others: u64 = transaction.query_row(others, [instance], |row| row.get(0))?;
     let conflict = others > 0;
@@ -327,19 +369,17 @@ fn received_again(
     transaction: &Connection,
     film: i64,
     arrival: &Arrival,
+    detail: &str,
 ) -> Result<Kept, StoreError> {
-    let instance = (arrival.header).and_then(|header| header.sop_instance_uid.as_deref());
     let entry = Entry {
         event: arrival.origin.event(),
         action: Action::Read,
         outcome: Outcome::Success,
         who: who(arrival),
-        object: &object(film, instance),
-        detail: "received again, the very same bytes",
+        object: &object(film, arrival.instance()),
+        detail,
     };
     audit::append(transaction, &entry)?;
-    // Its file is there again, if it had left.
-    transaction.execute("UPDATE films SET removed = 0 WHERE id = ?1", [film])?;
     Ok(Kept::Known(film))
 }
 

@@ -7,6 +7,7 @@
 
 mod audit;
 mod backup;
+mod data_set;
 mod error;
 mod files;
 mod films;

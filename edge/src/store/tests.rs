@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plumbline_shared::decode::Header;
+use plumbline_shared::manifest::sha256;
 use tempfile::TempDir;
 
 use super::*;
@@ -73,8 +74,7 @@ fn films_are_kept_with_their_bytes_and_header() {
     let film = store.film(1).unwrap();
     assert_eq!((film.state, film.bytes), (State::Received, 6));
     assert_eq!(film.header, header("1.2.3"));
-    let hash = "e8d5fc5a12a1c95a2c25c0f9d8c9d97c5a4eadb0e2b0ca4c3ae6d1e0c9b2ec68";
-    assert_eq!(film.hash.len(), hash.len());
+    assert_eq!(film.hash, sha256(b"a film"));
     let job = store.take().unwrap().unwrap();
     assert_eq!(fs::read(&job.path).unwrap(), b"a film");
     assert!(store.damaged_films().unwrap().is_empty());
@@ -103,6 +103,58 @@ fn the_same_bytes_are_kept_once_and_other_bytes_are_held() {
     // The gate has not seen it yet.
     assert!((job.film, job.read_anyway) == (3, false));
     assert_eq!(store.newest(10).unwrap(), [3, 2, 1]);
+}
+
+/// A DICOM file with an element of file meta information, a transfer syntax and a data set.
+fn dicom(writer: &str, transfer_syntax: &str, data_set: &[u8]) -> Vec<u8> {
+    let element = |element: u16, vr: &[u8], value: &str| {
+        let mut bytes = vec![2, 0];
+        bytes.extend(element.to_le_bytes());
+        bytes.extend(vr);
+        bytes.extend((value.len() as u16).to_le_bytes());
+        bytes.extend(value.as_bytes());
+        bytes
+    };
+    let version = b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\x01".to_vec();
+    let meta = [
+        version,
+        element(0x10, b"UI", transfer_syntax),
+        element(0x13, b"SH", writer),
+    ];
+    let meta = meta.concat();
+    let mut file = vec![0; 128];
+    file.extend(b"DICM\x02\0\0\0UL\x04\0");
+    file.extend((meta.len() as u32).to_le_bytes());
+    file.extend(meta);
+    file.extend(data_set);
+    file
+}
+
+#[test]
+fn the_same_data_set_in_another_file_is_the_same_film() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    let explicit = "1.2.840.10008.1.2.1\0";
+    let files = [
+        (dicom("STATION", explicit, b"pixels"), Kept::New(1)),
+        (dicom("OF THE UNIT", explicit, b"pixels"), Kept::Known(1)),
+        (dicom("STATION", explicit, b"pixelS"), Kept::Conflict(2)),
+        (dicom("STATION", explicit, b"pixels!"), Kept::Conflict(3)),
+        (
+            dicom("STATION", "1.2.840.10008.1.2\0", b"pixels"),
+            Kept::Conflict(4),
+        ),
+        (b"DICM".to_vec(), Kept::Conflict(5)),
+        (vec![0; 300], Kept::Conflict(6)),
+    ];
+    for (file, kept) in &files {
+        assert_eq!(keep(&store, file, "1.2.3").unwrap(), *kept);
+    }
+    assert_eq!(store.files.hashes().unwrap().len(), 6);
+    // One that claims more file meta information than it has.
+    let mut cut = files[0].0.clone();
+    cut.truncate(150);
+    assert_eq!(keep(&store, &cut, "1.2.3").unwrap(), Kept::Conflict(7));
 }
 
 #[test]
