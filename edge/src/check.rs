@@ -96,12 +96,12 @@ fn store(settings: &Settings) -> Vec<Found> {
     let audit = store
         .verify_audit()
         .map_err(words)
-        .map(|newest| match newest {
-            Some(newest) => format!(
+        .and_then(|newest| match newest {
+            Some(newest) => Ok(format!(
                 "chain whole up to entry {}, {}",
                 newest.sequence, newest.hash
-            ),
-            None => "empty".into(),
+            )),
+            None => Err("empty, and every start is entered: restore a backup".into()),
         });
     let room = store.has_room().map_err(words).and_then(|room| match room {
         true => Ok("there is more than the reserve".into()),

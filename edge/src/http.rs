@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +12,30 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::intake::{ReceiveError, Receiver, Way};
-
 use crate::store::{Incoming, Origin, Store, StoreError};
 
-/// What multipart bodies have beside a film.
-const ENVELOPE: u64 = 64 << 10;
+/// What multipart bodies have beside a film, and the most bytes of other bodies.
+const ENVELOPE: usize = 64 << 10;
+
+/// How long a caller may keep silent in the middle of a request, or between two.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long a request may take.
+const REQUEST: Duration = Duration::from_secs(600);
+
+/// The most uploads at a time.
+const UPLOADS: usize = 4;
 
 /// How long requests may take once the station is to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,15 +46,24 @@ const MOST_LISTED: usize = 1000;
 /// The interface's state.
 #[derive(Clone)]
 pub struct Interface {
-    /// Takes films in.
-    pub receiver: Receiver,
-    /// What the caller must know.
-    pub token: String,
-    /// The most bytes of a film's file.
-    pub most: u64,
+    receiver: Receiver,
+    token: String,
+    most: u64,
+    uploads: Arc<Semaphore>,
 }
 
 impl Interface {
+    /// An interface to what `receiver` has, for callers who know `token`; a film's file has `most`
+    /// bytes at most.
+    pub fn new(receiver: Receiver, token: String, most: u64) -> Self {
+        Self {
+            receiver,
+            token,
+            most,
+            uploads: Arc::new(Semaphore::new(UPLOADS)),
+        }
+    }
+
     /// Binds `address`.
     ///
     /// # Errors
@@ -61,20 +83,22 @@ impl Interface {
         socket: std::net::TcpListener,
         stopped: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let socket = tokio::net::TcpListener::from_std(socket)?;
-        let most = usize::try_from(self.most + ENVELOPE).unwrap_or(usize::MAX);
+        let socket = Timed(tokio::net::TcpListener::from_std(socket)?);
+        let most = usize::try_from(self.most).unwrap_or(usize::MAX);
+        let uploads = DefaultBodyLimit::max(most.saturating_add(ENVELOPE));
         let protected = Router::new()
-            .route("/films", get(films).post(upload))
+            .route("/films", post(upload).layer(uploads).get(films))
             .route("/films/{film}", get(film))
             .route("/films/{film}/acknowledge", post(acknowledge))
             .route("/films/{film}/read-anyway", post(read_anyway))
             .route("/films/{film}/delivered", post(delivered))
-            .layer(DefaultBodyLimit::max(most))
             .route_layer(middleware::from_fn_with_state(self.clone(), require_token));
         let router = Router::new()
             .route("/health", get(health))
             .route("/metrics", get(metrics))
             .merge(protected)
+            .layer(DefaultBodyLimit::max(ENVELOPE))
+            .layer(middleware::from_fn(limit_time))
             .with_state(self);
         let (tell, told) = tokio::sync::oneshot::channel();
         let stopping = async move {
@@ -95,6 +119,37 @@ impl Interface {
 
     fn store(&self) -> &Arc<Store> {
         &self.receiver.store
+    }
+}
+
+/// Accepts connections that end when their callers keep silent.
+struct Timed(tokio::net::TcpListener);
+
+impl Listener for Timed {
+    type Io = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (socket, address) = Listener::accept(&mut self.0).await;
+        let mut stream = TimeoutStream::new(socket);
+        stream.set_read_timeout(Some(SILENCE));
+        stream.set_write_timeout(Some(SILENCE));
+        (Box::pin(stream), address)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+/// Ends requests that take too long.
+async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => refusal(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request took too long: send it again",
+        ),
     }
 }
 
@@ -189,6 +244,10 @@ async fn upload(
             format!("the upload is damaged: {}", error.body_text()),
         )
     };
+    let Ok(_one) = interface.uploads.try_acquire() else {
+        let what = format!("{UPLOADS} uploads are coming in: send it later");
+        return Err(Failure(StatusCode::SERVICE_UNAVAILABLE, what));
+    };
     let mut uploaded = Vec::new();
     while let Some(mut field) = body.next_field().await.map_err(broken)? {
         let name = field.file_name().unwrap_or("upload").to_owned();
@@ -268,11 +327,26 @@ struct Change {
     to: String,
 }
 
+impl Change {
+    /// Refuses a change without a name, or without the text that `needed` tells of.
+    fn require(&self, text: &str, needed: &str) -> Result<(), Failure> {
+        let given = |text: &str| !text.trim().is_empty();
+        match given(&self.who) && given(text) {
+            true => Ok(()),
+            false => {
+                let what = format!("say who asks for it{needed}");
+                Err(Failure(StatusCode::BAD_REQUEST, what))
+            }
+        }
+    }
+}
+
 async fn acknowledge(
     State(interface): State<Interface>,
     UrlPath(film): UrlPath<i64>,
     Json(change): Json<Change>,
 ) -> Result<StatusCode, Failure> {
+    change.require(&change.who, ": {\"who\": ...}")?;
     blocking(move || interface.store().acknowledge(film, &change.who)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -282,10 +356,7 @@ async fn read_anyway(
     UrlPath(film): UrlPath<i64>,
     Json(change): Json<Change>,
 ) -> Result<StatusCode, Failure> {
-    if change.why.trim().is_empty() {
-        let what = "say why: {\"who\": ..., \"why\": ...}".to_owned();
-        return Err(Failure(StatusCode::BAD_REQUEST, what));
-    }
+    change.require(&change.why, " and why: {\"who\": ..., \"why\": ...}")?;
     let bell = Arc::clone(&interface.receiver.bell);
     blocking(move || {
         interface
@@ -302,10 +373,7 @@ async fn delivered(
     UrlPath(film): UrlPath<i64>,
     Json(change): Json<Change>,
 ) -> Result<StatusCode, Failure> {
-    if change.to.trim().is_empty() {
-        let what = "say where to: {\"who\": ..., \"to\": ...}".to_owned();
-        return Err(Failure(StatusCode::BAD_REQUEST, what));
-    }
+    change.require(&change.to, " and where to: {\"who\": ..., \"to\": ...}")?;
     blocking(move || interface.store().deliver(film, &change.who, &change.to)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

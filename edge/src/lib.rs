@@ -12,6 +12,7 @@ pub mod models;
 pub mod overlay;
 mod pipe;
 pub mod pipeline;
+pub mod pulse;
 pub mod quality;
 pub mod reading;
 pub mod screen;

@@ -11,6 +11,7 @@ use plumbline_edge::intake::{Task, child_main};
 use plumbline_edge::quality::IntendedUse;
 use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
+use plumbline_edge::store::BackedUp;
 use plumbline_edge::{check, films, serve, store};
 
 /// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
@@ -183,28 +184,35 @@ fn station_films(station: &Station, newest: usize, json: bool) -> Result<bool> {
 fn back_up(station: &Station, target: &Path) -> Result<bool> {
     let settings = station.settings()?;
     let done = store::back_up(&settings.data, target, settings.limits)?;
+    tell_copied(&done, target)
+}
+
+/// Tells which films were copied, and returns true if all were.
+fn tell_copied(done: &BackedUp, target: &Path) -> Result<bool> {
     tell(format_args!(
         "{} films are in {}",
         done.films,
         target.display()
-    ))
+    ))?;
+    if !done.damaged.is_empty() {
+        let damaged: Vec<_> = done.damaged.iter().map(i64::to_string).collect();
+        tell(format_args!(
+            "missing or damaged, and not copied: films {}; send them again",
+            damaged.join(", ")
+        ))?;
+    }
+    Ok(done.damaged.is_empty())
 }
 
 fn restore(station: &Station, backup: &Path) -> Result<bool> {
     let settings = station.settings()?;
     let (done, old) = store::restore(backup, &settings.data, settings.limits)?;
-    tell(format_args!(
-        "{} films are in {}",
-        done.films,
-        settings.data.display()
-    ))?;
-    match old {
-        Some(old) => tell(format_args!("what was there is in {}", old.display())),
-        None => Ok(true),
+    if let Some(old) = old {
+        tell(format_args!("what was there is in {}", old.display()))?;
     }
+    tell_copied(&done, &settings.data)
 }
 
-fn tell(what: std::fmt::Arguments) -> Result<bool> {
-    writeln!(io::stdout(), "{what}")?;
-    Ok(true)
+fn tell(what: std::fmt::Arguments) -> io::Result<()> {
+    writeln!(io::stdout(), "{what}")
 }

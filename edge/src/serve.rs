@@ -23,16 +23,20 @@ use crate::config::Settings;
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
 use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
-use crate::store::{Action, Entry, Event, Outcome, Store};
+use crate::store::{Action, Entry, Event, Outcome, Store, TOKEN};
 use crate::{logs, models, tls};
 use plumbline_dimse::{Patience, Rules};
 
-/// The file of the token that uploads need, in the data folder.
-const TOKEN: &str = "token";
-
 /// How often the clock and the disk are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+/// The longest time that making room takes, before the station is looked at again.
+const ROOM: Duration = Duration::from_secs(5);
+
+/// The age of its sign of life from which on a thread counts as stuck.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// How often a thread looks whether the station is to stop.
 const LOOK: Duration = Duration::from_millis(250);
@@ -70,18 +74,27 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let http = Interface::bind(settings.http.listen)
         .with_context(|| format!("[http] listen: {} cannot be used", settings.http.listen))?;
     let http_address = http.local_addr()?;
+    let mut pulses = Vec::new();
+    let mut pulse = || {
+        let pulse = Arc::new(Pulse::default());
+        pulses.push(Arc::clone(&pulse));
+        pulse
+    };
+    let (dicom_pulse, http_pulse) = (pulse(), pulse());
     let watcher = match &settings.folder {
         Some(folder) => Some(
-            Watcher::new(&folder.path, folder.after.clone(), receiver.clone())
-                .with_context(|| format!("[folder] {} cannot be used", folder.path.display()))?,
+            Watcher::new(
+                &folder.path,
+                folder.after.clone(),
+                receiver.clone(),
+                pulse(),
+            )
+            .with_context(|| format!("[folder] {} cannot be used", folder.path.display()))?,
         ),
         None => None,
     };
-    let interface = Interface {
-        receiver,
-        token: token(&settings.data)?,
-        most: settings.limits.film,
-    };
+    let token = token(&settings.data)?;
+    let interface = Interface::new(receiver, token, settings.limits.film);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,14 +113,14 @@ pub fn serve(settings: &Settings) -> Result<()> {
     thread::scope(|scope| {
         let stopping = Arc::clone(&stop);
         let stop = &*stop;
-        scope.spawn(|| or_end("the DICOM listener", || dicom.run(stop)));
+        scope.spawn(|| or_end("the DICOM listener", || dicom.run(stop, &dicom_pulse)));
         if let Some(watcher) = watcher {
             scope.spawn(|| or_end("the folder's watcher", || watcher.run(stop)));
         }
         for _ in 0..settings.reading.readers {
             scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
         }
-        scope.spawn(|| or_end("housekeeping", || keep_house(&store, &clock, stop)));
+        scope.spawn(|| or_end("housekeeping", || keep_house(&store, &clock, &pulses, stop)));
         let served = runtime.block_on(async {
             sd_notify::notify(&[NotifyState::Ready]).ok();
             let stopped = async move {
@@ -119,7 +132,10 @@ pub fn serve(settings: &Settings) -> Result<()> {
                 sd_notify::notify(&[NotifyState::Stopping]).ok();
                 stopping.store(true, Ordering::Relaxed);
             };
-            interface.run(http, stopped).await
+            tokio::select! {
+                served = interface.run(http, stopped) => served,
+                never = beat(&http_pulse) => never,
+            }
         });
         stop.store(true, Ordering::Relaxed);
         served
@@ -221,9 +237,17 @@ fn token(data: &Path) -> Result<String> {
     Ok(token)
 }
 
+/// Gives the interface's sign of life, for ever.
+async fn beat<T>(pulse: &Pulse) -> T {
+    loop {
+        pulse.beat();
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// Looks at the clock and the disk from time to time, and tells systemd that the station lives: not
-/// if the store is stuck.
-fn keep_house(store: &Store, clock: &ClockWatch, stop: &AtomicBool) {
+/// if the store or a way in is stuck.
+fn keep_house(store: &Store, clock: &ClockWatch, pulses: &[Arc<Pulse>], stop: &AtomicBool) {
     let watchdog = sd_notify::watchdog_enabled().map(|period| period / 3);
     let mut kept: Option<Instant> = None;
     let mut told: Option<Instant> = None;
@@ -234,6 +258,7 @@ fn keep_house(store: &Store, clock: &ClockWatch, stop: &AtomicBool) {
         }
         if let Some(period) = watchdog
             && told.is_none_or(|told| told.elapsed() >= period)
+            && pulses.iter().all(|pulse| pulse.age() < STUCK)
             && store.newest_audit().is_ok()
         {
             sd_notify::notify(&[NotifyState::Watchdog]).ok();
@@ -244,7 +269,7 @@ fn keep_house(store: &Store, clock: &ClockWatch, stop: &AtomicBool) {
 }
 
 fn keep_once(store: &Store, clock: &ClockWatch) {
-    match store.make_room() {
+    match store.make_room(ROOM) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "delivered films have left to make room"),
         Err(error) => tracing::error!(%error, "no room can be made"),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use plumbline_dimse::{Patience, Rules};
 use plumbline_edge::intake::{DicomListener, DicomOptions, Receiver};
 use plumbline_edge::metrics::Metrics;
+use plumbline_edge::pulse::Pulse;
 use plumbline_edge::reading::Bell;
 use plumbline_edge::store::{Limits, Store};
 use plumbline_shared::durable::Disk;
@@ -92,7 +93,7 @@ fn with_listener(patience: Patience, test: impl FnOnce(SocketAddr)) {
     let address = listener.address().unwrap();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| listener.run(&stop));
+        scope.spawn(|| listener.run(&stop, &Pulse::default()));
         test(address);
         stop.store(true, Ordering::Relaxed);
     });

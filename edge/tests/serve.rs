@@ -329,6 +329,21 @@ fn uploads_need_the_token_and_are_checked_as_films_by_dicom() {
     let (status, one) = station.request("GET", "/films/1", true, "text/plain", b"");
     assert_eq!(status, 200);
     assert!(one.contains("\"sender\":\"a.png\""), "{one}");
+    let change = |what: &str, body: Value| {
+        let (path, body) = (format!("/films/1/{what}"), body.to_string());
+        let asked = station.request("POST", &path, true, "application/json", body.as_bytes());
+        asked.0
+    };
+    for (what, body) in [
+        ("acknowledge", json!({ "who": " " })),
+        ("read-anyway", json!({ "who": "a nurse" })),
+        ("delivered", json!({ "who": "", "to": "PACS" })),
+    ] {
+        assert_eq!(change(what, body), 400, "{what}");
+    }
+    let long = "n".repeat(70_000);
+    assert_eq!(change("acknowledge", json!({ "who": long })), 413);
+    assert_eq!(change("acknowledge", json!({ "who": "a nurse" })), 204);
     let (status, health) = station.request("GET", "/health", false, "text/plain", b"");
     assert_eq!(status, 200, "{health}");
     let (status, metrics) = station.request("GET", "/metrics", false, "text/plain", b"");
@@ -336,7 +351,7 @@ fn uploads_need_the_token_and_are_checked_as_films_by_dicom() {
     for line in [
         "plumbline_films_received_total{origin=\"http\",kept=\"new\"} 1",
         "plumbline_films_received_total{origin=\"http\",kept=\"known\"} 1",
-        "plumbline_films{state=\"read\"} 1",
+        "plumbline_films{state=\"acknowledged\"} 1",
         "plumbline_step_seconds_count{step=\"decode\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
@@ -376,6 +391,29 @@ fn a_watched_folder_gives_its_whole_films() {
     assert!(station.settled().iter().all(|film| film["state"] == "read"));
     let (whole, report) = station.run(&["check"]);
     assert!(!whole && report.contains("broken.png"), "{report}");
+}
+
+#[test]
+fn a_film_is_the_same_from_a_folder_and_over_the_network_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("films")).unwrap();
+    let film = folder.path().join("films/film.dcm");
+    fs::copy(sample("phantom-4.dcm"), film).unwrap();
+    let watch = "[folder]\npath = \"FOLDER/films\"\n";
+    let station = Station::start_in(folder, watch);
+    wait_for(|| (station.films().len() == 1).then_some(()));
+    let mut sender = Sender::connect(&station).unwrap();
+    assert_eq!(sender.store(&Instance::read(&sample("phantom-4.dcm"))), 0);
+    sender.release();
+    let films = station.settled();
+    assert_eq!((films.len(), &films[0]["state"]), (1, &json!("read")));
+    let station = Station::start_in(station.stop(), watch);
+    // Longer than a file must be unchanged that no event told of.
+    std::thread::sleep(Duration::from_secs(3));
+    let (_, metrics) = station.request("GET", "/metrics", false, "text/plain", b"");
+    assert!(!metrics.contains("films_received_total{"), "{metrics}");
+    fs::copy(sample("phantom-5.dcm"), station.path("films/film.dcm")).unwrap();
+    wait_for(|| (station.films().len() == 2).then_some(()));
 }
 
 #[test]
@@ -498,32 +536,55 @@ fn a_backup_is_taken_and_restored_by_the_program() {
 fn every_fault_of_a_configuration_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("station.toml");
-    let text = "data = 7\n[dicom]\nlisten = \"here\"\nae_tittle = \"A\"\nassociations = 1000\n\
-                tls_key = \"k\"\n[http]\nlisten = \"0.0.0.0:80\"\n[folder]\nafter = \"burn\"\n\
-                [[peer]]\nname = \"x\"\n[store]\nreserve_mib = 900\nlow_water_mib = 800\n";
-    fs::write(&path, text).unwrap();
-    let output = Command::new(PROGRAM)
-        .args(["serve", "--config"])
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    for (line, word) in [
-        (1, "data must be a text"),
-        (3, "listen is \"here\""),
-        (4, "there is no setting \"ae_tittle\""),
-        (5, "associations must be a whole number from 1 to 64"),
-        (7, "other computers can reach"),
-        (9, "after is \"burn\""),
-        (9, "[folder] has no path"),
-        (10, "a [[peer]] needs"),
-        (13, "low_water_mib is less than reserve_mib"),
-    ] {
-        let found = said.lines().any(|said| said.contains(word));
-        assert!(found, "line {line}: {word} is not in\n{said}");
-    }
-    assert!(said.contains("set all three"), "{said}");
+    let told = |text: &str, faults: &[(usize, &str)]| {
+        fs::write(&path, text).unwrap();
+        let output = Command::new(PROGRAM)
+            .args(["serve", "--config"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        for (line, word) in faults {
+            let place = format!("station.toml:{line}: ");
+            let found = said
+                .lines()
+                .any(|said| said.contains(&place) && said.contains(word));
+            assert!(found, "line {line}: {word} is not in\n{said}");
+        }
+        assert_eq!(said.lines().count(), faults.len(), "{said}");
+    };
+    told(
+        "data = 7\n[dicom]\nlisten = \"here\"\nae_tittle = \"A\"\nassociations = 1000\n\
+         tls_key = \"/k\"\ntls_certificate = \"c\"\n[http]\nlisten = \"0.0.0.0:80\"\n[folder]\n\
+         after = \"burn\"\n[[peer]]\nname = \"x\"\n[store]\nreserve_mib = 900\n\
+         low_water_mib = 800\n",
+        &[
+            (1, "data must be a text"),
+            (3, "listen is \"here\""),
+            (4, "there is no setting \"ae_tittle\""),
+            (5, "associations must be a whole number from 1 to 64"),
+            (7, "set all three"),
+            (7, "tls_certificate is \"c\": write the whole path"),
+            (9, "other computers can reach"),
+            (10, "[folder] has no path"),
+            (11, "after is \"burn\""),
+            (12, "a [[peer]] needs"),
+            (16, "low_water_mib is less than reserve_mib"),
+        ],
+    );
+    // Each of these is right by itself.
+    told(
+        "data = \"/d\"\n[dicom]\nlisten = \"0.0.0.0:8043\"\n[folder]\npath = \"/d/films\"\n\
+         after = \"move\"\nmoved_to = \"/d/films\"\n[intended_use]\nyoungest = 91\n",
+        &[
+            (3, "listen is the port of [http], too"),
+            (5, "path lies in data"),
+            (7, "moved_to lies in data"),
+            (7, "moved_to is the watched folder itself"),
+            (9, "youngest is more than oldest"),
+        ],
+    );
 }
 
 #[test]

@@ -3,6 +3,10 @@
 /// The most bytes of a command set. Those of requests have some hundreds.
 pub const MOST: usize = 16 << 10;
 
+/// The Offending Element (0000,0901) of a data set that is not the command's: its SOP Class UID
+/// (0008,0016) and SOP Instance UID (0008,0018).
+const OFFENDING: [u8; 8] = [8, 0, 0x16, 0, 8, 0, 0x18, 0];
+
 /// The most characters of an Error Comment (0000,0902), LO.
 const MOST_COMMENT: usize = 64;
 
@@ -102,6 +106,9 @@ impl Request {
         number(&mut elements, 0x0120, self.message);
         number(&mut elements, 0x0800, NO_DATA_SET);
         number(&mut elements, 0x0900, status.code());
+        if status == super::Status::DoesNotMatchClass {
+            element(&mut elements, 0x0901, &OFFENDING);
+        }
         if let Some(comment) = comment {
             text(&mut elements, 0x0902, &short(comment), b' ');
         }
@@ -270,6 +277,9 @@ mod tests {
         let read = Response::parse(&response).unwrap();
         assert_eq!((read.status, read.has_data), (0xA700, false));
         assert_eq!(read.comment, "dis?k ? full?");
+        let other = request.response(Status::DoesNotMatchClass, None);
+        let offending = b"\0\0\x01\x09\x08\0\0\0\x08\0\x16\0\x08\0\x18\0";
+        assert!(other.windows(16).any(|window| window == offending));
         let long = request.response(Status::CannotUnderstand, Some(&"x".repeat(500)));
         assert_eq!(long.iter().filter(|byte| **byte == b'x').count(), 64);
     }

@@ -254,7 +254,6 @@ impl Settings {
         table.finish();
         let entries_of_use = entries(intended_use);
         take_intended_use(&mut self.intended_use, Table::new(entries_of_use, gathered));
-        let store_span = store.as_ref().map(|(_, span)| span.clone());
         let mut table = Table::new(entries(store), gathered);
         let mib = |value: Option<u64>| value.map(|mib| mib << 20);
         let most = table.take("film_mib", table::whole(1..257));
@@ -264,13 +263,6 @@ impl Settings {
         let low_water = table.take("low_water_mib", table::whole(16..1 << 30));
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
-        if let Some(span) = store_span
-            && self.limits.low_water < self.limits.reserve
-        {
-            let what = "low_water_mib is less than reserve_mib: films must leave before the \
-                        reserve is reached; raise it";
-            gathered.add(span, what);
-        }
         let mut table = Table::new(entries(log), gathered);
         let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         set(
@@ -284,6 +276,54 @@ impl Settings {
             self.peers.extend(taken);
             if let Some(fault) = fault {
                 gathered.add(span, fault);
+            }
+        }
+        self.compare(root, gathered);
+    }
+
+    /// Notes settings that do not go together.
+    fn compare(&self, root: &DeTable, gathered: &mut Gathered) {
+        let mut unless = |fine: bool, place: [&str; 2], what: &str| {
+            if !fine {
+                gathered.add(table::span(root, place), what);
+            }
+        };
+        let (dicom, http) = (self.dicom.listen, self.http.listen);
+        let apart = dicom.port() != http.port() || http.port() == 0;
+        unless(
+            apart || (dicom.ip() != http.ip() && !dicom.ip().is_unspecified()),
+            ["dicom", "listen"],
+            "listen is the port of [http], too: choose another one for one of them",
+        );
+        unless(
+            self.intended_use.youngest <= self.intended_use.oldest,
+            ["intended_use", "youngest"],
+            "youngest is more than oldest: no film would be read; correct one of them",
+        );
+        unless(
+            self.limits.reserve <= self.limits.low_water,
+            ["store", "low_water_mib"],
+            "low_water_mib is less than reserve_mib: films must leave before the reserve is \
+             reached; raise it",
+        );
+        if let Some(folder) = &self.folder {
+            let apart = |path: &Path| !path.starts_with(&self.data);
+            unless(
+                apart(&folder.path),
+                ["folder", "path"],
+                "path lies in data, the station's own folder: choose another one",
+            );
+            if let After::Move(target) = &folder.after {
+                unless(
+                    apart(target),
+                    ["folder", "moved_to"],
+                    "moved_to lies in data, the station's own folder: choose another one",
+                );
+                unless(
+                    *target != folder.path,
+                    ["folder", "moved_to"],
+                    "moved_to is the watched folder itself: name another one",
+                );
             }
         }
     }
@@ -312,15 +352,7 @@ impl Dicom {
         // All three together, so that nobody thinks that TLS is on when it is not.
         let certificate = table.take("tls_certificate", table::path);
         let key = table.take("tls_key", table::path);
-        let authorities = table.take("tls_authorities", |value| {
-            let path = table::path(value)?;
-            match certificate.is_some() && key.is_some() {
-                true => Ok(path),
-                false => {
-                    Err("is of use only with tls_certificate and tls_key: set all three".into())
-                }
-            }
-        });
+        let authorities = table.take("tls_authorities", table::path);
         self.tls = match (certificate, key, authorities) {
             (Some(certificate), Some(key), Some(authorities)) => Some(Tls {
                 certificate,
@@ -329,7 +361,10 @@ impl Dicom {
             }),
             (None, None, None) => None,
             _ => {
-                table.missing("tls_certificate, tls_key and tls_authorities: set all three");
+                table.incomplete(
+                    &["tls_certificate", "tls_key", "tls_authorities"],
+                    "TLS needs tls_certificate, tls_key and tls_authorities: set all three",
+                );
                 None
             }
         };
@@ -349,12 +384,6 @@ impl Folder {
             return (None, Some("[folder] has no path: name the folder to watch"));
         };
         let after = match (after.unwrap_or("leave"), moved_to) {
-            ("move", Some(folder)) if folder == path => {
-                return (
-                    None,
-                    Some("moved_to is the watched folder itself: name another one"),
-                );
-            }
             ("move", Some(folder)) => After::Move(folder),
             ("move", None) => {
                 return (

@@ -107,12 +107,11 @@ impl<'t, 'g, 'a> Table<'t, 'g, 'a> {
         }
     }
 
-    /// Notes that something is missing in this table.
-    pub(super) fn missing(&mut self, what: &str) {
-        let first = self.entries.into_iter().flatten().next();
-        let span = first.map_or(0..0, |(key, _)| key.span());
-        self.gathered
-            .add(span, format!("something is missing: {what}"));
+    /// Notes that only some of `keys` are there, at the first of them that is.
+    pub(super) fn incomplete(&mut self, keys: &[&str], what: &str) {
+        let entries = self.entries;
+        let there = keys.iter().find_map(|key| entries?.get(*key));
+        self.gathered.add(there.map_or(0..0, Spanned::span), what);
     }
 
     /// Takes a table within this one.
@@ -164,6 +163,18 @@ impl<'t, 'g, 'a> Table<'t, 'g, 'a> {
     }
 }
 
+/// Where an entry of a table of `root` stands; where it is not, the table.
+pub(super) fn span(root: &DeTable, [table, key]: [&str; 2]) -> Range<usize> {
+    let Some(table) = root.get(table) else {
+        return 0..0;
+    };
+    let entry = match table.get_ref() {
+        DeValue::Table(entries) => entries.get(key),
+        _ => None,
+    };
+    entry.map_or(table.span(), Spanned::span)
+}
+
 /// Reads a text that is not empty.
 pub(super) fn text(value: &DeValue) -> Result<String, String> {
     match value {
@@ -173,9 +184,13 @@ pub(super) fn text(value: &DeValue) -> Result<String, String> {
     }
 }
 
-/// Reads a path.
+/// Reads a path. A service runs in another folder than the person who writes its configuration.
 pub(super) fn path(value: &DeValue) -> Result<PathBuf, String> {
-    text(value).map(PathBuf::from)
+    let path = PathBuf::from(text(value)?);
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(format!("is {path:?}: write the whole path, from / on")),
+    }
 }
 
 /// Reads true or false.

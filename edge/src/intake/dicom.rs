@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 
 use super::file_meta::file_meta;
 use super::receiver::{Announced, ReceiveError, Receiver, Way};
+use crate::pulse::Pulse;
 use crate::store::{Incoming, Origin, StoreError};
 use plumbline_dimse::{
     Association, AssociationError, C_CANCEL, C_ECHO, C_STORE, Message, Patience, Rules, Status,
@@ -88,9 +89,10 @@ impl DicomListener {
     }
 
     /// Serves associations until `stop` is true. Then those that are receiving a film finish it.
-    pub fn run(&self, stop: &AtomicBool) {
+    pub fn run(&self, stop: &AtomicBool, pulse: &Pulse) {
         thread::scope(|scope| {
             while !stop.load(Ordering::Relaxed) {
+                pulse.beat();
                 let look = Timespec::try_from(LOOK).unwrap_or_default();
                 let mut sockets = [PollFd::new(&self.socket, PollFlags::IN)];
                 if !matches!(poll(&mut sockets, Some(&look)), Ok(1..)) {
@@ -227,7 +229,7 @@ impl DicomListener {
                 }),
             };
             let received = self.receiver.receive(incoming, &way);
-            received.map_err(|error| refusal_of_received(&error))
+            received.map_err(refusal_of_received)
         });
         match kept {
             Ok(_) => Ok((Status::Success, None)),
@@ -303,8 +305,9 @@ fn refusal_of(error: StoreError) -> Refusal {
     (status, comment)
 }
 
-fn refusal_of_received(error: &ReceiveError) -> Refusal {
+fn refusal_of_received(error: ReceiveError) -> Refusal {
     let (status, comment) = match error {
+        ReceiveError::Store(error) => return refusal_of(error),
         ReceiveError::OtherInstance => (
             Status::DoesNotMatchClass,
             "class or instance UID are not those of the command",
@@ -317,18 +320,7 @@ fn refusal_of_received(error: &ReceiveError) -> Refusal {
             Status::CannotUnderstand,
             "the data set is damaged or cut off",
         ),
-        ReceiveError::Store(StoreError::Full { .. }) => (
-            Status::OutOfResources,
-            "too little disk left: send it later",
-        ),
-        ReceiveError::Store(_) => (
-            Status::OutOfResources,
-            "disk or database cannot be written: send it later",
-        ),
     };
-    if let ReceiveError::Store(error) = error {
-        tracing::error!(%error, "a film cannot be stored");
-    }
     (status, comment.to_owned())
 }
 

@@ -3,14 +3,15 @@
 //! and if nothing of it is missing. The system's events make that quick; a scan finds what no event
 //! told, as network shares send none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver as Queue, RecvTimeoutError, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -18,7 +19,8 @@ use plumbline_shared::durable::is_unfinished;
 
 use super::receiver::{ReceiveError, Receiver, Way};
 use crate::config::After;
-use crate::store::{Origin, StoreError};
+use crate::pulse::Pulse;
+use crate::store::{FileVersion, Origin, StoreError};
 
 /// The time between two scans.
 const SCAN: Duration = Duration::from_secs(10);
@@ -39,37 +41,28 @@ pub struct Watcher {
     receiver: Receiver,
     events: Queue<PathBuf>,
     seen: HashMap<PathBuf, Seen>,
+    pulse: Arc<Pulse>,
     _watcher: Option<RecommendedWatcher>,
 }
 
-/// What tells that a file has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
-    file: u64,
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Version {
-    fn of(metadata: &fs::Metadata) -> Self {
-        Self {
-            file: metadata.ino(),
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
-        }
-    }
-}
-
 /// The version of the plain file `path`.
-fn version_of(path: &Path) -> Option<Version> {
+fn version_of(path: &Path) -> Option<FileVersion> {
     let metadata = fs::symlink_metadata(path).ok()?;
-    metadata.is_file().then(|| Version::of(&metadata))
+    metadata.is_file().then(|| version(&metadata))
+}
+
+fn version(metadata: &fs::Metadata) -> FileVersion {
+    FileVersion {
+        number: metadata.ino() as i64,
+        bytes: metadata.len() as i64,
+        written: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+    }
 }
 
 /// What is known of a file.
 #[derive(Debug)]
 struct Seen {
-    version: Version,
+    version: FileVersion,
     since: Instant,
     state: FileState,
 }
@@ -89,7 +82,12 @@ impl Watcher {
     ///
     /// # Errors
     /// If the folder, or that for stored files, cannot be used.
-    pub fn new(folder: &Path, after: After, receiver: Receiver) -> io::Result<Self> {
+    pub fn new(
+        folder: &Path,
+        after: After,
+        receiver: Receiver,
+        pulse: Arc<Pulse>,
+    ) -> io::Result<Self> {
         fs::read_dir(folder)?;
         if let After::Move(target) = &after {
             fs::create_dir_all(target)?;
@@ -113,12 +111,22 @@ impl Watcher {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "the watched folder sends no events: it is scanned every 10 s");
         }
+        let stored = receiver.store.stored_files().map_err(io::Error::other)?;
+        let seen = stored.into_iter().map(|(path, version)| {
+            let seen = Seen {
+                version,
+                since: Instant::now(),
+                state: FileState::Stored,
+            };
+            (path, seen)
+        });
         Ok(Self {
             folder: folder.to_path_buf(),
             after,
+            seen: seen.collect(),
             receiver,
             events,
-            seen: HashMap::new(),
+            pulse,
             _watcher: watcher.ok(),
         })
     }
@@ -127,6 +135,7 @@ impl Watcher {
     pub fn run(mut self, stop: &AtomicBool) {
         let mut scanned: Option<Instant> = None;
         while !stop.load(Ordering::Relaxed) {
+            self.pulse.beat();
             // A file that grew needs a second look sooner than the next scan.
             let growing = (self.seen.values()).any(|seen| seen.state == FileState::Growing);
             let pause = if growing { STABLE } else { SCAN };
@@ -151,8 +160,18 @@ impl Watcher {
                 return;
             }
         };
-        let paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        self.seen.retain(|path, _| paths.contains(path));
+        let paths: HashSet<_> = entries.flatten().map(|entry| entry.path()).collect();
+        let store = &self.receiver.store;
+        self.seen.retain(|path, seen| {
+            let there = paths.contains(path);
+            if !there
+                && seen.state == FileState::Stored
+                && let Err(error) = store.file_left(path)
+            {
+                tracing::warn!(%error, "a file that has left the watched folder is remembered");
+            }
+            there
+        });
         for path in paths {
             if stop.load(Ordering::Relaxed) {
                 return;
@@ -193,7 +212,7 @@ impl Watcher {
         let state = match self.take(path) {
             // The file was replaced or written while it was read: look at it again.
             Ok(Some(read)) if Some(read) != version_of(path) => return,
-            Ok(Some(_)) => self.settle(path),
+            Ok(Some(read)) => self.settle(path, read),
             Ok(None) | Err(ReceiveError::Store(StoreError::TooLong { .. })) => {
                 FileState::Unreadable
             }
@@ -218,7 +237,7 @@ impl Watcher {
 
     /// Copies a file into the store, and returns the version that was read; none if the system does not
     /// give the file.
-    fn take(&self, path: &Path) -> Result<Option<Version>, ReceiveError> {
+    fn take(&self, path: &Path) -> Result<Option<FileVersion>, ReceiveError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         let Ok((metadata, mut file)) = opened else {
@@ -227,6 +246,7 @@ impl Watcher {
         let mut incoming = self.receiver.store.begin()?;
         let mut buffer = vec![0; CHUNK];
         loop {
+            self.pulse.beat();
             match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) => incoming.write(&buffer[..length])?,
@@ -239,13 +259,18 @@ impl Watcher {
             announced: None,
         };
         self.receiver.receive(incoming, &way)?;
-        Ok(Some(Version::of(&metadata)))
+        Ok(Some(version(&metadata)))
     }
 
     /// Does what is to be done with a file that was stored.
-    fn settle(&self, path: &Path) -> FileState {
+    fn settle(&self, path: &Path, version: FileVersion) -> FileState {
         let settled = match &self.after {
-            After::Leave => Ok(()),
+            After::Leave => {
+                if let Err(error) = self.receiver.store.file_stays(path, version) {
+                    tracing::warn!(%error, "a file that stays is read again after a restart");
+                }
+                Ok(())
+            }
             After::Delete => fs::remove_file(path),
             After::Move(target) => {
                 let name = path.file_name().unwrap_or_default();

@@ -18,7 +18,7 @@ pub enum StoreError {
     /// The database cannot be read or written.
     #[error("the station's database cannot be used ({0}): check the disk, or restore a backup")]
     Database(#[from] rusqlite::Error),
-    /// The database's pages are damaged.
+    /// The database's pages are damaged, or its rows contradict each other.
     #[error("the station's database is damaged ({0}): restore a backup")]
     Damaged(String),
     /// There are films and no database.
@@ -84,6 +84,13 @@ pub enum StoreError {
         sequence: i64,
         /// What does not fit.
         why: &'static str,
+    },
+    /// A backup's folder lies in the store's, or the other way round.
+    #[error("{} overlaps the station's data: keep backups in another folder, best on another disk",
+        path.display())]
+    BackupInStore {
+        /// The backup's folder.
+        path: PathBuf,
     },
     /// A backup is not whole.
     #[error("the backup {} is not whole ({why}): use another one", path.display())]

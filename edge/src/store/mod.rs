@@ -11,6 +11,7 @@ mod data_set;
 mod error;
 mod files;
 mod films;
+mod folder_files;
 mod room;
 mod schema;
 mod state;
@@ -32,6 +33,7 @@ pub use backup::{BackedUp, back_up, restore};
 pub use error::StoreError;
 pub use files::{Incoming, Limits};
 pub use films::{Arrival, Finding, Kept, Origin, StoredFilm, StoredReading};
+pub use folder_files::FileVersion;
 pub use state::State;
 pub use work::{Answer, Job};
 
@@ -40,6 +42,9 @@ const DATABASE: &str = "plumbline.sqlite";
 
 /// The file that the process which has the store open locks.
 const LOCK: &str = "lock";
+
+/// The file of the token that uploads need.
+pub const TOKEN: &str = "token";
 
 /// How long a writer waits for another process, such as a backup.
 const WAIT: Duration = Duration::from_secs(30);
@@ -106,11 +111,7 @@ impl Store {
         }
         let database = Connection::open(&path)?;
         prepare(&database)?;
-        let version: usize = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let newest = schema::VERSIONS.len();
-        if version > newest {
-            return Err(StoreError::Newer { version, newest });
-        }
+        schema::version(&database)?;
         Ok(Self {
             folder: folder.to_path_buf(),
             files: Arc::new(Files::beside(folder, disk(), limits)),
@@ -140,17 +141,12 @@ impl Store {
         self.change(|transaction| audit::append(transaction, entry))
     }
 
-    /// Looks at every page of the database.
+    /// Looks at every page of the database, and at every row that names another.
     ///
     /// # Errors
     /// If one is damaged.
     pub fn require_sound(&self) -> Result<(), StoreError> {
-        let database = self.lock();
-        let check: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
-        match &*check {
-            "ok" => Ok(()),
-            _ => Err(StoreError::Damaged(check)),
-        }
+        require_sound(&self.lock())
     }
 
     /// Computes the audit log's chain again, and returns the newest entry.
@@ -184,6 +180,20 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         // A thread that panicked has rolled its transaction back.
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn require_sound(database: &Connection) -> Result<(), StoreError> {
+    let check: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+    if check != "ok" {
+        return Err(StoreError::Damaged(check));
+    }
+    let broken = "SELECT count(*) FROM pragma_foreign_key_check";
+    match database.query_row(broken, [], |row| row.get(0))? {
+        0_u64 => Ok(()),
+        rows => Err(StoreError::Damaged(format!(
+            "rows that name missing ones: {rows}"
+        ))),
     }
 }
 

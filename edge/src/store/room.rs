@@ -2,6 +2,7 @@
 //! never.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -50,13 +51,14 @@ impl Store {
     }
 
     /// Removes the files of delivered films, the oldest first, until there is as much free space as
-    /// there should be or none is left to remove. Returns how many were removed.
+    /// there should be, none is left to remove or the time is over. Returns how many were removed.
     ///
     /// # Errors
     /// If the database or the disk cannot be written.
-    pub fn make_room(&self) -> Result<usize, StoreError> {
+    pub fn make_room(&self, longest: Duration) -> Result<usize, StoreError> {
+        let until = Instant::now() + longest;
         let mut removed = 0;
-        while self.files.free()? < self.files.limits().low_water {
+        while self.files.free()? < self.files.limits().low_water && Instant::now() < until {
             let Some(hash) = self.remove_oldest()? else {
                 break;
             };

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// What brings a database from version i to i + 1. A version that was released is never changed.
-pub(super) const VERSIONS: [&str; 1] = [VERSION_1];
+pub(super) const VERSIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE station (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -89,23 +89,40 @@ CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 ";
 
+const VERSION_2: &str = "
+-- Files of the watched folder that were stored and stay there.
+CREATE TABLE folder_files (
+    path BLOB PRIMARY KEY,
+    number INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    written INTEGER NOT NULL
+) STRICT;
+";
+
+/// The version of a database.
+///
+/// # Errors
+/// [`StoreError::Newer`] if it was written by a later version of this program.
+pub(super) fn version(database: &Connection) -> Result<usize, StoreError> {
+    let version: usize = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let newest = VERSIONS.len();
+    match version > newest {
+        true => Err(StoreError::Newer { version, newest }),
+        false => Ok(version),
+    }
+}
+
 /// Brings a database to the newest version, each step whole or not at all.
 ///
 /// # Errors
 /// [`StoreError::Newer`] if it was written by a later version of this program.
 pub(super) fn migrate(database: &mut Connection) -> Result<(), StoreError> {
-    let newest = VERSIONS.len();
-    loop {
-        let version: usize = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version > newest {
-            return Err(StoreError::Newer { version, newest });
-        }
-        let Some(step) = VERSIONS.get(version) else {
-            return Ok(());
-        };
+    while let Some(step) = VERSIONS.get(version(database)?) {
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", version + 1)?;
+        let next = version(&transaction)? + 1;
+        transaction.pragma_update(None, "user_version", next)?;
         transaction.commit()?;
     }
+    Ok(())
 }

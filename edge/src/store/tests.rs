@@ -375,14 +375,14 @@ fn only_delivered_films_leave_the_oldest_first() {
         keep(&store, instance.as_bytes(), instance).unwrap();
         read(&store, film, 0.75);
     }
-    assert_eq!(store.make_room().unwrap(), 0);
+    assert_eq!(store.make_room(WAIT).unwrap(), 0);
     store.deliver(2, "outbox", "PACS").unwrap();
     store.deliver(1, "outbox", "PACS").unwrap();
     assert_eq!(
         store.remove_oldest().unwrap(),
         Some(store.film(1).unwrap().hash)
     );
-    assert_eq!(store.make_room().unwrap(), 1);
+    assert_eq!(store.make_room(WAIT).unwrap(), 1);
     let removed = [1, 2, 3].map(|film| store.film(film).unwrap().removed);
     assert_eq!(removed, [true, true, false]);
     // The result stays, and the file comes back if it is sent again.
@@ -415,31 +415,117 @@ fn a_backup_of_a_running_station_is_restored() {
     ));
     keep(&store, b"three", "1.2.5").unwrap();
     drop(store);
+    fs::write(data.join(TOKEN), "secret").unwrap();
     let (restored, old) = restore(&target, &data, LIMITS).unwrap();
-    assert_eq!(restored, backed_up);
+    assert_eq!((restored.films, restored.damaged), (2, Vec::new()));
+    assert_eq!(fs::read(data.join(TOKEN)).unwrap(), b"secret");
     let store = open(&data);
     assert_eq!(store.newest(10).unwrap(), [2, 1]);
+    // The log goes on with what it says of the one before.
+    let newest = store.verify_audit().unwrap().unwrap();
+    assert_eq!(Some(&newest), restored.newest.as_ref());
+    assert_eq!(newest.sequence, backed_up.newest.unwrap().sequence + 1);
+    let detail: String = (store.lock())
+        .query_row(
+            "SELECT detail FROM audit ORDER BY sequence DESC",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(detail.contains("ended at entry 7, "), "{detail}");
     assert_eq!(store.film(1).unwrap().reading, Some(reading(0.75)));
     assert!(store.damaged_films().unwrap().is_empty());
     drop(store);
     let old = old.unwrap();
     assert_eq!(open(&old).newest(10).unwrap(), [3, 2, 1]);
-    // A damaged backup changes nothing.
-    let hash = open(&data).film(1).unwrap().hash;
-    fs::write(
-        target
-            .join("films")
-            .join(&hash[..2])
-            .join(&hash[2..4])
-            .join(&hash),
-        b"",
-    )
-    .unwrap();
-    assert!(matches!(
-        restore(&target, &data, LIMITS),
-        Err(StoreError::Backup { .. })
-    ));
-    assert_eq!(open(&data).newest(10).unwrap(), [2, 1]);
+}
+
+/// Damages the file of film `film` in the store or backup in `folder`.
+fn damage(store: &Store, film: i64, folder: &Path) {
+    let files = Files::beside(folder, disk(), LIMITS);
+    fs::write(files.path(&store.film(film).unwrap().hash), b"").unwrap();
+}
+
+#[test]
+fn damaged_films_are_listed_and_the_others_copied() {
+    let folder = TempDir::new().unwrap();
+    let (data, target) = (folder.path().join("data"), folder.path().join("backup"));
+    let store = open(&data);
+    for instance in ["1.2.3", "1.2.4", "1.2.5"] {
+        keep(&store, instance.as_bytes(), instance).unwrap();
+    }
+    damage(&store, 2, &data);
+    let done = back_up(&data, &target, LIMITS).unwrap();
+    assert_eq!((done.films, done.damaged), (2, vec![2]));
+    damage(&store, 3, &target);
+    drop(store);
+    let (done, _) = restore(&target, &data, LIMITS).unwrap();
+    assert_eq!((done.films, done.damaged), (1, vec![2, 3]));
+    let store = open(&data);
+    assert_eq!(store.damaged_films().unwrap(), [2, 3]);
+    // A film that is sent again is whole again.
+    assert_eq!(keep(&store, b"1.2.4", "1.2.4").unwrap(), Kept::Known(2));
+    assert_eq!(store.damaged_films().unwrap(), [3]);
+    // And the next backup mends the one that was cut short.
+    assert_eq!(keep(&store, b"1.2.5", "1.2.5").unwrap(), Kept::Known(3));
+    let done = back_up(&data, &target, LIMITS).unwrap();
+    assert_eq!((done.films, done.damaged), (3, Vec::new()));
+    drop(store);
+
+    // A damaged database changes nothing.
+    let database = fs::read(target.join(DATABASE)).unwrap();
+    fs::write(target.join(DATABASE), &database[..database.len() / 2]).unwrap();
+    assert!(restore(&target, &data, LIMITS).is_err());
+    let store = open(&data);
+    assert_eq!(store.newest(10).unwrap(), [3, 2, 1]);
+    assert!(store.damaged_films().unwrap().is_empty());
+
+    for inside in [
+        data.clone(),
+        data.join("backup"),
+        folder.path().to_path_buf(),
+    ] {
+        let refused = back_up(&data, &inside, LIMITS);
+        assert!(matches!(refused, Err(StoreError::BackupInStore { .. })));
+    }
+}
+
+#[test]
+fn files_that_stay_in_a_folder_are_remembered() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    let version = |written| FileVersion {
+        number: i64::MIN,
+        bytes: 3,
+        written,
+    };
+    // A name need not be text.
+    let path = Path::new(std::ffi::OsStr::from_bytes(b"/films/\xff.dcm"));
+    store.file_stays(path, version(1)).unwrap();
+    store.file_stays(path, version(2)).unwrap();
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(
+        store.stored_files().unwrap(),
+        [(path.to_path_buf(), version(2))]
+    );
+    store.file_left(path).unwrap();
+    assert_eq!(store.stored_files().unwrap(), []);
+}
+
+#[test]
+fn rows_that_name_missing_ones_are_noticed() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    keep(&store, b"one", "1.2.3").unwrap();
+    store.require_sound().unwrap();
+    // The newest entry of the log: no chain tells that it is missing.
+    let tamper = "DROP TRIGGER audit_is_not_deleted; PRAGMA foreign_keys = OFF;
+        DELETE FROM audit WHERE sequence = 1";
+    store.lock().execute_batch(tamper).unwrap();
+    assert!(store.verify_audit().is_ok());
+    assert!(matches!(store.require_sound(), Err(StoreError::Damaged(_))));
 }
 
 #[test]
