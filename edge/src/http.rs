@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, Path as UrlPath, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -238,11 +239,14 @@ async fn upload(
     State(interface): State<Interface>,
     mut body: Multipart,
 ) -> Result<(StatusCode, Json<Vec<Uploaded>>), Failure> {
-    let broken = |error: axum::extract::multipart::MultipartError| {
-        Failure(
-            error.status(),
-            format!("the upload is damaged: {}", error.body_text()),
-        )
+    let broken = |error: MultipartError| {
+        let status = match error.status() {
+            // Axum's status for a body that ends too early, which is the sender's fault.
+            StatusCode::INTERNAL_SERVER_ERROR => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let what = format!("the upload is damaged: {}", error.body_text());
+        Failure(status, what)
     };
     let Ok(_one) = interface.uploads.try_acquire() else {
         let what = format!("{UPLOADS} uploads are coming in: send it later");

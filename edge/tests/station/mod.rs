@@ -46,6 +46,13 @@ impl Station {
     }
 
     pub fn start_in(folder: TempDir, more: &str) -> Self {
+        let started = Self::start_by(Command::new(PROGRAM), folder, more);
+        started.unwrap_or_else(|folder| panic!("{}", read_log(folder.path())))
+    }
+
+    /// Starts a station by `command`, which runs the program with the arguments that are added to
+    /// it. Returns the folder of one that ends before it is ready.
+    pub fn start_by(mut command: Command, folder: TempDir, more: &str) -> Result<Self, TempDir> {
         let config = folder.path().join("station.toml");
         let path = folder.path().display().to_string();
         let mut text = format!("data = \"{path}/data\"\n");
@@ -64,7 +71,7 @@ impl Station {
             .append(true)
             .open(folder.path().join("log"))
             .unwrap();
-        let mut child = Command::new(PROGRAM)
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&config)
             .stdout(Stdio::piped())
@@ -80,18 +87,22 @@ impl Station {
             }
         }
         let address = |start: &str, skip: &str| {
-            let line = told.iter().find(|line| line.starts_with(start));
-            let line = line.unwrap_or_else(|| panic!("{told:?}\n{}", read_log(folder.path())));
-            let rest = line.split(skip).nth(1).unwrap();
-            rest.split(',').next().unwrap().parse().unwrap()
+            let line = told.iter().find(|line| line.starts_with(start))?;
+            let rest = line.split(skip).nth(1)?;
+            rest.split(',').next()?.parse().ok()
         };
-        Self {
-            dicom: address("dicom:", " at "),
-            http: address("http:", "http://"),
+        let (Some(dicom), Some(http)) = (address("dicom:", " at "), address("http:", "http://"))
+        else {
+            child.wait().unwrap();
+            return Err(folder);
+        };
+        Ok(Self {
+            dicom,
+            http,
             config,
             child,
             folder,
-        }
+        })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -112,6 +123,18 @@ impl Station {
         let ended = wait_for(|| self.child.try_wait().unwrap());
         assert!(ended.success(), "{ended}\n{}", self.log());
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// Tells the station to stop, kills it if it does not in time, and returns its folder.
+    pub fn end(mut self, longest: Duration) -> TempDir {
+        let start = Instant::now();
+        let process = Pid::from_raw(self.child.id() as i32).unwrap();
+        // It may be gone already.
+        kill_process(process, Signal::TERM).ok();
+        while self.child.try_wait().unwrap().is_none() && start.elapsed() < longest {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.kill()
     }
 
     /// Kills the station, and returns its folder.
