@@ -6,3 +6,8 @@
 #![no_std]
 
 pub mod decoder;
+pub mod frame;
+pub mod hello;
+pub mod link;
+pub mod outbox;
+pub mod panel;
