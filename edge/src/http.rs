@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::intake::{ReceiveError, Receiver, Way};
+use crate::panel::{BoardState, PanelStatus};
 use crate::store::{Incoming, Origin, Store, StoreError};
 
 /// What multipart bodies have beside a film, and the most bytes of other bodies.
@@ -48,17 +49,24 @@ const MOST_LISTED: usize = 1000;
 #[derive(Clone)]
 pub struct Interface {
     receiver: Receiver,
+    panel: Option<Arc<PanelStatus>>,
     token: String,
     most: u64,
     uploads: Arc<Semaphore>,
 }
 
 impl Interface {
-    /// An interface to what `receiver` has, for callers who know `token`; a film's file has `most`
-    /// bytes at most.
-    pub fn new(receiver: Receiver, token: String, most: u64) -> Self {
+    /// An interface to what `receiver` has, and to the state of the panel board if there should be
+    /// one, for callers who know `token`; a film's file has `most` bytes at most.
+    pub fn new(
+        receiver: Receiver,
+        panel: Option<Arc<PanelStatus>>,
+        token: String,
+        most: u64,
+    ) -> Self {
         Self {
             receiver,
+            panel,
             token,
             most,
             uploads: Arc::new(Semaphore::new(UPLOADS)),
@@ -388,13 +396,17 @@ async fn health(State(interface): State<Interface>) -> Response {
     let store = Arc::clone(interface.store());
     let checked = blocking(move || {
         let newest = store.newest_audit()?;
-        Ok::<_, StoreError>((newest, store.has_room()?))
+        Ok::<_, StoreError>((newest, store.has_room()?, store.panel_state()?))
     });
     let mut wrong = Vec::new();
     let audit = match checked.await {
-        Ok((newest, room)) => {
+        Ok((newest, room, films)) => {
             if !room {
                 wrong.push("the disk is full: no film is received".to_owned());
+            }
+            if films.film_missing {
+                let what = "the X-ray unit exposed, and no film has come: look at what it sends";
+                wrong.push(what.to_owned());
             }
             newest
         }
@@ -408,6 +420,15 @@ async fn health(State(interface): State<Interface>) -> Response {
     }
     let doubts = interface.receiver.clock.doubts(Timestamp::now());
     wrong.extend(doubts.iter().map(ToString::to_string));
+    match interface.panel.map(|panel| panel.get()) {
+        None | Some(BoardState::Connected(_)) => {}
+        Some(BoardState::Silent) => {
+            wrong.push("the panel is not heard: look at its cable and its power".to_owned());
+        }
+        Some(BoardState::OtherMessages(version, agreement)) => wrong.push(format!(
+            "the panel's program {version} speaks other messages: {agreement}"
+        )),
+    }
     let unreadable = metrics.count_unreadable_files();
     if unreadable > 0 {
         wrong.push(format!(

@@ -23,6 +23,7 @@ use crate::config::Settings;
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
 use crate::metrics::Metrics;
+use crate::panel::PanelLine;
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
 use crate::store::{Action, Entry, Event, Outcome, Store, TOKEN};
@@ -67,7 +68,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
         bell,
-        metrics,
+        metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
     };
     let dicom = listen(settings, &receiver)?;
@@ -94,7 +95,21 @@ pub fn serve(settings: &Settings) -> Result<()> {
         None => None,
     };
     let token = token(&settings.data)?;
-    let interface = Interface::new(receiver, token, settings.limits.film);
+    let panel = settings.panel.as_ref().map(|panel| PanelLine {
+        device: panel.device.clone(),
+        settings: panel.settings,
+        film_within: panel.film_within,
+        store: Arc::clone(&store),
+        metrics: Arc::clone(&metrics),
+        status: Arc::default(),
+        pulse: pulse(),
+    });
+    let interface = Interface::new(
+        receiver,
+        panel.as_ref().map(|panel| Arc::clone(&panel.status)),
+        token,
+        settings.limits.film,
+    );
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -116,6 +131,9 @@ pub fn serve(settings: &Settings) -> Result<()> {
         scope.spawn(|| or_end("the DICOM listener", || dicom.run(stop, &dicom_pulse)));
         if let Some(watcher) = watcher {
             scope.spawn(|| or_end("the folder's watcher", || watcher.run(stop)));
+        }
+        if let Some(panel) = &panel {
+            scope.spawn(|| or_end("the panel's line", || panel.run(stop)));
         }
         for _ in 0..settings.reading.readers {
             scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
@@ -213,6 +231,10 @@ fn announce(
     writeln!(out, "dicom: {title} at {address}, {security}")?;
     if let Some(folder) = &settings.folder {
         writeln!(out, "folder: {}", folder.path.display())?;
+    }
+    match &settings.panel {
+        Some(panel) => writeln!(out, "panel: {}", panel.device.display())?,
+        None => writeln!(out, "panel: none")?,
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
     writeln!(out, "reading with {model}; films and results in {data}")?;

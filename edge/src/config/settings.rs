@@ -5,13 +5,19 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
+use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{self, Faults, Gathered, Table};
 use crate::quality::IntendedUse;
 use crate::store::Limits;
+
+/// How long after an exposure its film counts as missing, in seconds: units take up to a minute to
+/// make one.
+const FILM_WITHIN: u64 = 180;
 
 /// The most bytes of an AE title (PS3.5, 6.2).
 const MOST_TITLE: usize = 16;
@@ -37,8 +43,21 @@ pub struct Settings {
     pub limits: Limits,
     /// The log.
     pub log: Log,
+    /// The panel board.
+    pub panel: Option<Panel>,
     /// Other systems, for `plumbline-edge check`.
     pub peers: Vec<Peer>,
+}
+
+/// The panel board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panel {
+    /// The serial line that it is on.
+    pub device: PathBuf,
+    /// How long after an exposure its film counts as missing; none if never.
+    pub film_within: Option<Duration>,
+    /// What the board is to keep.
+    pub settings: BoardSettings,
 }
 
 /// Receiving films by DICOM.
@@ -177,6 +196,7 @@ impl Default for Settings {
                 format: LogFormat::Text,
                 verbose: false,
             },
+            panel: None,
             peers: Vec::new(),
         }
     }
@@ -223,13 +243,23 @@ impl Settings {
         let mut table = Table::new(Some(root), gathered);
         set(&mut self.data, table.take("data", table::path));
         self.bundle = table.take("bundle", table::path);
-        let [dicom, folder, http, reading, intended_use, store, log] = [
+        let [
+            dicom,
+            folder,
+            http,
+            reading,
+            intended_use,
+            store,
+            panel,
+            log,
+        ] = [
             "dicom",
             "folder",
             "http",
             "reading",
             "intended_use",
             "store",
+            "panel",
             "log",
         ]
         .map(|key| table.table(key));
@@ -263,6 +293,12 @@ impl Settings {
         let low_water = table.take("low_water_mib", table::whole(16..1 << 30));
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
+        if let Some((entries, span)) = panel {
+            self.panel = Panel::take(Table::new(Some(entries), gathered));
+            if self.panel.is_none() {
+                gathered.add(span, "[panel] has no device: name its serial line");
+            }
+        }
         let mut table = Table::new(entries(log), gathered);
         let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         set(
@@ -401,6 +437,30 @@ impl Folder {
             _ => After::Leave,
         };
         (Some(Self { path, after }), None)
+    }
+}
+
+impl Panel {
+    fn take(mut table: Table) -> Option<Self> {
+        let device = table.take("device", table::path);
+        let seconds = table.take("film_within_seconds", table::whole(0..86_401));
+        let mut settings = BoardSettings::DEFAULT;
+        let percent = |percent: Option<u64>| percent.map(|percent| percent as u8);
+        let brightness = table.take("brightness", table::whole(1..101));
+        set(&mut settings.brightness, percent(brightness));
+        let volume = table.take("volume", table::whole(0..101));
+        set(&mut settings.volume, percent(volume));
+        set(
+            &mut settings.exposure_active_low,
+            table.take("exposure_active_low", table::boolean),
+        );
+        table.finish();
+        let seconds = seconds.unwrap_or(FILM_WITHIN);
+        Some(Self {
+            device: device?,
+            film_within: (seconds > 0).then(|| Duration::from_secs(seconds)),
+            settings,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod films;
 mod folder_files;
+mod panel;
 mod room;
 mod schema;
 mod state;
@@ -34,6 +35,7 @@ pub use error::StoreError;
 pub use files::{Incoming, Limits};
 pub use films::{Arrival, Finding, Kept, Origin, StoredFilm, StoredReading};
 pub use folder_files::FileVersion;
+pub use panel::{PanelDeed, PanelState};
 pub use state::State;
 pub use work::{Answer, Job};
 
