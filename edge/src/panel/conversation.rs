@@ -110,11 +110,10 @@ impl Conversation {
             match message {
                 // One that cannot be read is of no use a second time either.
                 None => {}
-                Some(FromPanel::Event(event)) => {
-                    if self.waiting.len() < MOST_WAITING {
-                        self.waiting.push(event);
-                    }
+                Some(FromPanel::Event(event)) if self.waiting.len() < MOST_WAITING => {
+                    self.waiting.push(event);
                 }
+                Some(FromPanel::Event(_)) => {}
                 Some(FromPanel::Measures(measures)) => {
                     if let Some(board) = &mut self.board {
                         board.measures = Some(measures);
