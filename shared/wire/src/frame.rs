@@ -109,6 +109,24 @@ fn seal<'b>(plain: &mut [u8], out: &'b mut [u8; FRAME]) -> &'b [u8] {
 }
 
 /// Collects bytes into frames. What is damaged is left out and counted.
+///
+/// ```
+/// use plumbline_wire::frame::{FRAME, Frame, Frames, Header, Kind, write};
+///
+/// let header = Header {
+///     kind: Kind::Message,
+///     session: 7,
+///     sequence: 1,
+///     acknowledgement: 0,
+///     selective: 0,
+///     window: 4,
+/// };
+/// let mut out = [0; FRAME];
+/// let mut bytes = write(&header, b"body", &mut out);
+/// let mut frames = Frames::new();
+/// assert_eq!(frames.next(&mut bytes), Some(Frame::Body(header, b"body")));
+/// assert_eq!(frames.next(&mut bytes), None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Frames {
     buffer: [u8; FRAME],
@@ -131,13 +149,20 @@ impl Frames {
     /// Takes bytes up to the end of the next whole frame and returns it; `None` when all bytes are
     /// taken.
     pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame<'_>> {
+        Some(match self.advance(bytes)? {
+            Opened::Hello(hello) => Frame::Hello(hello),
+            Opened::Body(header, body) => Frame::Body(header, self.body(body)),
+        })
+    }
+
+    /// Does as [`Frames::next`], without keeping hold of the frame.
+    pub(crate) fn advance(&mut self, bytes: &mut &[u8]) -> Option<Opened> {
         while let Some(end) = bytes.iter().position(|&byte| byte == 0) {
             self.collect(&bytes[..end]);
             *bytes = &bytes[end + 1..];
-            if self.open() {
-                // Read again for the borrow checker, which does not let a loop return what it
-                // borrowed.
-                return read(&self.buffer[..self.length]);
+            let opened = self.open();
+            if opened.is_some() {
+                return opened;
             }
         }
         self.collect(bytes);
@@ -145,10 +170,40 @@ impl Frames {
         None
     }
 
+    /// The body of the frame that came last.
+    pub(crate) fn body(&self, body: Body) -> &[u8] {
+        &self.buffer[HEADER..body.end]
+    }
+
     /// How many frames came damaged, cut, too long or of an unknown kind. A stretch of noise without
     /// a 0x00 counts once.
     pub fn bad(&self) -> u32 {
         self.bad
+    }
+
+    fn collect(&mut self, bytes: &[u8]) {
+        let room = &mut self.buffer[self.length..];
+        let taken = bytes.len().min(room.len());
+        room[..taken].copy_from_slice(&bytes[..taken]);
+        self.length += taken;
+        self.overlong |= taken < bytes.len();
+    }
+
+    /// Decodes in place what was collected, and begins anew behind it.
+    fn open(&mut self) -> Option<Opened> {
+        let length = core::mem::take(&mut self.length);
+        let overlong = core::mem::take(&mut self.overlong);
+        if length == 0 {
+            return None;
+        }
+        let opened = match overlong {
+            true => None,
+            false => open(&mut self.buffer[..length]),
+        };
+        if opened.is_none() {
+            self.bad = self.bad.saturating_add(1);
+        }
+        opened
     }
 }
 
@@ -158,19 +213,177 @@ impl Default for Frames {
     }
 }
 
-impl Frames {
-    fn collect(&mut self, bytes: &[u8]) {
-        let room = &mut self.buffer[self.length..];
-        let taken = bytes.len().min(room.len());
-        room[..taken].copy_from_slice(&bytes[..taken]);
-        self.length += taken;
-        self.overlong |= taken < bytes.len();
-    }
-    fn open(&mut self) -> bool {
-        todo!()
-    }
+/// A frame whose body is still in its buffer.
+pub(crate) enum Opened {
+    Hello(Hello),
+    Body(Header, Body),
 }
-fn read(_: &[u8]) -> Option<Frame<'_>> {
-    let _ = HELLO;
-    todo!()
+
+/// Where the body of a frame is: behind the header.
+#[derive(Clone, Copy)]
+pub(crate) struct Body {
+    end: usize,
+}
+
+fn open(encoded: &mut [u8]) -> Option<Opened> {
+    let length = cobs::decode_in_place(encoded).ok()?;
+    let (plain, sum) = encoded[..length].split_last_chunk::<SUM>()?;
+    if CRC.checksum(plain).to_le_bytes() != *sum {
+        return None;
+    }
+    if plain.first() == Some(&HELLO) {
+        return Hello::read(plain).map(Opened::Hello);
+    }
+    let header: &[u8; HEADER] = plain.first_chunk()?;
+    let two = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+    let header = Header {
+        kind: match header[0] {
+            1 => Kind::Message,
+            2 => Kind::Acknowledgement,
+            3 => Kind::Log,
+            _ => return None,
+        },
+        session: u32::from(two(1)) | u32::from(two(3)) << 16,
+        sequence: two(5),
+        acknowledgement: two(7),
+        selective: two(9),
+        window: header[11],
+    };
+    // A longer one was summed up by nobody who keeps to this layout.
+    let body = Body { end: plain.len() };
+    (body.end <= HEADER + BODY).then_some(Opened::Body(header, body))
+}
+
+/// The name of the session from the side `sender` to the side `receiver`, each its half. It is
+/// another one in each direction: a line that echoes brings nothing but frames of no session.
+pub fn session_name(sender: u32, receiver: u32) -> u32 {
+    let mut halves = [0; 8];
+    halves[..4].copy_from_slice(&sender.to_le_bytes());
+    halves[4..].copy_from_slice(&receiver.to_le_bytes());
+    CRC.checksum(&halves)
+}
+
+/// A half of a session's name that the start `boot` of a program has not used before: `count` says
+/// how many it has. Never 0, which stands for none.
+pub fn session_half(boot: u64, count: u32) -> u32 {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&boot.to_le_bytes());
+    bytes[8..].copy_from_slice(&count.to_le_bytes());
+    CRC.checksum(&bytes).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn headers() -> impl Strategy<Value = Header> {
+        let kinds = prop_oneof![
+            Just(Kind::Message),
+            Just(Kind::Acknowledgement),
+            Just(Kind::Log)
+        ];
+        (kinds, any::<(u32, u16, u16, u16, u8)>()).prop_map(|(kind, numbers)| {
+            let (session, sequence, acknowledgement, selective, window) = numbers;
+            Header {
+                kind,
+                session,
+                sequence,
+                acknowledgement,
+                selective,
+                window,
+            }
+        })
+    }
+
+    /// Bodies of all lengths, with many and with few zeros.
+    fn bodies() -> impl Strategy<Value = Vec<u8>> {
+        let bytes = prop_oneof![any::<u8>().boxed(), Just(0).boxed(), (1..=255u8).boxed()];
+        bytes.prop_flat_map(|byte| {
+            let one = prop_oneof![Just(byte), any::<u8>()];
+            proptest::collection::vec(one, 0..=BODY)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_their_way_in_pieces(
+            sent in proptest::collection::vec((headers(), bodies()), 1..5),
+            piece in 1..300usize,
+        ) {
+            let mut line = std::vec![0];
+            for (header, body) in &sent {
+                let mut out = [0; FRAME];
+                let frame = write(header, body, &mut out);
+                let (end, encoded) = frame.split_last().unwrap();
+                prop_assert_eq!(*end, 0);
+                prop_assert!(!encoded.contains(&0));
+                line.extend_from_slice(frame);
+            }
+            let (mut frames, mut heard) = (Frames::new(), Vec::new());
+            for mut bytes in line.chunks(piece) {
+                while let Some(frame) = frames.next(&mut bytes) {
+                    let Frame::Body(header, body) = frame else { panic!("{frame:?}") };
+                    heard.push((header, body.to_vec()));
+                }
+            }
+            prop_assert_eq!(heard, sent);
+            prop_assert_eq!(frames.bad(), 0);
+        }
+
+        #[test]
+        fn a_damaged_frame_is_counted_and_the_next_one_is_whole(
+            (header, body) in (headers(), bodies()),
+            at in any::<proptest::sample::Index>(),
+            flip in 1..=255u8,
+        ) {
+            let mut out = [0; FRAME];
+            let whole = write(&header, &body, &mut out).to_vec();
+            let mut line = whole.clone();
+            let at = at.index(line.len());
+            line[at] ^= flip;
+            // A flip may make an end of a byte or a byte of an end: the 0x00 closes either.
+            line.push(0);
+            line.extend_from_slice(&whole);
+            let (mut frames, mut bytes) = (Frames::new(), &line[..]);
+            prop_assert_eq!(frames.next(&mut bytes), Some(Frame::Body(header, &body[..])));
+            prop_assert_eq!(bytes.len(), 0);
+            prop_assert!((1..=2).contains(&frames.bad()), "{}", frames.bad());
+        }
+
+        #[test]
+        fn any_bytes_are_taken_without_a_panic(
+            bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0)], 0..2000),
+        ) {
+            let (mut frames, mut rest) = (Frames::new(), &bytes[..]);
+            while frames.next(&mut rest).is_some() {}
+            prop_assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_frame_too_long_does_not_become_its_end() {
+        let header = Header {
+            kind: Kind::Message,
+            session: 1,
+            sequence: 2,
+            acknowledgement: 3,
+            selective: 4,
+            window: 5,
+        };
+        let mut out = [0; FRAME];
+        let frame = write(&header, &[9; BODY], &mut out);
+        assert_eq!(frame.len(), FRAME);
+        let mut line = std::vec![7; 3 * FRAME];
+        line.extend_from_slice(frame);
+        let (mut frames, mut bytes) = (Frames::new(), &line[..]);
+        assert_eq!(frames.next(&mut bytes), None);
+        assert_eq!(frames.bad(), 1);
+        let mut bytes = frame;
+        assert!(frames.next(&mut bytes).is_some());
+    }
 }

@@ -9,5 +9,6 @@ pub mod decoder;
 pub mod frame;
 pub mod hello;
 pub mod link;
+pub mod message;
 pub mod outbox;
 pub mod panel;
