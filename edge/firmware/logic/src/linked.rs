@@ -24,7 +24,7 @@ pub enum LinkNews {
 pub struct LinkedPanel {
     /// The panel.
     pub panel: Panel,
-    link: Link<8, 4>,
+    link: Link<4, 4>,
 }
 
 impl LinkedPanel {
