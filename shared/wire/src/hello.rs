@@ -7,6 +7,7 @@
 use core::fmt;
 
 use postcard_schema::{Schema, key::Key};
+use serde::{Deserialize, Serialize};
 
 /// The first byte of a hello, in a frame on a serial line as in a stream.
 pub const HELLO: u8 = b'H';
@@ -15,7 +16,9 @@ pub const HELLO: u8 = b'H';
 pub const LENGTH: usize = 34;
 
 /// A program's version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Schema,
+)]
 pub struct Version {
     /// Incompatible changes.
     pub major: u16,
