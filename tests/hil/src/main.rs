@@ -1,0 +1,116 @@
+//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]`.
+//!
+//! Exit code 1 if a scenario fails.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use plumbline_hil::bench::Bench;
+use plumbline_hil::board::Board;
+use plumbline_hil::emulated::Emulated;
+use plumbline_hil::scenarios::{self, Scenario};
+use plumbline_hil::simulated::Simulated;
+
+/// What to play on what.
+#[derive(Default)]
+struct Wanted {
+    simulated: bool,
+    emulated: Option<PathBuf>,
+    only: Option<String>,
+}
+
+fn wanted() -> Result<Wanted> {
+    let mut wanted = Wanted::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .with_context(|| format!("{argument} what?"))
+        };
+        match &*argument {
+            "--simulated" => wanted.simulated = true,
+            "--emulated" => wanted.emulated = Some(value()?.into()),
+            "--only" => wanted.only = Some(value()?),
+            _ => bail!("plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]"),
+        }
+    }
+    if !wanted.simulated && wanted.emulated.is_none() {
+        bail!("say on what: --simulated, --emulated ELF, or both");
+    }
+    Ok(wanted)
+}
+
+fn main() -> ExitCode {
+    let wanted = match wanted() {
+        Ok(wanted) => wanted,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut failed = 0;
+    if wanted.simulated {
+        failed += play_all(&wanted, || Ok(Box::new(Simulated::default())));
+    }
+    if let Some(elf) = &wanted.emulated {
+        failed += play_all(&wanted, || Ok(Box::new(Emulated::new(elf)?)));
+    }
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => {
+            eprintln!("{failed} scenarios failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Plays the scenarios that are wanted, each on a new board, and says how many failed.
+fn play_all(wanted: &Wanted, board: impl Fn() -> Result<Box<dyn Board>>) -> usize {
+    let named = |scenario: &&Scenario| {
+        wanted
+            .only
+            .as_ref()
+            .is_none_or(|words| scenario.name.contains(&**words))
+    };
+    let mut failed = 0;
+    for scenario in scenarios::all().filter(named) {
+        let begin = Instant::now();
+        let (board_name, outcome) = match board() {
+            Ok(board) => (board.name(), play(scenario, board)),
+            Err(why) => ("board", Err(why)),
+        };
+        let told = match &outcome {
+            Ok(Outcome::Played(time)) => {
+                format!("ok, {:.1} s of its time", time.as_secs_f64())
+            }
+            Ok(Outcome::Skipped(needs)) => format!("SKIPPED: the board has no {needs}"),
+            Err(why) => format!("FAILED: {why:#}"),
+        };
+        failed += usize::from(outcome.is_err());
+        let seconds = begin.elapsed().as_secs_f64();
+        println!("{board_name:9} {seconds:6.2} s  {}: {told}", scenario.name);
+    }
+    failed
+}
+
+enum Outcome {
+    Played(Duration),
+    Skipped(String),
+}
+
+fn play(scenario: &Scenario, board: Box<dyn Board>) -> Result<Outcome> {
+    let lacks: Vec<_> = scenario
+        .needs
+        .iter()
+        .filter(|need| !board.can(**need))
+        .collect();
+    if !lacks.is_empty() {
+        return Ok(Outcome::Skipped(format!("{lacks:?}")));
+    }
+    let mut bench = Bench::new(board)?;
+    (scenario.play)(&mut bench)?;
+    Ok(Outcome::Played(bench.board.now()))
+}
