@@ -96,14 +96,14 @@ pub trait Board {
     /// Lamps and buzzer now.
     fn seen(&mut self) -> Result<Seen>;
 
-    /// Every change of lamps or buzzer after `since`, with its time, and what was seen from then on.
+    /// Every change of lamps or buzzer from `since` on, with its time, and what was seen from then on.
     fn changes(&mut self, since: Duration) -> Result<Vec<(Duration, Seen)>>;
 
     /// Makes the program hang in an endless loop.
     fn hang(&mut self) -> Result<()>;
 
-    /// The most bytes of stack that the program has used since its start.
-    fn stack_used(&mut self) -> Result<usize>;
+    /// The most bytes of stack that the program has used since its start, and how many there are.
+    fn stack(&mut self) -> Result<(usize, usize)>;
 
     /// The time.
     fn now(&self) -> Duration;

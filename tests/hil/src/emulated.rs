@@ -22,6 +22,8 @@ const LEDS: u64 = 0x4002_f004;
 /// Places in PSRAM.
 const PINS: u64 = 0;
 const BATTERY: u64 = 4;
+/// Where the vector table has the handler of interrupt 8, timer 0.
+const ALARM_VECTOR: u64 = 4 * (16 + 8);
 /// What fills the stack at the start.
 const PAINT: u8 = 0xcc;
 
@@ -180,26 +182,26 @@ impl Board for Emulated {
     fn changes(&mut self, since: Duration) -> Result<Vec<(Duration, Seen)>> {
         let now = self.changes_now()?;
         let all = self.past.iter().copied().chain(now);
-        Ok(all.filter(|(at, _)| *at > since).collect())
+        Ok(all.filter(|(at, _)| *at >= since).collect())
     }
 
     fn hang(&mut self) -> Result<()> {
-        // A jump to itself, where every interrupt that wakes a task comes by.
-        const HANG: u32 = 0xe7fe_e7fe;
-        let pender = self.elf.address("__pender")? & !3;
-        self.qemu()?
-            .qtest(&format!("writel {pender:#x} {HANG:#x}"))?;
+        // A jump to itself in the handler of the clock's alarm, which the vector table names.
+        const HANG: u32 = 0xe7fe;
+        let qemu = self.qemu()?;
+        let handler = qemu.word(ALARM_VECTOR)? & !1;
+        qemu.qtest(&format!("writew {handler:#x} {HANG:#x}"))?;
         Ok(())
     }
 
-    fn stack_used(&mut self) -> Result<usize> {
+    fn stack(&mut self) -> Result<(usize, usize)> {
         let (end, start) = (
             self.elf.address("_stack_end")?,
             self.elf.address("_stack_start")?,
         );
         let stack = self.qemu()?.memory(end, start - end)?;
         let untouched = stack.iter().take_while(|byte| **byte == PAINT).count();
-        Ok(stack.len() - untouched)
+        Ok((stack.len() - untouched, stack.len()))
     }
 
     fn now(&self) -> Duration {

@@ -183,7 +183,7 @@ impl Board for Simulated {
     }
 
     fn changes(&mut self, since: Duration) -> Result<Vec<(Duration, Seen)>> {
-        let later = self.changes.iter().filter(|(at, _)| *at > since);
+        let later = self.changes.iter().filter(|(at, _)| *at >= since);
         Ok(later.copied().collect())
     }
 
@@ -191,7 +191,7 @@ impl Board for Simulated {
         bail!("there is no program that could hang");
     }
 
-    fn stack_used(&mut self) -> Result<usize> {
+    fn stack(&mut self) -> Result<(usize, usize)> {
         bail!("there is no program with a stack of its own");
     }
 

@@ -38,6 +38,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// What an interrupt at the deepest moment may need.
+const SPARE: usize = 512;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn started(bench: &mut Bench, why: Reset) -> Result<()> {
@@ -153,7 +155,11 @@ fn stack(bench: &mut Bench) -> Result<()> {
         bench.station.say(ToPanel::Ask(Question::Measures));
         bench.station.say(ToPanel::Ask(Question::Build));
     }
-    let used = bench.board.stack_used()?;
-    println!("    {used} bytes of stack used");
+    let (used, size) = bench.board.stack()?;
+    println!("    {used} of {size} bytes of stack used");
+    ensure!(
+        used + SPARE <= size,
+        "{used} of {size} bytes of stack leave too little"
+    );
     Ok(())
 }
