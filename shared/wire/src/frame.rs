@@ -130,8 +130,8 @@ fn seal<'b>(plain: &mut [u8], out: &'b mut [u8; FRAME]) -> &'b [u8] {
 #[derive(Clone, Debug)]
 pub struct Frames {
     buffer: [u8; FRAME],
+    /// Bytes of the frame so far. A whole one, its end left out, never fills the buffer.
     length: usize,
-    overlong: bool,
     bad: u32,
 }
 
@@ -141,7 +141,6 @@ impl Frames {
         Self {
             buffer: [0; FRAME],
             length: 0,
-            overlong: false,
             bad: 0,
         }
     }
@@ -186,19 +185,17 @@ impl Frames {
         let taken = bytes.len().min(room.len());
         room[..taken].copy_from_slice(&bytes[..taken]);
         self.length += taken;
-        self.overlong |= taken < bytes.len();
     }
 
     /// Decodes in place what was collected, and begins anew behind it.
     fn open(&mut self) -> Option<Opened> {
         let length = core::mem::take(&mut self.length);
-        let overlong = core::mem::take(&mut self.overlong);
         if length == 0 {
             return None;
         }
-        let opened = match overlong {
-            true => None,
-            false => open(&mut self.buffer[..length]),
+        let opened = match length < FRAME {
+            true => open(&mut self.buffer[..length]),
+            false => None,
         };
         if opened.is_none() {
             self.bad = self.bad.saturating_add(1);
