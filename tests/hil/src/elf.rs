@@ -4,13 +4,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use defmt_decoder::Table;
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 /// An ELF file, read once.
 pub struct Elf {
     bytes: Vec<u8>,
     logs: Table,
     build_id: Vec<u8>,
+    /// Where the code begins, and its bytes.
+    code: (usize, Vec<u8>),
 }
 
 impl Elf {
@@ -25,11 +27,16 @@ impl Elf {
             .build_id()?
             .context("the ELF file has no build id")?
             .to_vec();
+        let code = file
+            .section_by_name(".text")
+            .context("the ELF file has no code")?;
+        let code = (code.address() as usize, code.data()?.to_vec());
         let logs = Table::parse(&bytes)?.context("the ELF file has no logs")?;
         Ok(Self {
             bytes,
             logs,
             build_id,
+            code,
         })
     }
 
@@ -48,6 +55,17 @@ impl Elf {
         Ok(found
             .with_context(|| format!("no symbol {symbol}"))?
             .address())
+    }
+
+    /// Four bytes of code at an address.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn code(&self, address: u32) -> Result<[u8; 4]> {
+        let at = (address as usize).checked_sub(self.code.0);
+        let code = at.and_then(|at| self.code.1.get(at..)?.first_chunk());
+        code.copied()
+            .with_context(|| format!("no code at {address:#x}"))
     }
 
     /// Decodes whole defmt frames, a line for each.

@@ -37,6 +37,7 @@ pub struct Emulated {
     temperature: i32,
     cable: Cable,
     begin: (Instant, SystemTime),
+    steps: bool,
     /// Changes in runs of QEMU that have ended.
     past: Vec<(Duration, Seen)>,
 }
@@ -65,10 +66,18 @@ impl Emulated {
                 plugged: true,
             },
             begin: (Instant::now(), SystemTime::now()),
+            steps: false,
             past: vec![],
         };
         board.set_pin(Pin::Button, true)?;
         Ok(board)
+    }
+
+    /// Has QEMU log each instruction from the next start on, into the file that is returned, beside
+    /// what it logs of the lamps.
+    pub fn log_steps(&mut self) -> PathBuf {
+        self.steps = true;
+        self.folder.path().join("trace")
     }
 
     fn qemu(&mut self) -> Result<&mut Qemu> {
@@ -106,7 +115,12 @@ impl Board for Emulated {
 
     fn start(&mut self) -> Result<()> {
         let psram = self.folder.path().join("psram");
-        self.cable.qemu = Some(Qemu::start(&self.program, &psram, self.folder.path())?);
+        self.cable.qemu = Some(Qemu::start(
+            &self.program,
+            &psram,
+            self.folder.path(),
+            self.steps,
+        )?);
         self.set_temperature()
     }
 

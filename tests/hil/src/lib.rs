@@ -9,6 +9,7 @@ pub mod bench;
 pub mod board;
 pub mod elf;
 pub mod emulated;
+pub mod masked;
 pub mod noise;
 pub mod qemu;
 pub mod scenarios;

@@ -1,15 +1,21 @@
-//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]`.
+//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]`; or counts for
+//! how many instructions a program keeps interrupts waiting: `plumbline-hil --count ELF`.
 //!
 //! Exit code 1 if a scenario fails.
 
-use std::path::PathBuf;
+use std::cmp::Reverse;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use plumbline_hil::bench::Bench;
 use plumbline_hil::board::Board;
+use plumbline_hil::elf::Elf;
 use plumbline_hil::emulated::Emulated;
+use plumbline_hil::masked::{self, Longest};
 use plumbline_hil::scenarios::{self, Scenario};
 use plumbline_hil::simulated::Simulated;
 
@@ -17,6 +23,7 @@ use plumbline_hil::simulated::Simulated;
 #[derive(Default)]
 struct Wanted {
     simulated: bool,
+    count: Option<PathBuf>,
     emulated: Option<PathBuf>,
     only: Option<String>,
 }
@@ -33,11 +40,12 @@ fn wanted() -> Result<Wanted> {
         match &*argument {
             "--simulated" => wanted.simulated = true,
             "--emulated" => wanted.emulated = Some(value()?.into()),
+            "--count" => wanted.count = Some(value()?.into()),
             "--only" => wanted.only = Some(value()?),
-            _ => bail!("plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]"),
+            _ => bail!("plumbline-hil [--simulated] [--emulated ELF] [--only WORDS] [--count ELF]"),
         }
     }
-    if !wanted.simulated && wanted.emulated.is_none() {
+    if !wanted.simulated && wanted.emulated.is_none() && wanted.count.is_none() {
         bail!("say on what: --simulated, --emulated ELF, or both");
     }
     Ok(wanted)
@@ -57,6 +65,12 @@ fn main() -> ExitCode {
     }
     if let Some(elf) = &wanted.emulated {
         failed += play_all(&wanted, || Ok(Box::new(Emulated::new(elf)?)));
+    }
+    if let Some(elf) = &wanted.count
+        && let Err(why) = count(elf)
+    {
+        eprintln!("{why:#}");
+        failed += 1;
     }
     match failed {
         0 => ExitCode::SUCCESS,
@@ -94,6 +108,46 @@ fn play_all(wanted: &Wanted, board: impl Fn() -> Result<Box<dyn Board>>) -> usiz
         println!("{board_name:9} {seconds:6.2} s  {}: {told}", scenario.name);
     }
     failed
+}
+
+/// No interrupt is to wait for more instructions than these.
+const MOST: u32 = 1000;
+
+/// Counts while the emulated board does everything that it can.
+fn count(elf: &Path) -> Result<()> {
+    let mut board = Emulated::new(elf)?;
+    let log = board.log_steps();
+    let mut bench = Bench::new(Box::new(board))?;
+    scenarios::everything(&mut bench)?;
+    let stretches = masked::count(BufReader::new(File::open(log)?), &Elf::read(elf)?)?;
+    for (what, stretches) in [
+        ("with interrupts masked, from", stretches.masked),
+        ("in the handler of exception", stretches.handlers),
+    ] {
+        let mut stretches: Vec<_> = stretches.into_iter().collect();
+        stretches.sort_by_key(|(_, longest)| Reverse(longest.instructions));
+        let most = stretches
+            .first()
+            .map_or(0, |(_, longest)| longest.instructions);
+        ensure!(
+            most <= MOST,
+            "{most} instructions {what}, of at most {MOST}"
+        );
+        for (place, longest) in stretches.iter().take(5) {
+            let Longest {
+                instructions,
+                times,
+                function,
+            } = longest;
+            let place = if function.is_empty() {
+                place.to_string()
+            } else {
+                format!("{place:#x}")
+            };
+            println!("{instructions:5} instructions {what} {place} {function} (of {times} times)");
+        }
+    }
+    Ok(())
 }
 
 enum Outcome {

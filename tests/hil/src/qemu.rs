@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 /// QEMU must be there within this time, on however busy a computer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What makes QEMU log each instruction.
+const STEPS: &[&str] = &["-singlestep", "-d", "exec,nochain,int"];
+
 /// A running QEMU.
 pub struct Qemu {
     process: Child,
@@ -26,11 +29,11 @@ pub struct Qemu {
 
 impl Qemu {
     /// Starts the program `elf` on mps2-an386, with `psram` as its PSRAM; `folder` takes what QEMU
-    /// leaves. All of the program's bytes are in [`Self::line`], from the first on.
+    /// leaves, and with `steps` a log of each instruction in `trace`. All of the program's bytes are in [`Self::line`], from the first on.
     ///
     /// # Errors
     /// QEMU is not there, or ends at once: the error says why.
-    pub fn start(elf: &Path, psram: &Path, folder: &Path) -> Result<Self> {
+    pub fn start(elf: &Path, psram: &Path, folder: &Path, steps: bool) -> Result<Self> {
         let listen = |name: &str| {
             let path = folder.join(name);
             let _ = fs::remove_file(&path);
@@ -65,6 +68,7 @@ impl Qemu {
             .arg(&trace)
             // -qtest alone would choose the accelerator of that name, which runs no code.
             .args(["-accel", "tcg"])
+            .args(if steps { STEPS } else { &[] })
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&errors)?)

@@ -13,6 +13,8 @@ use plumbline_wire::panel::{Activity, Buzzer, FilmResult, Outcome, Show};
 use crate::bench::Bench;
 use crate::board::Need;
 
+pub use program::everything;
+
 /// A scenario.
 pub struct Scenario {
     /// Its name.

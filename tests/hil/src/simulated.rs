@@ -100,6 +100,8 @@ impl Simulated {
             lamps: output.lamps,
             buzzer: output.volume > 0,
         };
+        // What lasted no time was not seen.
+        self.changes.pop_if(|(at, _)| *at == self.now);
         if self.changes.last().is_none_or(|(_, last)| *last != seen) {
             self.changes.push((self.now, seen));
         }

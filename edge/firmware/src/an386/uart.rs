@@ -17,6 +17,7 @@ const CONTROL: usize = DATA + 0x08;
 const INTERRUPT: usize = DATA + 0x0c;
 const DIVIDER: usize = DATA + 0x10;
 
+const FULL: u32 = 1 << 1;
 const OVERRUN: u32 = 1 << 3;
 
 static RECEIVED: Pipe<CriticalSectionRawMutex, 512> = Pipe::new();
@@ -58,7 +59,8 @@ pub(super) extern "C" fn received() {
         write(STATE, OVERRUN);
         lost += 1;
     }
-    while read(STATE) & 2 != 0 {
+    // One byte each time: QEMU has the next one at once, and other interrupts wait.
+    if state & FULL != 0 {
         let byte = read(DATA) as u8;
         lost += u32::from(RECEIVED.try_write(&[byte]).is_err());
     }

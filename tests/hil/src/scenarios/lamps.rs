@@ -182,7 +182,9 @@ fn test(bench: &mut Bench) -> Result<()> {
                 ..READY
             });
             bench.wait_for_lamps(&[Lamp::Fault], SECOND)?;
-            bench.only(bench.board.now(), &[Lamp::Fault])?;
+            let fault = bench.board.now();
+            bench.pass(SECOND / 2)?;
+            bench.only(fault, &[Lamp::Fault])?;
         } else {
             bench.wait_for_lamps(&[Lamp::Ready], SECOND * 10)?;
             let took = bench.board.now() - begin;

@@ -142,9 +142,20 @@ fn many_logs(bench: &mut Bench) -> Result<()> {
 }
 
 fn stack(bench: &mut Bench) -> Result<()> {
+    everything(bench)?;
+    let (used, size) = bench.board.stack()?;
+    println!("    {used} of {size} bytes of stack used");
+    ensure!(
+        used + SPARE <= size,
+        "{used} of {size} bytes of stack leave too little"
+    );
+    Ok(())
+}
+
+/// Everything that takes stack and time: flash, logs, messages, inputs.
+pub fn everything(bench: &mut Bench) -> Result<()> {
     bench.station.show(READY);
     bench.wait_for_session(1)?;
-    // Everything that takes stack: flash, logs, messages, inputs.
     for number in 0..30 {
         bench.station.say(ToPanel::Keep(panel::Settings {
             volume: number,
@@ -154,12 +165,13 @@ fn stack(bench: &mut Bench) -> Result<()> {
         bench.press(Duration::from_millis(50))?;
         bench.station.say(ToPanel::Ask(Question::Measures));
         bench.station.say(ToPanel::Ask(Question::Build));
+        bench.restart_station(Some(READY));
     }
-    let (used, size) = bench.board.stack()?;
-    println!("    {used} of {size} bytes of stack used");
-    ensure!(
-        used + SPARE <= size,
-        "{used} of {size} bytes of stack leave too little"
-    );
+    bench.wait_for_session(1)?;
+    let starts = bench.station.events.iter();
+    let starts = starts
+        .filter(|event| matches!(event.what, Occurrence::Started(_)))
+        .count();
+    ensure!(starts <= 1, "the panel has started again");
     Ok(())
 }
