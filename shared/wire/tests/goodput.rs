@@ -91,7 +91,9 @@ fn goodput<const SEND: usize, const RECEIVE: usize>(
         now += 50;
     }
     if loses_every == u64::MAX {
-        assert_eq!(board.counts().resent + station.counts().resent, 0);
+        // At most once each place, before it is known how late acknowledgements come.
+        let resent = [board.counts().resent, station.counts().resent];
+        assert!(resent.iter().all(|&resent| resent <= 16), "{resent:?}");
     }
     came.map(|bytes| bytes * SECOND / (end - warm))
 }
@@ -118,6 +120,18 @@ fn bodies_take_nine_tenths_of_the_line() {
     assert!(
         percent(up) >= 90,
         "{up} bytes a second behind a slow adapter"
+    );
+}
+
+#[test]
+fn messages_are_not_sent_twice_because_a_port_buffers_them() {
+    // A computer's port has 4 KiB, behind which an acknowledgement comes late.
+    let [up, _] = goodput::<8, 8>(false, 1_000, 44_000, u64::MAX);
+    assert!(percent(up) >= 90, "{up} bytes a second");
+    let both = goodput::<16, 16>(true, 1_000, 44_000, u64::MAX);
+    assert!(
+        both.map(percent).iter().all(|&percent| percent >= 85),
+        "{both:?}"
     );
 }
 
