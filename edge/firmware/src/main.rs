@@ -31,8 +31,10 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_executor::{Spawner, raw};
+use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
+use embassy_time::Timer;
 use plumbline_panel_logic::linked::LinkedPanel;
 use plumbline_panel_logic::panel::Panel;
 use plumbline_panel_logic::time::Micros;
@@ -96,9 +98,16 @@ fn spawn<S>(
 #[embassy_executor::task]
 async fn start(spawner: Spawner) {
     let reset = restart::reason();
-    let board = board::start();
+    let mut board = board::start();
     let mut keeper = keeper::Keeper::new(board.flash);
-    let start = keeper.start().await;
+    // Flash memory may take longer than the watchdog's patience.
+    let feeding = async {
+        loop {
+            board.watchdog.feed();
+            Timer::after_millis(20).await;
+        }
+    };
+    let Either::First(start) = select(keeper.start(), feeding).await;
     defmt::info!(
         "start {=u32}, after {}",
         start.number,

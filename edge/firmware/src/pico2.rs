@@ -35,9 +35,10 @@ pub const KIND: panel::Board = panel::Board::Pico2;
 /// The part of the flash memory that keeps settings: the last 32 KiB.
 pub const SETTINGS: Range<u32> = (FLASH_SIZE - (32 << 10)) as u32..FLASH_SIZE as u32;
 
-/// The watchdog's patience before each of its two stages. Erasing a page of the flash memory takes
-/// up to 400 ms (W25Q32JV, sector erase), in which nothing else runs.
-const PATIENCE_US: u32 = 600_000;
+/// The watchdog's patience before each of its two stages. Keeping settings takes as long as it takes
+/// to erase a page of the flash memory, up to 400 ms (W25Q32JV), and to write to it, up to 3 ms each
+/// time; and nothing else runs then.
+const PATIENCE_US: u32 = 900_000;
 /// The alarm of timer 1 that is the watchdog's first stage.
 const ALARM: usize = 0;
 

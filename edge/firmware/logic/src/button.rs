@@ -49,6 +49,11 @@ impl Button {
         changed
     }
 
+    /// The button is down, free of bounces.
+    pub fn held(&self) -> bool {
+        self.down.is_some()
+    }
+
     /// Lets time pass until `now`. A press is told with the time at which it began: a short one
     /// when the button was let go, a long one while it is held, and no short one after it.
     pub fn advance(&mut self, now: Micros, times: Times) -> Option<(Micros, Press)> {
@@ -74,7 +79,7 @@ impl Button {
 
     /// When [`Self::advance`] is to be called at the latest.
     pub fn wake(&self, times: Times) -> Option<Micros> {
-        let rest = (self.contact != self.down.is_some()).then_some(self.since + times.rest);
+        let rest = (self.contact != self.held()).then_some(self.since + times.rest);
         let long = self
             .down
             .filter(|_| self.contact && !self.told)

@@ -242,7 +242,9 @@ impl Panel {
 
     /// The button's contacts closed (`down`) or opened at `at`.
     pub fn contact(&mut self, at: Micros, down: bool) {
-        if self.button.contact(at, down) && down {
+        let held = self.button.held();
+        // Contacts bounce when they open, too, and another result may be shown by then.
+        if self.button.contact(at, down) && down && !held {
             self.pressed_on = self.result_shown();
         }
     }
@@ -439,7 +441,7 @@ impl Panel {
         let heard = if self.show.is_some() {
             self.heard
         } else {
-            self.begun.min(self.heard)
+            self.begun
         };
         heard + SILENCE
     }

@@ -6,6 +6,7 @@
 
 use core::ops::Range;
 
+use embassy_futures::yield_now;
 use embedded_storage_async::nor_flash::NorFlash;
 use plumbline_wire::panel::Settings;
 use sequential_storage::Error;
@@ -136,12 +137,21 @@ impl<F: NorFlash> Store<F> {
         Ok(start)
     }
 
-    /// Erases everything, after which it can be used again.
+    /// Erases everything, after which it can be used again. Page by page, with a turn for other
+    /// tasks after each: a page takes up to half a second.
     ///
     /// # Errors
     /// The flash memory's.
-    pub async fn erase(&mut self) -> Result<(), Error<F::Error>> {
-        self.map.erase_all().await
+    pub async fn erase(&mut self) -> Result<(), F::Error> {
+        let part = self.map.flash_range();
+        for page in part.step_by(F::ERASE_SIZE) {
+            self.map
+                .flash()
+                .erase(page, page + F::ERASE_SIZE as u32)
+                .await?;
+            yield_now().await;
+        }
+        Ok(())
     }
 }
 

@@ -119,9 +119,9 @@ struct World {
     /// The film that the operator acknowledged, with the event, and whether the station keeps that.
     acknowledged: Option<(u64, EventId, bool)>,
     newest: Option<EventId>,
-    /// The film that the lamps told of when the contacts closed last.
     contact: bool,
-    on: Option<u64>,
+    /// When the contacts closed, and the film of which the lamps told then.
+    closed: Vec<(Micros, Option<u64>)>,
     tested: Option<Micros>,
     edges: Vec<Micros>,
     exposures: Vec<Micros>,
@@ -151,7 +151,7 @@ impl World {
             acknowledged: None,
             newest: None,
             contact: false,
-            on: None,
+            closed: vec![],
             tested: None,
             edges: vec![],
             exposures: vec![],
@@ -208,7 +208,8 @@ impl World {
             Happening::Contact(down) => {
                 if down && !self.contact {
                     let dark = self.fault() || self.output.lamps == Lamps::ALL;
-                    self.on = self.result().filter(|_| !dark).map(|result| result.film);
+                    let film = self.result().filter(|_| !dark).map(|result| result.film);
+                    self.closed.push((self.now, film));
                 }
                 self.contact = down;
                 self.panel.contact(self.now, down);
@@ -274,7 +275,9 @@ impl World {
         self.newest = Some(event.id);
         match event.what {
             Occurrence::Button { press, film } => {
-                assert_eq!(film, self.on, "a press acknowledges what was seen");
+                let closed = self.closed.iter().rev().find(|(at, _)| *at == event.at);
+                let (_, seen) = closed.expect("a press begins when the contacts close");
+                assert_eq!(film, *seen, "a press acknowledges what was seen");
                 match (press, film) {
                     (Press::Short, Some(film)) => {
                         self.acknowledged = Some((film, event.id, false));
@@ -368,6 +371,30 @@ proptest! {
             }
         }
         prop_assert!((40..=60).contains(&lit) && lit + dark == 100, "lit {} of 100 times", lit);
+    }
+
+    /// A press whose contacts bounce when they open is on what was seen when they closed.
+    #[test]
+    fn a_result_that_comes_during_a_press_is_not_acknowledged(held in 21u64..1500, bounces in 1u64..19) {
+        let shown = |film| Show {
+            activity: Activity::Ready,
+            result: Some(FilmResult { film, outcome: Outcome::Refer }),
+            film_missing: false,
+            buzzer: Buzzer::Silent,
+        };
+        let mut world = World::new();
+        world.happen(Happening::Show(shown(1)));
+        world.happen(Happening::Contact(true));
+        world.pass(held * MILLISECOND);
+        world.happen(Happening::Show(shown(2)));
+        for down in [false, true, false] {
+            world.happen(Happening::Contact(down));
+            world.pass(bounces * MILLISECOND);
+        }
+        world.pass(20 * MILLISECOND);
+        let acknowledged = world.acknowledged.map(|(film, ..)| film);
+        prop_assert_eq!(acknowledged, Some(1));
+        prop_assert!(world.flashes(Lamp::Refer), "the second film's result is still shown");
     }
 
     /// The other half of the truth: what is the case is shown.
