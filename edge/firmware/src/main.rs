@@ -7,6 +7,7 @@
 #![no_std]
 #![no_main]
 
+mod board;
 mod build_id;
 mod inputs;
 mod keeper;
@@ -14,18 +15,6 @@ mod log;
 mod restart;
 mod run;
 mod sensors;
-
-#[cfg(all(feature = "an386", feature = "pico2"))]
-compile_error!("a program is for one board: an386 or pico2");
-#[cfg(not(any(feature = "an386", feature = "pico2")))]
-compile_error!("say which board: --features an386 or --features pico2");
-
-#[cfg(feature = "an386")]
-#[path = "an386/mod.rs"]
-mod board;
-#[cfg(feature = "pico2")]
-#[path = "pico2.rs"]
-mod board;
 
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};

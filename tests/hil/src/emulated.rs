@@ -1,6 +1,6 @@
 //! The firmware on an emulated board: QEMU's mps2-an386, in real time.
 //!
-//! What stands for what is described at the firmware's board support, `edge/firmware/src/an386`.
+//! What stands for what is described at the firmware's board support, `edge/firmware/src/board/an386`.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};

@@ -395,14 +395,15 @@ impl Panel {
     fn turn(&mut self, now: Micros) {
         self.test_until = self.test_until.filter(|until| now < *until);
         let face = self.the_case(now);
+        if face == Face::Fault {
+            // It does not go on after the fault, when nobody waits for it any more.
+            self.test_until = None;
+        }
         if face == self.face {
             return;
         }
-        if face == Face::Fault {
-            self.test_until = None;
-            if self.may_sound() {
-                self.buzzer.play(Tune::Fault, now);
-            }
+        if face == Face::Fault && self.may_sound() {
+            self.buzzer.play(Tune::Fault, now);
         }
         self.face = face;
         self.face_since = now;

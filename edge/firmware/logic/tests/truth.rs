@@ -265,6 +265,9 @@ impl World {
         }
         // A press that acknowledges tells so at once: the lamps were set before it was read here.
         self.output = self.panel.advance(self.now);
+        if self.fault() {
+            self.tested = None;
+        }
         self.check();
     }
 

@@ -18,6 +18,7 @@ use plumbline_panel_drivers::battery::Divider;
 use plumbline_wire::panel;
 use static_cell::ConstStaticCell;
 
+use super::Board;
 use crate::restart::Mark;
 
 bind_interrupts!(struct Irqs {
@@ -74,30 +75,6 @@ pub type Flash = embassy_rp::flash::Flash<'static, FLASH, Async, FLASH_SIZE>;
 pub type Receiver = BufferedUartRx;
 /// The line to the station.
 pub type Transmitter = BufferedUartTx;
-
-/// The board's parts.
-pub struct Board {
-    /// The lamps, from left to right.
-    pub lamps: [LampOutput; 6],
-    /// The buzzer.
-    pub buzzer: BuzzerOutput,
-    /// The acknowledge button, to ground.
-    pub button: ButtonPin,
-    /// The exposure line.
-    pub exposure: ExposurePin,
-    /// The thermometer's bus.
-    pub bus: Bus,
-    /// The battery.
-    pub battery: Battery,
-    /// The flash memory.
-    pub flash: Flash,
-    /// The line from the station.
-    pub receiver: Receiver,
-    /// The line to the station.
-    pub transmitter: Transmitter,
-    /// The watchdog, running.
-    pub watchdog: Watchdog,
-}
 
 /// Starts the board. To be called once.
 pub fn start() -> Board {

@@ -37,6 +37,7 @@ use plumbline_wire::panel;
 pub use uart::{Receiver, Transmitter, lost_bytes};
 pub use watchdog::Watchdog;
 
+use super::Board;
 use crate::restart::Mark;
 
 /// The kind of board.
@@ -54,30 +55,6 @@ const DIVIDER: Divider = Divider {
     lower: 100_000,
 };
 const BATTERY: usize = 0x2100_0004;
-
-/// The board's parts.
-pub struct Board {
-    /// The lamps, from left to right.
-    pub lamps: [LampOutput; 6],
-    /// The buzzer.
-    pub buzzer: BuzzerOutput,
-    /// The acknowledge button, to ground.
-    pub button: ButtonPin,
-    /// The exposure line.
-    pub exposure: ExposurePin,
-    /// The thermometer's bus.
-    pub bus: Bus,
-    /// The battery.
-    pub battery: Battery,
-    /// The flash memory.
-    pub flash: Flash,
-    /// The line from the station.
-    pub receiver: Receiver,
-    /// The line to the station.
-    pub transmitter: Transmitter,
-    /// The watchdog, running.
-    pub watchdog: Watchdog,
-}
 
 /// Starts the board. To be called once.
 pub fn start() -> Board {
