@@ -158,7 +158,7 @@ impl<const N: usize> Outgoing<N> {
         if number == self.unsent {
             self.unsent = number.wrapping_add(1);
         }
-        self.order += 1;
+        self.order = self.order.wrapping_add(1);
         let order = self.order;
         let place = self.place(offset);
         let State::Waiting { again } = place.state else {
