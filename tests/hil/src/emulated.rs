@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use plumbline_panel_logic::lamps::Lamps;
 use serde_json::json;
 use tempfile::TempDir;
@@ -22,6 +22,9 @@ const LEDS: u64 = 0x4002_f004;
 /// Places in PSRAM.
 const PINS: u64 = 0;
 const BATTERY: u64 = 4;
+const SEEN_PINS: u64 = 8;
+/// The program must look at its pins within this time, on however busy a computer.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Where the vector table has the handler of interrupt 8, timer 0.
 const ALARM_VECTOR: u64 = 4 * (16 + 8);
 /// What fills the stack at the start.
@@ -162,12 +165,24 @@ impl Board for Emulated {
             false => self.pins &= !mask,
         }
         self.psram.write_all_at(&self.pins.to_le_bytes(), PINS)?;
-        if let Some(qemu) = &mut self.cable.qemu {
-            for level in [1, 0] {
-                qemu.qtest(&format!(
-                    "set_irq_in /machine/armv7m unnamed-gpio-in 16 {level}"
-                ))?;
-            }
+        let Some(qemu) = &mut self.cable.qemu else {
+            return Ok(());
+        };
+        for level in [1, 0] {
+            qemu.qtest(&format!(
+                "set_irq_in /machine/armv7m unnamed-gpio-in 16 {level}"
+            ))?;
+        }
+        let begin = Instant::now();
+        let mut seen = [0; 4];
+        self.psram.read_exact_at(&mut seen, SEEN_PINS)?;
+        while u32::from_le_bytes(seen) != self.pins {
+            ensure!(
+                begin.elapsed() < PATIENCE,
+                "the program does not look at its pins"
+            );
+            std::thread::sleep(Duration::from_micros(200));
+            self.psram.read_exact_at(&mut seen, SEEN_PINS)?;
         }
         Ok(())
     }

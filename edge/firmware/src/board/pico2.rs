@@ -127,6 +127,8 @@ pub fn start() -> Board {
         line,
     )
     .split();
+    // An adapter without power leaves the line to itself.
+    pac::PADS_BANK0.gpio(1).modify(|pad| pad.set_pue(true));
 
     Board {
         lamps: [ready, busy, refer, no_sign, take_again, fault],

@@ -121,6 +121,7 @@ fn unplug(bench: &mut Bench) -> Result<()> {
 fn reset_in_a_frame(bench: &mut Bench) -> Result<()> {
     bench.station.show(READY);
     bench.wait_for_session(1)?;
+    all_starts_told(bench)?;
     for length in [1, 5, 17, 40] {
         // The panel is reset while it sends many answers ...
         for token in 0..40 {
@@ -134,10 +135,22 @@ fn reset_in_a_frame(bench: &mut Bench) -> Result<()> {
         bench.board.link().write_all(&vec![0x11; length])?;
         bench.wait_for_session(sessions + 1)?;
         bench.wait_for_lamps(&[Lamp::Ready], SECOND)?;
+        all_starts_told(bench)?;
     }
-    let starts: Vec<_> = bench.station.events.iter().map(|event| event.id).collect();
-    ensure!(starts.len() == 5, "each start is told once: {starts:?}");
+    ensure!(
+        bench.station.events.len() == 5,
+        "{:?}",
+        bench.station.events
+    );
     Ok(())
+}
+
+/// Waits until each start of the panel, of which there was a session each, was told.
+fn all_starts_told(bench: &mut Bench) -> Result<()> {
+    bench.wait("start", SECOND * 10, |bench| {
+        let Station { events, opened, .. } = &bench.station;
+        Ok((events.len() == opened.len()).then_some(()))
+    })
 }
 
 fn noisy(bench: &mut Bench, noise: Noise) -> Result<()> {

@@ -11,6 +11,7 @@
 //! | PSRAM + 0, bit 0 | the button's pin: 0 while it is pressed |
 //! | PSRAM + 0, bit 1 | the exposure line's pin |
 //! | PSRAM + 4 | what the battery's converter reads, 12 bits; 0 without a battery |
+//! | PSRAM + 8 | the pins as the program has seen them last |
 //! | PSRAM + 8 MiB | the flash memory |
 //! | interrupt 16 | to be pulsed after a pin has changed |
 //! | bus at 0x4002a000 | the thermometer |

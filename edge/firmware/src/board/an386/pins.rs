@@ -1,4 +1,6 @@
-//! Input pins: a word in PSRAM, and an interrupt after each change of it.
+//! Input pins: a word in PSRAM, and an interrupt after each change of it. What was seen of it is
+//! written beside it: who changes it faster than an emulator runs would see changes lost that no
+//! real pin's hardware loses.
 
 use core::cell::Cell;
 use core::future::poll_fn;
@@ -9,10 +11,11 @@ use embassy_sync::waitqueue::AtomicWaker;
 use embedded_hal::digital::ErrorType;
 use embedded_hal_async::digital::Wait;
 
-use super::{Irq, Never, enable, read};
+use super::{Irq, Never, enable, read, write};
 
 /// One bit for each pin.
 const LEVELS: usize = 0x2100_0000;
+const SEEN_LEVELS: usize = LEVELS + 8;
 const PINS: usize = 2;
 
 /// The levels at the last interrupt, and the edges since someone began to wait for them.
@@ -35,7 +38,9 @@ pub struct Pin(usize);
 
 /// The pins, from bit 0 on.
 pub(super) fn start() -> [Pin; PINS] {
-    update(|seen| seen.levels = read(LEVELS));
+    let levels = read(LEVELS);
+    update(|seen| seen.levels = levels);
+    write(SEEN_LEVELS, levels);
     enable(Irq::Pins);
     core::array::from_fn(Pin)
 }
@@ -59,6 +64,7 @@ pub(super) extern "C" fn changed() {
         seen.falling |= changed & !levels;
         changed
     });
+    write(SEEN_LEVELS, levels);
     for (index, waiting) in WAITING.iter().enumerate() {
         if changed >> index & 1 == 1 {
             waiting.wake();
