@@ -78,12 +78,7 @@ impl LinkedPanel {
         self.panel
             .counted(self.link.counts().bad_frames, lost_bytes);
         let output = self.panel.advance(now);
-        while self.link.room() > 0
-            && let Some(message) = self.panel.say()
-            && self.link.send(&message).is_ok()
-        {
-            self.panel.said();
-        }
+        self.panel.say(|message| self.link.send(message).is_ok());
         output
     }
 

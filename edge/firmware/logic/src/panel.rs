@@ -108,6 +108,7 @@ struct Acknowledged {
 /// Answers that are owed to the station.
 #[derive(Clone, Copy, Debug, Default)]
 struct Owed {
+    /// To the newest such question: an answer to an older one would be late.
     time: Option<Time>,
     settings: bool,
     build: bool,
@@ -124,6 +125,8 @@ pub struct Panel {
     keep: Option<Settings>,
     /// What the station said in this session.
     show: Option<Show>,
+    /// The film whose result was said last, in whatever session.
+    film: Option<u64>,
     /// When this session, or this start of the panel, began.
     begun: Micros,
     /// When the station was last heard in this session, or it began.
@@ -157,6 +160,7 @@ impl Panel {
             settings,
             keep: None,
             show: None,
+            film: None,
             begun: 0,
             heard: 0,
             acknowledged: None,
@@ -229,14 +233,15 @@ impl Panel {
         {
             self.acknowledged = None;
         }
-        let before = self.show.replace(show);
-        let film = |show: Show| show.result.map(|result| result.film);
-        match (show.buzzer, show.result) {
-            (Sound::Silent, _) => self.buzzer.stop(),
-            (Sound::Notice, Some(result)) if before.and_then(film) != Some(result.film) => {
-                self.buzzer.play(Tune::Result(result.outcome), now);
-            }
-            (Sound::Notice | Sound::Alarm, _) => {}
+        self.show = Some(show);
+        if show.buzzer == Sound::Silent {
+            self.buzzer.stop();
+        }
+        if let Some(result) = show.result
+            && self.film.replace(result.film) != Some(result.film)
+            && show.buzzer == Sound::Notice
+        {
+            self.buzzer.play(Tune::Result(result.outcome), now);
         }
     }
 
@@ -285,39 +290,36 @@ impl Panel {
         &self.settings.settings
     }
 
-    /// What is to be said next; [`Self::said`] when the link has taken it.
-    pub fn say(&self) -> Option<FromPanel> {
+    /// Says what is to be said, the most urgent first, until `send` takes no more: it returns whether
+    /// it took a message.
+    pub fn say(&mut self, mut send: impl FnMut(&FromPanel) -> bool) {
         if let Some(time) = self.owed.time {
-            Some(FromPanel::Time(time))
-        } else if let Some(event) = self.outbox.unsaid() {
-            Some(FromPanel::Event(*event))
-        } else if self.owed.settings {
-            Some(FromPanel::Settings(self.settings))
-        } else if self.owed.build {
-            Some(FromPanel::Build(self.build))
-        } else if self.owed.measures {
-            Some(FromPanel::Measures(Measures {
+            if !send(&FromPanel::Time(time)) {
+                return;
+            }
+            self.owed.time = None;
+        }
+        while let Some(event) = self.outbox.unsaid() {
+            if !send(&FromPanel::Event(*event)) {
+                return;
+            }
+            self.outbox.said();
+        }
+        if self.owed.settings {
+            self.owed.settings = !send(&FromPanel::Settings(self.settings));
+        }
+        if self.owed.build {
+            self.owed.build = !send(&FromPanel::Build(self.build));
+        }
+        if self.owed.measures {
+            self.owed.measures = !send(&FromPanel::Measures(Measures {
                 at: self.now,
                 battery: self.power.reading.battery,
                 temperature: self.power.reading.temperature,
                 bad_frames: self.bad_frames,
                 lost_bytes: self.lost_bytes,
                 lost_events: self.outbox.lost(),
-            }))
-        } else {
-            None
-        }
-    }
-
-    /// The link has taken what [`Self::say`] said.
-    pub fn said(&mut self) {
-        if self.owed.time.take().is_some() {
-        } else if self.outbox.unsaid().is_some() {
-            self.outbox.said();
-        } else if core::mem::take(&mut self.owed.settings) || core::mem::take(&mut self.owed.build)
-        {
-        } else {
-            self.owed.measures = false;
+            }));
         }
     }
 

@@ -257,11 +257,15 @@ impl World {
 
     fn look(&mut self) {
         self.output = self.panel.advance(self.now);
-        while let Some(message) = self.panel.say() {
-            self.panel.said();
+        let mut events = vec![];
+        self.panel.say(|message| {
             if let FromPanel::Event(event) = message {
-                self.told(event);
+                events.push(*event);
             }
+            true
+        });
+        for event in events {
+            self.told(event);
         }
         // A press that acknowledges tells so at once: the lamps were set before it was read here.
         self.output = self.panel.advance(self.now);
@@ -340,6 +344,36 @@ impl World {
             self.output.lamps.has(lamp)
         })
     }
+}
+
+#[test]
+fn a_result_sounds_once_whatever_sessions_come() {
+    let shown = |film, buzzer| {
+        let result = Some(FilmResult {
+            film,
+            outcome: Outcome::NoSign,
+        });
+        Happening::Show(Show {
+            activity: Activity::Ready,
+            result,
+            film_missing: false,
+            buzzer,
+        })
+    };
+    let mut world = World::new();
+    let mut sounds = |happening| {
+        world.happen(happening);
+        let sounds = world.output.volume > 0;
+        world.pass(SECOND);
+        sounds
+    };
+    assert!(sounds(shown(1, Buzzer::Notice)));
+    assert!(!sounds(shown(1, Buzzer::Notice)));
+    assert!(!sounds(Happening::Opened));
+    assert!(!sounds(shown(1, Buzzer::Notice)));
+    assert!(sounds(shown(2, Buzzer::Notice)));
+    assert!(!sounds(shown(3, Buzzer::Silent)));
+    assert!(!sounds(shown(3, Buzzer::Notice)));
 }
 
 proptest! {
@@ -446,12 +480,12 @@ proptest! {
                 world.exposures.push(world.now);
             }
             world.panel.advance(world.now);
-            while let Some(message) = world.panel.say() {
-                world.panel.said();
+            world.panel.say(|message| {
                 if let FromPanel::Event(event) = message && event.what == Occurrence::Exposure {
                     told.push(event.at);
                 }
-            }
+                true
+            });
         }
         prop_assert_eq!(told, world.exposures);
     }
