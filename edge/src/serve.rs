@@ -96,7 +96,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     };
     let token = token(&settings.data)?;
     let panel = settings.panel.as_ref().map(|panel| PanelLine {
-        device: panel.device.clone(),
+        place: panel.place.clone(),
         settings: panel.settings,
         film_within: panel.film_within,
         store: Arc::clone(&store),
@@ -233,7 +233,7 @@ fn announce(
         writeln!(out, "folder: {}", folder.path.display())?;
     }
     match &settings.panel {
-        Some(panel) => writeln!(out, "panel: {}", panel.device.display())?,
+        Some(panel) => writeln!(out, "panel: {}", panel.place)?,
         None => writeln!(out, "panel: none")?,
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;

@@ -12,6 +12,7 @@ use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{self, Faults, Gathered, Table};
+use crate::panel::{Pins, Place};
 use crate::quality::IntendedUse;
 use crate::store::Limits;
 
@@ -43,20 +44,20 @@ pub struct Settings {
     pub limits: Limits,
     /// The log.
     pub log: Log,
-    /// The panel board.
+    /// The panel.
     pub panel: Option<Panel>,
     /// Other systems, for `plumbline-edge check`.
     pub peers: Vec<Peer>,
 }
 
-/// The panel board.
+/// The panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panel {
-    /// The serial line that it is on.
-    pub device: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// How long after an exposure its film counts as missing; none if never.
     pub film_within: Option<Duration>,
-    /// What the board is to keep.
+    /// What it is to keep.
     pub settings: BoardSettings,
 }
 
@@ -294,9 +295,10 @@ impl Settings {
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
         if let Some((entries, span)) = panel {
-            self.panel = Panel::take(Table::new(Some(entries), gathered));
-            if self.panel.is_none() {
-                gathered.add(span, "[panel] has no device: name its serial line");
+            let (taken, fault) = Panel::take(Table::new(Some(entries), gathered));
+            self.panel = taken;
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
             }
         }
         let mut table = Table::new(entries(log), gathered);
@@ -441,8 +443,21 @@ impl Folder {
 }
 
 impl Panel {
-    fn take(mut table: Table) -> Option<Self> {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
         let device = table.take("device", table::path);
+        let chip = table.take("gpio", table::path);
+        let mut line = |key| {
+            table
+                .take(key, table::whole(0..1024))
+                .map(|line| line as u32)
+        };
+        let (buzzer, button) = (line("gpio_buzzer"), line("gpio_button"));
+        let exposure = line("gpio_exposure");
+        let lamps = table.take("gpio_lamps", |value| {
+            let lines = table::list(|line| table::whole(0..1024)(line))(value)?;
+            let lines: Vec<_> = lines.into_iter().map(|line| line as u32).collect();
+            <[u32; 6]>::try_from(lines).map_err(|_| "must be six numbers of lines".to_owned())
+        });
         let seconds = table.take("film_within_seconds", table::whole(0..86_401));
         let mut settings = BoardSettings::DEFAULT;
         let percent = |percent: Option<u64>| percent.map(|percent| percent as u8);
@@ -455,12 +470,28 @@ impl Panel {
             table.take("exposure_active_low", table::boolean),
         );
         table.finish();
+        let place = match (device, chip, lamps) {
+            (Some(device), None, None) => Place::Board(device),
+            (None, Some(chip), Some(lamps)) => Place::Pins(Pins {
+                chip,
+                lamps,
+                buzzer,
+                button,
+                exposure,
+            }),
+            _ => {
+                let fault = "[panel] needs device, the board's serial line, or else gpio and \
+                             gpio_lamps, pins of this computer";
+                return (None, Some(fault));
+            }
+        };
         let seconds = seconds.unwrap_or(FILM_WITHIN);
-        Some(Self {
-            device: device?,
+        let panel = Self {
+            place,
             film_within: (seconds > 0).then(|| Duration::from_secs(seconds)),
             settings,
-        })
+        };
+        (Some(panel), None)
     }
 }
 
