@@ -179,10 +179,7 @@ pub fn encode<'b>(answer: &Answer, buffer: &'b mut [u8]) -> Result<&'b [u8], Mes
 /// # Errors
 /// [`MessageError::Malformed`].
 pub fn decode(message: &[u8]) -> Result<Answer<'_>, MessageError> {
-    match postcard::take_from_bytes(message) {
-        Ok((answer, [])) => Ok(answer),
-        _ => Err(MessageError::Malformed),
-    }
+    crate::message::read(message).ok_or(MessageError::Malformed)
 }
 
 /// The longest start of `text` that has at most [`MOST_TEXT`] bytes.

@@ -6,3 +6,12 @@
 #![no_std]
 
 pub mod decoder;
+pub mod frame;
+pub mod hello;
+pub mod host;
+pub mod link;
+pub mod message;
+pub mod object;
+pub mod outbox;
+pub mod panel;
+pub mod stream;
