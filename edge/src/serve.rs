@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use plumbline_shared::durable::{Disk, replace_file};
+use plumbline_shared::tls::Tls;
+use plumbline_wire::hello::Version;
+use plumbline_wire::host;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -22,12 +26,17 @@ use crate::clock::ClockWatch;
 use crate::config::Settings;
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
+use crate::link::{InstalledBundle, LinkListener, Station};
+use crate::logs::KeptLog;
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
 use crate::store::{Action, Entry, Event, Outcome, Store, TOKEN};
-use crate::{logs, models, tls};
+use crate::{logs, models};
 use plumbline_dimse::{Patience, Rules};
+
+/// The version of this program.
+const VERSION: Version = Version::of(env!("CARGO_PKG_VERSION"));
 
 /// How often the clock and the disk are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
@@ -47,13 +56,21 @@ const LOOK: Duration = Duration::from_millis(250);
 /// # Errors
 /// If the station cannot be started; each message says what to do.
 pub fn serve(settings: &Settings) -> Result<()> {
-    logs::start(settings.log);
     let store = Store::open(&settings.data, settings.limits, Arc::new(Disk))?;
     let store = Arc::new(store);
+    // For hosts alone, and after the store: another station may be using the folder.
+    let kept = match &settings.link {
+        Some(_) => Some(Arc::new(KeptLog::open(&settings.data).with_context(
+            || format!("the log in {} cannot be kept", settings.data.display()),
+        )?)),
+        None => None,
+    };
+    logs::start(settings.log, kept.clone());
     let metrics = Arc::new(Metrics::default());
     let clock = Arc::new(ClockWatch::default());
     let bell = Arc::new(Bell::default());
     let bundle = models::chosen(settings.bundle.as_deref())?;
+    let installed = InstalledBundle::read(&bundle);
     let pool = Pool {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
@@ -71,6 +88,24 @@ pub fn serve(settings: &Settings) -> Result<()> {
         clock: Arc::clone(&clock),
     };
     let dicom = listen(settings, &receiver)?;
+    let link = match (&settings.link, kept) {
+        (Some(link), Some(log)) => {
+            let station = Station {
+                name: settings.dicom.ae_title.clone(),
+                identity: host::identity(VERSION, Uuid::new_v4().as_u64_pair().0),
+                bundle: installed,
+                receiver: receiver.clone(),
+                log,
+            };
+            let tls = link.tls.server().context("[link]")?;
+            let listener = LinkListener::bind(link.listen, tls, link.connections, station);
+            Some(
+                listener
+                    .with_context(|| format!("[link] listen: {} cannot be used", link.listen))?,
+            )
+        }
+        _ => None,
+    };
     let http = Interface::bind(settings.http.listen)
         .with_context(|| format!("[http] listen: {} cannot be used", settings.http.listen))?;
     let http_address = http.local_addr()?;
@@ -93,6 +128,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         ),
         None => None,
     };
+    let link = link.map(|link| (link, pulse()));
     let token = token(&settings.data)?;
     let interface = Interface::new(receiver, token, settings.limits.film);
     begin(&store, &clock, &model)?;
@@ -107,7 +143,8 @@ pub fn serve(settings: &Settings) -> Result<()> {
             signal(SignalKind::interrupt())?,
         )
     };
-    announce(settings, &dicom, http_address, &model)?;
+    let link_address = link.as_ref().map(|(link, _)| link.address()).transpose()?;
+    announce(settings, &dicom, http_address, link_address, &model)?;
 
     let stop = Arc::new(AtomicBool::new(false));
     thread::scope(|scope| {
@@ -116,6 +153,9 @@ pub fn serve(settings: &Settings) -> Result<()> {
         scope.spawn(|| or_end("the DICOM listener", || dicom.run(stop, &dicom_pulse)));
         if let Some(watcher) = watcher {
             scope.spawn(|| or_end("the folder's watcher", || watcher.run(stop)));
+        }
+        if let Some((link, pulse)) = &link {
+            scope.spawn(|| or_end("the host's listener", || link.run(stop, pulse)));
         }
         for _ in 0..settings.reading.readers {
             scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
@@ -163,7 +203,8 @@ fn or_end(what: &str, work: impl FnOnce()) {
 
 fn listen(settings: &Settings, receiver: &Receiver) -> Result<DicomListener> {
     let dicom = &settings.dicom;
-    let tls = dicom.tls.as_ref().map(tls::server).transpose()?;
+    let tls = dicom.tls.as_ref().map(Tls::server).transpose();
+    let tls = tls.context("[dicom]")?;
     let options = DicomOptions {
         rules: Rules {
             ae_title: dicom.ae_title.clone(),
@@ -200,7 +241,8 @@ fn begin(store: &Store, clock: &ClockWatch, model: &str) -> Result<()> {
 fn announce(
     settings: &Settings,
     dicom: &DicomListener,
-    http: std::net::SocketAddr,
+    http: SocketAddr,
+    link: Option<SocketAddr>,
     model: &str,
 ) -> Result<()> {
     let mut out = io::stdout().lock();
@@ -215,6 +257,9 @@ fn announce(
         writeln!(out, "folder: {}", folder.path.display())?;
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
+    if let Some(link) = link {
+        writeln!(out, "link: tcp://{link}, TLS")?;
+    }
     writeln!(out, "reading with {model}; films and results in {data}")?;
     Ok(out.flush()?)
 }
@@ -273,6 +318,9 @@ fn keep_once(store: &Store, clock: &ClockWatch) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "delivered films have left to make room"),
         Err(error) => tracing::error!(%error, "no room can be made"),
+    }
+    if let Err(error) = store.trim_parts() {
+        tracing::error!(%error, "old parts of films cannot be removed");
     }
     for doubt in clock.new_doubts(Timestamp::now()) {
         let doubt = doubt.to_string();

@@ -26,6 +26,8 @@ pub enum Origin {
     Folder,
     /// By an upload over HTTP.
     Http,
+    /// From the host.
+    Host,
 }
 
 impl Origin {
@@ -35,6 +37,7 @@ impl Origin {
             Self::Dicom => "dicom",
             Self::Folder => "folder",
             Self::Http => "http",
+            Self::Host => "host",
         }
     }
 
@@ -42,6 +45,7 @@ impl Origin {
         match name {
             "dicom" => Self::Dicom,
             "folder" => Self::Folder,
+            "host" => Self::Host,
             _ => Self::Http,
         }
     }
@@ -49,7 +53,7 @@ impl Origin {
     const fn event(self) -> Event {
         match self {
             Self::Dicom => Event::Transferred,
-            Self::Folder | Self::Http => Event::Imported,
+            Self::Folder | Self::Http | Self::Host => Event::Imported,
         }
     }
 }
@@ -389,6 +393,7 @@ fn who<'a>(arrival: &Arrival<'a>) -> &'a str {
         Origin::Dicom => arrival.sender,
         Origin::Folder => "watched folder",
         Origin::Http => "upload",
+        Origin::Host => "host",
     }
 }
 

@@ -12,6 +12,8 @@ mod error;
 mod files;
 mod films;
 mod folder_files;
+mod parts;
+mod results;
 mod room;
 mod schema;
 mod state;
@@ -27,6 +29,7 @@ use plumbline_shared::durable::{Disk, Medium};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::files::Files;
+use self::parts::Parts;
 
 pub use audit::{Action, Entry, Event, Newest, Outcome};
 pub use backup::{BackedUp, back_up, restore};
@@ -34,6 +37,7 @@ pub use error::StoreError;
 pub use files::{Incoming, Limits};
 pub use films::{Arrival, Finding, Kept, Origin, StoredFilm, StoredReading};
 pub use folder_files::FileVersion;
+pub use parts::{Part, PartError};
 pub use state::State;
 pub use work::{Answer, Job};
 
@@ -53,6 +57,7 @@ const WAIT: Duration = Duration::from_secs(30);
 pub struct Store {
     folder: PathBuf,
     files: Arc<Files>,
+    parts: Parts,
     database: Mutex<Connection>,
     /// Held open for its lock.
     _lock: Option<File>,
@@ -90,6 +95,7 @@ impl Store {
         let store = Self {
             folder: folder.to_path_buf(),
             files,
+            parts: Parts::default(),
             database: Mutex::new(database),
             _lock: Some(lock),
         };
@@ -115,6 +121,7 @@ impl Store {
         Ok(Self {
             folder: folder.to_path_buf(),
             files: Arc::new(Files::beside(folder, disk(), limits)),
+            parts: Parts::default(),
             database: Mutex::new(database),
             _lock: None,
         })

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// What brings a database from version i to i + 1. A version that was released is never changed.
-pub(super) const VERSIONS: [&str; 2] = [VERSION_1, VERSION_2];
+pub(super) const VERSIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 CREATE TABLE station (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -97,6 +97,11 @@ CREATE TABLE folder_files (
     bytes INTEGER NOT NULL,
     written INTEGER NOT NULL
 ) STRICT;
+";
+
+const VERSION_3: &str = "
+-- Hosts ask for what has changed since an entry of the audit log.
+CREATE INDEX states_by_audit ON states (audit);
 ";
 
 /// The version of a database.

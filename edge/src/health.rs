@@ -1,0 +1,50 @@
+//! What is wrong with the station, for `/health` and for the host.
+
+use jiff::Timestamp;
+
+use crate::intake::Receiver;
+use crate::store::{Newest, StoreError};
+
+/// The station's health.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What is wrong, a sentence for each thing; none if the station is healthy.
+    pub faults: Vec<String>,
+    /// The newest entry of the audit log.
+    pub audit: Option<Newest>,
+}
+
+impl Health {
+    /// Looks at everything that `receiver` has.
+    pub fn of(receiver: &Receiver) -> Self {
+        let store = &receiver.store;
+        let checked = || Ok::<_, StoreError>((store.newest_audit()?, store.has_room()?));
+        let mut faults = Vec::new();
+        let audit = match checked() {
+            Ok((newest, room)) => {
+                if !room {
+                    faults.push("the disk is full: no film is received".to_owned());
+                }
+                newest
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be asked how it is");
+                faults.push(error.to_string());
+                None
+            }
+        };
+        if receiver.metrics.readers() == 0 {
+            faults.push("no reader is ready: films are received and wait".to_owned());
+        }
+        let doubts = receiver.clock.doubts(Timestamp::now());
+        faults.extend(doubts.iter().map(ToString::to_string));
+        let unreadable = receiver.metrics.count_unreadable_files();
+        if unreadable > 0 {
+            faults.push(format!(
+                "files in the watched folder that are no whole films: {unreadable}; `plumbline-edge \
+                 check` names them"
+            ));
+        }
+        Self { faults, audit }
+    }
+}
