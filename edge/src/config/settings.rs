@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use plumbline_shared::tls::Tls;
 use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::{DeTable, DeValue};
 
@@ -23,6 +24,9 @@ const FILM_WITHIN: u64 = 180;
 /// The most bytes of an AE title (PS3.5, 6.2).
 const MOST_TITLE: usize = 16;
 
+/// The most hosts at a time, unless said otherwise.
+const HOSTS: usize = 4;
+
 /// The settings of a station.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -36,6 +40,8 @@ pub struct Settings {
     pub folder: Option<Folder>,
     /// Uploads, metrics and health.
     pub http: Http,
+    /// The link to the host.
+    pub link: Option<Link>,
     /// Reading films.
     pub reading: Reading,
     /// The films that are read.
@@ -82,17 +88,6 @@ pub struct Dicom {
     pub tls: Option<Tls>,
 }
 
-/// TLS with certificates of both sides, in PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// The station's certificate, and those between it and its authority.
-    pub certificate: PathBuf,
-    /// The station's private key.
-    pub key: PathBuf,
-    /// The authorities whose certificates callers must have.
-    pub authorities: PathBuf,
-}
-
 /// Receiving films from a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
@@ -118,6 +113,17 @@ pub enum After {
 pub struct Http {
     /// The loopback address and port to listen on.
     pub listen: SocketAddr,
+}
+
+/// The link to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// The certificates; without them nobody is answered.
+    pub tls: Tls,
+    /// The most hosts at a time.
+    pub connections: usize,
 }
 
 /// Reading films.
@@ -186,6 +192,7 @@ impl Default for Settings {
             http: Http {
                 listen: ([127, 0, 0, 1], 8043).into(),
             },
+            link: None,
             reading: Reading { readers: 1 },
             intended_use: IntendedUse::default(),
             limits: Limits {
@@ -248,6 +255,7 @@ impl Settings {
             dicom,
             folder,
             http,
+            link,
             reading,
             intended_use,
             store,
@@ -257,6 +265,7 @@ impl Settings {
             "dicom",
             "folder",
             "http",
+            "link",
             "reading",
             "intended_use",
             "store",
@@ -276,6 +285,13 @@ impl Settings {
             }
         }
         self.http.take(Table::new(entries(http), gathered));
+        if let Some((entries, span)) = link {
+            let (taken, fault) = Link::take(Table::new(Some(entries), gathered));
+            self.link = taken;
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
+            }
+        }
         let mut table = Table::new(entries(reading), gathered);
         let readers = table.take("readers", table::whole(1..65));
         set(
@@ -326,13 +342,23 @@ impl Settings {
                 gathered.add(table::span(root, place), what);
             }
         };
-        let (dicom, http) = (self.dicom.listen, self.http.listen);
-        let apart = dicom.port() != http.port() || http.port() == 0;
+        // Whether both can be listened on.
+        let apart = |one: SocketAddr, other: SocketAddr| {
+            let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+            one.port() != other.port() || one.port() == 0 || (one.ip() != other.ip() && !everywhere)
+        };
         unless(
-            apart || (dicom.ip() != http.ip() && !dicom.ip().is_unspecified()),
+            apart(self.dicom.listen, self.http.listen),
             ["dicom", "listen"],
             "listen is the port of [http], too: choose another one for one of them",
         );
+        if let Some(link) = &self.link {
+            unless(
+                apart(link.listen, self.dicom.listen) && apart(link.listen, self.http.listen),
+                ["link", "listen"],
+                "listen is the port of [dicom] or [http], too: choose another one",
+            );
+        }
         unless(
             self.intended_use.youngest <= self.intended_use.oldest,
             ["intended_use", "youngest"],
@@ -509,6 +535,35 @@ impl Http {
         });
         set(&mut self.listen, listen);
         table.finish();
+    }
+}
+
+impl Link {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        const ADDRESS: &str = "an address and a port, such as \"0.0.0.0:7114\"";
+        let listen = table.take("listen", table::parsed(ADDRESS));
+        let certificate = table.take("certificate", table::path);
+        let key = table.take("key", table::path);
+        let authorities = table.take("authorities", table::path);
+        let connections = table.take("connections", table::whole(1..65));
+        table.finish();
+        let (Some(listen), Some(certificate), Some(key), Some(authorities)) =
+            (listen, certificate, key, authorities)
+        else {
+            let fault = "[link] needs listen, certificate, key and authorities: films and results \
+                         do not go over a network without TLS";
+            return (None, Some(fault));
+        };
+        let link = Self {
+            listen,
+            tls: Tls {
+                certificate,
+                key,
+                authorities,
+            },
+            connections: connections.map_or(HOSTS, |most| most as usize),
+        };
+        (Some(link), None)
     }
 }
 

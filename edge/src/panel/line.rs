@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plumbline_wire::frame::FRAME;
-use plumbline_wire::hello::{Agreement, Version};
+use plumbline_wire::hello::{Agreement, Identity};
 use plumbline_wire::panel::{Event, Settings};
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ pub enum BoardState {
     #[default]
     Silent,
     /// It speaks messages of another version.
-    OtherMessages(Version, Agreement),
+    OtherMessages(Identity, Agreement),
     /// It is there.
     Connected(Board),
 }
@@ -190,11 +190,13 @@ impl PanelLine {
 
     fn hear(&self, heard: Heard, conversation: &mut Conversation) -> io::Result<()> {
         match heard {
-            Heard::Opened(version) => tracing::info!(%version, "the panel is there"),
-            Heard::Refused(version, agreement) => {
+            Heard::Opened(Identity { version, .. }) => {
+                tracing::info!(%version, "the panel is there");
+            }
+            Heard::Refused(board, agreement) => {
+                let version = board.version;
                 tracing::error!(%version, "the panel speaks other messages: {agreement}");
-                self.status
-                    .set(BoardState::OtherMessages(version, agreement));
+                self.status.set(BoardState::OtherMessages(board, agreement));
             }
             Heard::Event(event, at) => {
                 self.keep(&event, at)?;
