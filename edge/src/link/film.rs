@@ -33,7 +33,7 @@ pub(super) enum Sent<'s> {
         /// Its name for people.
         name: String,
         /// What has come of it.
-        part: Part<'s>,
+        part: Box<Part<'s>>,
     },
     /// A film that was refused while it came. Its other bytes are on their way, and left out.
     Refused,
@@ -90,7 +90,7 @@ impl<'s> Session<'s> {
             return self.tell_when_read(known);
         }
         let part = match store.part(film) {
-            Ok(part) => part,
+            Ok(part) => Box::new(part),
             Err(error) => return self.refuse(&error.to_string()),
         };
         self.say(&FromStation::Have(part.have()))?;

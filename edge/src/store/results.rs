@@ -96,6 +96,6 @@ mod tests {
         assert_eq!(films(0, 9), [2]);
         let job = store.take().unwrap().unwrap();
         assert_eq!(job.film, 1);
-        assert_eq!(films(u64::MAX, 9), []);
+        assert!(films(u64::MAX, 9).is_empty());
     }
 }

@@ -381,9 +381,11 @@ fn fetch(
     mut once: impl FnMut(u64) -> Result<u64, DeviceError>,
 ) -> anyhow::Result<()> {
     let mut after = once(range.after)?;
-    while range.follow {
-        thread::sleep(FOLLOW);
-        after = once(after)?;
+    if range.follow {
+        loop {
+            thread::sleep(FOLLOW);
+            after = once(after)?;
+        }
     }
     Ok(())
 }
