@@ -236,6 +236,9 @@ fn a_station_that_is_told_to_stop_keeps_what_waits() {
     for chunk in first.chunks(16_000) {
         sender.send(&film.sop_class, PDataValueType::Data, false, chunk);
     }
+    // One that has only sent, and is not heard yet, is told to come again.
+    let incoming = station.path("data/incoming");
+    wait_for(|| fs::read_dir(&incoming).unwrap().next().map(|_| ()));
     signal(station.process(), Signal::TERM);
     wait_for(|| station.log().contains("stopping").then_some(()));
     for chunk in second.chunks(16_000) {
