@@ -7,11 +7,15 @@
 
 pub mod bench;
 pub mod board;
+pub mod disguise;
 pub mod elf;
 pub mod emulated;
+pub mod films;
 pub mod masked;
 pub mod noise;
 pub mod qemu;
+pub mod real_station;
 pub mod scenarios;
 pub mod simulated;
 pub mod station;
+pub mod terminal;

@@ -127,7 +127,7 @@ fn reset_in_a_frame(bench: &mut Bench) -> Result<()> {
         for token in 0..40 {
             bench.station.say(ToPanel::Ask(Question::Time { token }));
         }
-        bench.station.turn(&mut *bench.board)?;
+        bench.turn()?;
         // ... and in the middle of a frame from the station, of which no byte is a 0x00.
         bench.board.link().write_all(&vec![0x11; length])?;
         let sessions = bench.station.opened.len();
