@@ -1,7 +1,9 @@
-//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]`, with a station
-//! that has a script; with `--station PROGRAM [--baud N]` those of the station's own program, on a
+//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--real] [--only WORDS]`, with a
+//! station that has a script; with `--station PROGRAM [--baud N]` those of the station's own program, on a
 //! line of that speed. Or counts for how many instructions a program keeps interrupts waiting:
-//! `plumbline-hil --count ELF`.
+//! `plumbline-hil --count ELF`. Or cuts the power of an emulated ARM computer N times while films come
+//! to its station: `plumbline-hil --station PROGRAM --power-cuts N --computer FOLDER`, where FOLDER
+//! holds what the computer boots from.
 //!
 //! Exit code 1 if a scenario fails.
 
@@ -18,6 +20,8 @@ use plumbline_hil::board::Board;
 use plumbline_hil::elf::Elf;
 use plumbline_hil::emulated::Emulated;
 use plumbline_hil::masked::{self, Longest};
+use plumbline_hil::power_cuts;
+use plumbline_hil::real::Real;
 use plumbline_hil::real_station::RealStation;
 use plumbline_hil::scenarios::{self, Scenario};
 use plumbline_hil::simulated::Simulated;
@@ -29,13 +33,16 @@ struct Wanted {
     simulated: bool,
     count: Option<PathBuf>,
     emulated: Option<PathBuf>,
+    real: bool,
     station: Option<PathBuf>,
     baud: Option<u32>,
+    power_cuts: u32,
+    computer: Option<PathBuf>,
     only: Option<String>,
 }
 
-const USAGE: &str = "plumbline-hil [--simulated] [--emulated ELF] [--station PROGRAM [--baud N]] \
-    [--only WORDS] [--count ELF]";
+const USAGE: &str = "plumbline-hil [--simulated] [--emulated ELF] [--real] [--station PROGRAM [--baud N]] \
+    [--only WORDS] [--count ELF] [--power-cuts N --computer FOLDER]";
 
 fn wanted() -> Result<Wanted> {
     let mut wanted = Wanted::default();
@@ -51,13 +58,23 @@ fn wanted() -> Result<Wanted> {
             "--emulated" => wanted.emulated = Some(value()?.into()),
             "--count" => wanted.count = Some(value()?.into()),
             "--only" => wanted.only = Some(value()?),
+            "--real" => wanted.real = true,
             "--station" => wanted.station = Some(value()?.into()),
             "--baud" => wanted.baud = Some(value()?.parse().context("--baud takes a number")?),
+            "--power-cuts" => {
+                wanted.power_cuts = value()?.parse().context("--power-cuts takes a number")?;
+            }
+            "--computer" => wanted.computer = Some(value()?.into()),
             _ => bail!(USAGE),
         }
     }
-    if !wanted.simulated && wanted.emulated.is_none() && wanted.count.is_none() {
-        bail!("say on what: --simulated, --emulated ELF, or both");
+    let nothing =
+        !wanted.simulated && wanted.emulated.is_none() && !wanted.real && wanted.count.is_none();
+    if nothing && wanted.power_cuts == 0 {
+        bail!("say on what: --simulated, --emulated ELF, --real, or several of them");
+    }
+    if wanted.power_cuts > 0 && (wanted.computer.is_none() || wanted.station.is_none()) {
+        bail!("--power-cuts needs --computer FOLDER and --station PROGRAM");
     }
     Ok(wanted)
 }
@@ -73,6 +90,7 @@ fn main() -> ExitCode {
     let mut failed = 0;
     let emulated = wanted.emulated.as_ref();
     let emulated = emulated.map(|elf| move || Ok(Box::new(Emulated::new(elf)?) as Box<dyn Board>));
+    let real = || Ok(Box::new(Real::from_environment()?) as _);
     if let Some(program) = &wanted.station {
         let station = || RealStation::new(program, wanted.baud);
         let scenarios = || scenarios::station_program::all();
@@ -83,6 +101,9 @@ fn main() -> ExitCode {
         if let Some(board) = emulated {
             failed += play_all(&wanted, scenarios(), board, station);
         }
+        if wanted.real {
+            failed += play_all(&wanted, scenarios(), real, station);
+        }
     } else {
         let station = || Ok(Station::new(1));
         if wanted.simulated {
@@ -92,12 +113,26 @@ fn main() -> ExitCode {
         if let Some(board) = emulated {
             failed += play_all(&wanted, scenarios::all(), board, station);
         }
+        if wanted.real {
+            failed += play_all(&wanted, scenarios::all(), real, station);
+        }
     }
     if let Some(elf) = &wanted.count
         && let Err(why) = count(elf)
     {
         eprintln!("{why:#}");
         failed += 1;
+    }
+    if let (1.., Some(parts), Some(program)) =
+        (wanted.power_cuts, &wanted.computer, &wanted.station)
+    {
+        match power_cuts::play(parts, program, wanted.power_cuts) {
+            Ok(told) => println!("{told}"),
+            Err(why) => {
+                eprintln!("{why:#}");
+                failed += 1;
+            }
+        }
     }
     match failed {
         0 => ExitCode::SUCCESS,

@@ -26,6 +26,7 @@ pub struct NoisyLine {
     last: Duration,
     /// How long a byte takes.
     byte: Duration,
+    harmed: u64,
 }
 
 impl NoisyLine {
@@ -38,7 +39,13 @@ impl NoisyLine {
             way: VecDeque::new(),
             last: Duration::ZERO,
             byte: Duration::ZERO,
+            harmed: 0,
         }
+    }
+
+    /// How many bytes the noise has lost, changed or delayed.
+    pub fn harmed(&self) -> u64 {
+        self.harmed
     }
 
     /// Lets no more bytes through than a serial line of this speed, whose byte takes ten bits.
@@ -73,6 +80,8 @@ impl NoisyLine {
                 (0, true) => byte ^ 1 << self.chance.u32(0..8),
                 (0, false) => byte,
             };
+            let harmed = dropped || flipped || self.burst > 0 || !delay.is_zero();
+            self.harmed += u64::from(harmed);
             self.burst = self.burst.saturating_sub(1);
             if !dropped {
                 self.way.push_back((self.last, byte));

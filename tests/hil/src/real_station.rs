@@ -457,7 +457,10 @@ fn is_native(program: &Path) -> Result<bool> {
 }
 
 /// Sends files by C-STORE; false if the program for that is not installed.
-fn store(station: SocketAddr, files: &[PathBuf]) -> Result<bool> {
+///
+/// # Errors
+/// The station has not acknowledged all of them.
+pub fn store(station: SocketAddr, files: &[PathBuf]) -> Result<bool> {
     let sent = Command::new("storescu")
         .args(["-aec", "PLUMBLINE"])
         .args([station.ip().to_string(), station.port().to_string()])

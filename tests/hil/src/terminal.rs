@@ -71,6 +71,11 @@ impl Terminal {
         self.from_panel.line.become_as(noise);
     }
 
+    /// How many bytes the noise has lost, changed or delayed so far, both ways.
+    pub fn harmed(&self) -> u64 {
+        self.to_panel.line.harmed() + self.from_panel.line.harmed()
+    }
+
     /// Has the panel seem so much newer to the station, and the station so much older to the panel.
     pub fn disguise(&mut self, newer: i16) {
         self.from_panel.disguise = Some(Disguise::new(newer));

@@ -13,6 +13,11 @@ use crate::real_station::{PATIENCE, RealStation};
 
 pub(super) const SCENARIOS: &[Scenario<RealStation>] = &[
     Scenario {
+        name: "panel is heard, away and heard again: health and metric",
+        needs: &[],
+        play: heard,
+    },
+    Scenario {
         name: "panel's cable is pulled, and put back",
         needs: &[Lamps, Pins],
         play: |site| {
@@ -111,6 +116,20 @@ pub(super) const SCENARIOS: &[Scenario<RealStation>] = &[
 
 const SILENT: &str = "the panel is not heard";
 
+fn heard(site: &mut Site) -> Result<()> {
+    const CONNECTED: &str = "plumbline_panel_connected";
+    site.start_station()?;
+    for _ in 0..2 {
+        site.wait_for_health(SILENT, false)?;
+        ensure!(site.metric(CONNECTED)? == 1.0, "no metric tells it");
+        site.board.unplug();
+        site.wait_for_health(SILENT, true)?;
+        ensure!(site.metric(CONNECTED)? == 0.0, "the metric stays");
+        site.board.plug();
+    }
+    site.check()
+}
+
 fn away(
     site: &mut Site,
     go: impl Fn(&mut Site) -> Result<()>,
@@ -174,6 +193,9 @@ fn noisy(site: &mut Site, noise: Noise) -> Result<()> {
     }
     // The state at the end is right, though the line stays as bad as it is.
     site.wait_for_lamps(&[Lamp::Ready], PATIENCE)?;
+    let harmed = site.station.line.harmed();
+    ensure!(harmed >= 5, "the noise was none: {harmed} bytes");
+    println!("    {harmed} bytes lost, changed or delayed");
     site.station.line.noise(Noise::default());
     site.pass(SECOND)?;
     let quiet = site.board.now();
