@@ -80,7 +80,7 @@ fn killed_while_sending(site: &mut Site) -> Result<()> {
     ready(site)?;
     let film = Film::good(1)?;
     for pause in [5, 20, 60, 200] {
-        let sending = site.begin_to_send(&[film.clone()])?;
+        let sending = site.begin_to_send(std::slice::from_ref(&film))?;
         let sender = std::thread::spawn(sending);
         site.pass(Duration::from_millis(pause))?;
         site.station.kill()?;
