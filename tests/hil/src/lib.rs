@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod board;
+pub mod cable;
 pub mod computer;
 pub mod disguise;
 pub mod elf;

@@ -4,16 +4,16 @@
 //! skipped. A shell command may reset it, by a debug probe for example.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::OFlags;
-use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::board::{Board, Link, Need, Pin, Seen, Sensor};
+use crate::cable::Cable;
 use crate::elf::Elf;
 
 /// The line's speed; a board's own USB port takes any.
@@ -21,7 +21,7 @@ const BAUD: u32 = 921_600;
 
 /// The real board.
 pub struct Real {
-    cable: Cable,
+    cable: Cable<File>,
     /// What resets it.
     reset: Option<String>,
     begin: Instant,
@@ -56,10 +56,7 @@ impl Real {
         tcsetattr(&port, OptionalActions::Now, &attributes)?;
         rustix::fs::fcntl_setfl(&port, OFlags::RDWR | OFlags::NONBLOCK)?;
         Ok(Self {
-            cable: Cable {
-                port,
-                plugged: true,
-            },
+            cable: Cable::new(Some(port)),
             reset,
             begin: Instant::now(),
         })
@@ -86,7 +83,8 @@ impl Board for Real {
 
     fn start(&mut self) -> Result<()> {
         // It has power. What it said before is not for this scenario.
-        Ok(tcflush(&self.cable.port, QueueSelector::IOFlush)?)
+        self.cable.plug();
+        Ok(())
     }
 
     fn cut_power(&mut self) -> Result<()> {
@@ -105,12 +103,11 @@ impl Board for Real {
     }
 
     fn unplug(&mut self) {
-        self.cable.plugged = false;
+        self.cable.unplug();
     }
 
     fn plug(&mut self) {
-        self.cable.drain();
-        self.cable.plugged = true;
+        self.cable.plug();
     }
 
     fn set_pin(&mut self, _: Pin, _: bool) -> Result<()> {
@@ -149,46 +146,5 @@ impl Board for Real {
 
     fn elf(&self) -> Option<&Elf> {
         None
-    }
-}
-
-/// The serial line.
-struct Cable {
-    port: File,
-    plugged: bool,
-}
-
-impl Cable {
-    /// Loses what has come.
-    fn drain(&mut self) {
-        let mut bytes = [0; 4096];
-        while self.port.read(&mut bytes).is_ok_and(|length| length > 0) {}
-    }
-}
-
-impl Read for Cable {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if !self.plugged {
-            self.drain();
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        self.port.read(bytes)
-    }
-}
-
-impl Write for Cable {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.plugged {
-            return Ok(bytes.len());
-        }
-        match self.port.write(bytes) {
-            // A port that takes no more loses the rest, which the link sends again.
-            Err(why) if why.kind() == ErrorKind::WouldBlock => Ok(bytes.len()),
-            written => written,
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
