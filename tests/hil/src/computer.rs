@@ -65,14 +65,16 @@ if [ "$1" = serve ]; then
     echo "THE STATION HAS ENDED"
     $B sleep 1000
 fi
+: > /tmp/out
 $P serve $C > /tmp/out 2> /tmp/log &
+station=$!
 until $B grep -q "^reading with" /tmp/out; do $B sleep 0.2; done
 $P films $C --json --newest 100000 > /tmp/films
 while $B grep -q '"state":"received"' /tmp/films; do
     $B sleep 2
     $P films $C --json --newest 100000 > /tmp/films
 done
-$B kill %1
+kill $station
 wait
 echo "FILMS BEGIN"
 $B cat /tmp/films
