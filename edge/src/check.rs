@@ -11,8 +11,8 @@ use plumbline_shared::printable::printable;
 
 use crate::config::{Folder, PeerService, Settings};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
+use crate::models;
 use crate::store::{Store, StoreError};
-use crate::{models, tls};
 use plumbline_dimse::Peer;
 
 /// Checks a station with `settings`, which may run meanwhile, and prints a line for each thing.
@@ -27,9 +27,17 @@ pub fn check(settings: &Settings) -> Result<bool> {
     for (subject, result) in store(settings) {
         report.line(subject, result)?;
     }
-    if let Some(tls) = &settings.dicom.tls {
-        let usable = tls::server(tls).map(|_| "certificates and key can be used".into());
-        report.line("TLS", usable.map_err(|error| error.to_string()))?;
+    let link = settings.link.as_ref().map(|link| &link.tls);
+    for (subject, tls) in [
+        ("TLS", settings.dicom.tls.as_ref()),
+        ("TLS of the link", link),
+    ] {
+        if let Some(tls) = tls {
+            let usable = tls
+                .server()
+                .map(|_| "certificates and key can be used".into());
+            report.line(subject, usable.map_err(|error| error.to_string()))?;
+        }
     }
     if let Some(folder) = &settings.folder {
         report.line("folder", watched(folder))?;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use plumbline_shared::outcome::in_words;
 use plumbline_shared::printable::printable;
 
 use crate::config::Settings;
@@ -43,18 +44,10 @@ pub fn films(settings: &Settings, newest: usize, json: bool) -> Result<()> {
 
 /// A film's result in words.
 fn result(film: &StoredFilm) -> String {
-    if let Some(held) = &film.held {
-        return format!("not read: {held}");
-    }
-    match (&film.reading, &film.reason) {
-        (Some(reading), _) => {
-            let result = match reading.positive {
-                true => "refer",
-                false => "no sign",
-            };
-            format!("{result}, probability {:.4}", reading.probability)
-        }
-        (None, Some(reason)) => printable(reason).to_string(),
-        (None, None) => "waits".into(),
-    }
+    let reading = film.reading.as_ref();
+    in_words(
+        film.held.as_deref(),
+        reading.map(|reading| (reading.positive, reading.probability)),
+        film.reason.as_deref(),
+    )
 }

@@ -15,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::Listener;
 use axum::{Json, Router};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -23,8 +22,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
+use crate::health::Health;
 use crate::intake::{ReceiveError, Receiver, Way};
-use crate::panel::{BoardState, PanelStatus};
 use crate::store::{Incoming, Origin, Store, StoreError};
 
 /// What multipart bodies have beside a film, and the most bytes of other bodies.
@@ -49,24 +48,17 @@ const MOST_LISTED: usize = 1000;
 #[derive(Clone)]
 pub struct Interface {
     receiver: Receiver,
-    panel: Option<Arc<PanelStatus>>,
     token: String,
     most: u64,
     uploads: Arc<Semaphore>,
 }
 
 impl Interface {
-    /// An interface to what `receiver` has, and to the state of the panel board if there should be
-    /// one, for callers who know `token`; a film's file has `most` bytes at most.
-    pub fn new(
-        receiver: Receiver,
-        panel: Option<Arc<PanelStatus>>,
-        token: String,
-        most: u64,
-    ) -> Self {
+    /// An interface to what `receiver` has, for callers who know `token`; a film's file has `most`
+    /// bytes at most.
+    pub fn new(receiver: Receiver, token: String, most: u64) -> Self {
         Self {
             receiver,
-            panel,
             token,
             most,
             uploads: Arc::new(Semaphore::new(UPLOADS)),
@@ -391,58 +383,17 @@ async fn delivered(
 }
 
 /// The station's health: `healthy`, or what is wrong.
-async fn health(State(interface): State<Interface>) -> Response {
-    let metrics = Arc::clone(&interface.receiver.metrics);
-    let store = Arc::clone(interface.store());
-    let checked = blocking(move || {
-        let newest = store.newest_audit()?;
-        Ok::<_, StoreError>((newest, store.has_room()?, store.panel_state()?))
-    });
-    let mut wrong = Vec::new();
-    let audit = match checked.await {
-        Ok((newest, room, films)) => {
-            if !room {
-                wrong.push("the disk is full: no film is received".to_owned());
-            }
-            if films.film_missing {
-                let what = "the X-ray unit exposed, and no film has come: look at what it sends";
-                wrong.push(what.to_owned());
-            }
-            newest
-        }
-        Err(Failure(_, why)) => {
-            wrong.push(why);
-            None
-        }
-    };
-    if metrics.readers() == 0 {
-        wrong.push("no reader is ready: films are received and wait".to_owned());
-    }
-    let doubts = interface.receiver.clock.doubts(Timestamp::now());
-    wrong.extend(doubts.iter().map(ToString::to_string));
-    match interface.panel.map(|panel| panel.get()) {
-        None | Some(BoardState::Connected(_)) => {}
-        Some(BoardState::Silent) => {
-            wrong.push("the panel is not heard: look at its cable and its power".to_owned());
-        }
-        Some(BoardState::OtherMessages(version, agreement)) => wrong.push(format!(
-            "the panel's program {version} speaks other messages: {agreement}"
-        )),
-    }
-    let unreadable = metrics.count_unreadable_files();
-    if unreadable > 0 {
-        wrong.push(format!(
-            "files in the watched folder that are no whole films: {unreadable}; `plumbline-edge \
-             check` names them"
-        ));
-    }
-    let status = match wrong.is_empty() {
+async fn health(State(interface): State<Interface>) -> Result<Response, Failure> {
+    let receiver = interface.receiver;
+    let Health { faults, audit } =
+        blocking(move || Ok::<_, StoreError>(Health::of(&receiver))).await?;
+    let status = match faults.is_empty() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     let audit = audit.map(|newest| json!({ "sequence": newest.sequence, "hash": newest.hash }));
-    let body = json!({ "healthy": wrong.is_empty(), "wrong": wrong, "audit": audit });
-    (status, Json(body)).into_response()
+    let body = json!({ "healthy": faults.is_empty(), "wrong": faults, "audit": audit });
+    Ok((status, Json(body)).into_response())
 }
 
 async fn metrics(State(interface): State<Interface>) -> Result<Response, Failure> {

@@ -31,6 +31,7 @@ pub struct Metrics {
     steps: Family<Step, Histogram, fn() -> Histogram>,
     open: Gauge,
     associations: Family<Association, Counter>,
+    hosts: Gauge,
     states: Family<InState, Gauge>,
     free: Gauge,
     audit: Gauge,
@@ -90,6 +91,7 @@ impl Default for Metrics {
             steps: Family::new_with_constructor(histogram),
             open: Gauge::default(),
             associations: Family::default(),
+            hosts: Gauge::default(),
             states: Family::default(),
             free: Gauge::default(),
             audit: Gauge::default(),
@@ -130,6 +132,11 @@ impl Default for Metrics {
             "associations_ended",
             "Associations by how they ended",
             metrics.associations.clone(),
+        );
+        registry.register(
+            "hosts_connected",
+            "Hosts that are connected",
+            metrics.hosts.clone(),
         );
         registry.register("films", "Films in each state", metrics.states.clone());
         registry.register_with_unit("disk_free", "Free disk", Unit::Bytes, metrics.free.clone());
@@ -208,6 +215,11 @@ impl Metrics {
     /// Counts an association that ended.
     pub fn association_ended(&self, end: &'static str) {
         self.associations.get_or_create(&Association { end }).inc();
+    }
+
+    /// Tells how many hosts are connected.
+    pub fn hosts(&self, connected: usize) {
+        self.hosts.set(connected as i64);
     }
 
     /// Tells of one reader more, or less, that is ready.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use plumbline_shared::durable::{Disk, replace_file};
+use plumbline_shared::tls::Tls;
+use plumbline_wire::hello::Version;
+use plumbline_wire::host;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -22,13 +26,18 @@ use crate::clock::ClockWatch;
 use crate::config::Settings;
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
+use crate::link::{InstalledBundle, LinkListener, Station};
+use crate::logs::KeptLog;
 use crate::metrics::Metrics;
-use crate::panel::PanelLine;
+use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
 use crate::store::{Action, Entry, Event, Outcome, Store, TOKEN};
-use crate::{logs, models, tls};
+use crate::{logs, models};
 use plumbline_dimse::{Patience, Rules};
+
+/// The version of this program.
+const VERSION: Version = Version::of(env!("CARGO_PKG_VERSION"));
 
 /// How often the clock and the disk are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
@@ -48,13 +57,21 @@ const LOOK: Duration = Duration::from_millis(250);
 /// # Errors
 /// If the station cannot be started; each message says what to do.
 pub fn serve(settings: &Settings) -> Result<()> {
-    logs::start(settings.log);
     let store = Store::open(&settings.data, settings.limits, Arc::new(Disk))?;
     let store = Arc::new(store);
+    // For hosts alone, and after the store: another station may be using the folder.
+    let kept = match &settings.link {
+        Some(_) => Some(Arc::new(KeptLog::open(&settings.data).with_context(
+            || format!("the log in {} cannot be kept", settings.data.display()),
+        )?)),
+        None => None,
+    };
+    logs::start(settings.log, kept.clone());
     let metrics = Arc::new(Metrics::default());
     let clock = Arc::new(ClockWatch::default());
     let bell = Arc::new(Bell::default());
     let bundle = models::chosen(settings.bundle.as_deref())?;
+    let installed = InstalledBundle::read(&bundle);
     let pool = Pool {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
@@ -64,14 +81,34 @@ pub fn serve(settings: &Settings) -> Result<()> {
         metrics: Arc::clone(&metrics),
     };
     let model = pool.try_bundle().map_err(|why| anyhow!(why))?;
+    let panel_status: Option<Arc<PanelStatus>> = settings.panel.is_some().then(Arc::default);
     let receiver = Receiver {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
         bell,
         metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
+        panel: panel_status.clone(),
     };
     let dicom = listen(settings, &receiver)?;
+    let link = match (&settings.link, kept) {
+        (Some(link), Some(log)) => {
+            let station = Station {
+                name: settings.dicom.ae_title.clone(),
+                identity: host::identity(VERSION, Uuid::new_v4().as_u64_pair().0),
+                bundle: installed,
+                receiver: receiver.clone(),
+                log,
+            };
+            let tls = link.tls.server().context("[link]")?;
+            let listener = LinkListener::bind(link.listen, tls, link.connections, station);
+            Some(
+                listener
+                    .with_context(|| format!("[link] listen: {} cannot be used", link.listen))?,
+            )
+        }
+        _ => None,
+    };
     let http = Interface::bind(settings.http.listen)
         .with_context(|| format!("[http] listen: {} cannot be used", settings.http.listen))?;
     let http_address = http.local_addr()?;
@@ -94,22 +131,19 @@ pub fn serve(settings: &Settings) -> Result<()> {
         ),
         None => None,
     };
+    let link = link.map(|link| (link, pulse()));
     let token = token(&settings.data)?;
-    let panel = settings.panel.as_ref().map(|panel| PanelLine {
-        device: panel.device.clone(),
+    let panel = settings.panel.as_ref().zip(panel_status);
+    let panel = panel.map(|(panel, status)| PanelLine {
+        place: panel.place.clone(),
         settings: panel.settings,
         film_within: panel.film_within,
         store: Arc::clone(&store),
         metrics: Arc::clone(&metrics),
-        status: Arc::default(),
+        status,
         pulse: pulse(),
     });
-    let interface = Interface::new(
-        receiver,
-        panel.as_ref().map(|panel| Arc::clone(&panel.status)),
-        token,
-        settings.limits.film,
-    );
+    let interface = Interface::new(receiver, token, settings.limits.film);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -122,7 +156,8 @@ pub fn serve(settings: &Settings) -> Result<()> {
             signal(SignalKind::interrupt())?,
         )
     };
-    announce(settings, &dicom, http_address, &model)?;
+    let link_address = link.as_ref().map(|(link, _)| link.address()).transpose()?;
+    announce(settings, &dicom, http_address, link_address, &model)?;
 
     let stop = Arc::new(AtomicBool::new(false));
     thread::scope(|scope| {
@@ -134,6 +169,9 @@ pub fn serve(settings: &Settings) -> Result<()> {
         }
         if let Some(panel) = &panel {
             scope.spawn(|| or_end("the panel's line", || panel.run(stop)));
+        }
+        if let Some((link, pulse)) = &link {
+            scope.spawn(|| or_end("the host's listener", || link.run(stop, pulse)));
         }
         for _ in 0..settings.reading.readers {
             scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
@@ -181,7 +219,8 @@ fn or_end(what: &str, work: impl FnOnce()) {
 
 fn listen(settings: &Settings, receiver: &Receiver) -> Result<DicomListener> {
     let dicom = &settings.dicom;
-    let tls = dicom.tls.as_ref().map(tls::server).transpose()?;
+    let tls = dicom.tls.as_ref().map(Tls::server).transpose();
+    let tls = tls.context("[dicom]")?;
     let options = DicomOptions {
         rules: Rules {
             ae_title: dicom.ae_title.clone(),
@@ -218,7 +257,8 @@ fn begin(store: &Store, clock: &ClockWatch, model: &str) -> Result<()> {
 fn announce(
     settings: &Settings,
     dicom: &DicomListener,
-    http: std::net::SocketAddr,
+    http: SocketAddr,
+    link: Option<SocketAddr>,
     model: &str,
 ) -> Result<()> {
     let mut out = io::stdout().lock();
@@ -233,10 +273,13 @@ fn announce(
         writeln!(out, "folder: {}", folder.path.display())?;
     }
     match &settings.panel {
-        Some(panel) => writeln!(out, "panel: {}", panel.device.display())?,
+        Some(panel) => writeln!(out, "panel: {}", panel.place)?,
         None => writeln!(out, "panel: none")?,
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
+    if let Some(link) = link {
+        writeln!(out, "link: tcp://{link}, TLS")?;
+    }
     writeln!(out, "reading with {model}; films and results in {data}")?;
     Ok(out.flush()?)
 }
@@ -295,6 +338,9 @@ fn keep_once(store: &Store, clock: &ClockWatch) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "delivered films have left to make room"),
         Err(error) => tracing::error!(%error, "no room can be made"),
+    }
+    if let Err(error) = store.trim_parts() {
+        tracing::error!(%error, "old parts of films cannot be removed");
     }
     for doubt in clock.new_doubts(Timestamp::now()) {
         let doubt = doubt.to_string();

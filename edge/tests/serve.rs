@@ -558,7 +558,8 @@ fn every_fault_of_a_configuration_is_told_at_once() {
         "data = 7\n[dicom]\nlisten = \"here\"\nae_tittle = \"A\"\nassociations = 1000\n\
          tls_key = \"/k\"\ntls_certificate = \"c\"\n[http]\nlisten = \"0.0.0.0:80\"\n[folder]\n\
          after = \"burn\"\n[[peer]]\nname = \"x\"\n[store]\nreserve_mib = 900\n\
-         low_water_mib = 800\n",
+         low_water_mib = 800\n[link]\nlisten = \"0.0.0.0:7114\"\nkey = \"k\"\n\
+         connections = 0\n",
         &[
             (1, "data must be a text"),
             (3, "listen is \"here\""),
@@ -571,18 +572,24 @@ fn every_fault_of_a_configuration_is_told_at_once() {
             (11, "after is \"burn\""),
             (12, "a [[peer]] needs"),
             (16, "low_water_mib is less than reserve_mib"),
+            (17, "[link] needs listen, certificate, key and authorities"),
+            (19, "key is \"k\": write the whole path"),
+            (20, "connections must be a whole number from 1 to 64"),
         ],
     );
     // Each of these is right by itself.
     told(
         "data = \"/d\"\n[dicom]\nlisten = \"0.0.0.0:8043\"\n[folder]\npath = \"/d/films\"\n\
-         after = \"move\"\nmoved_to = \"/d/films\"\n[intended_use]\nyoungest = 91\n",
+         after = \"move\"\nmoved_to = \"/d/films\"\n[intended_use]\nyoungest = 91\n\
+         [link]\nlisten = \"10.0.0.7:8043\"\ncertificate = \"/c\"\nkey = \"/k\"\n\
+         authorities = \"/a\"\n",
         &[
             (3, "listen is the port of [http], too"),
             (5, "path lies in data"),
             (7, "moved_to lies in data"),
             (7, "moved_to is the watched folder itself"),
             (9, "youngest is more than oldest"),
+            (11, "listen is the port of [dicom] or [http], too"),
         ],
     );
 }
@@ -599,9 +606,13 @@ fn the_documented_configuration_has_every_setting_at_its_default() {
     });
     let text: Vec<_> = lines.collect();
     let settings = Settings::parse(&path, &text.join("\n"));
-    // Of the folder's three only one can be right at a time.
+    // Of the folder's three only one can be right at a time, and of a panel's two places.
     let faults = settings.unwrap_err().faults;
-    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[1].what.starts_with("[panel] needs device"),
+        "{faults:?}"
+    );
     assert!(
         faults[0].what.contains("only with after = \"move\""),
         "{faults:?}"

@@ -3,7 +3,7 @@
 //!
 //! The crate needs no operating system (`no_std` and an allocator) unless one of its features is
 //! on: `std` writes files that survive a power cut, `decode` reads film files, `text` writes on
-//! pictures.
+//! pictures, `tls` knows the other side by its certificate.
 
 #![no_std]
 
@@ -26,7 +26,10 @@ pub mod gradcam;
 pub mod grey;
 pub mod json;
 pub mod manifest;
+pub mod outcome;
 pub mod preprocess;
 pub mod printable;
 #[cfg(feature = "text")]
 pub mod text;
+#[cfg(feature = "tls")]
+pub mod tls;

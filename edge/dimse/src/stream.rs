@@ -76,7 +76,7 @@ impl Stream {
     }
 
     /// Sets how long the next reads may take each, and until when.
-    pub(super) fn wait(&mut self, patience: Duration, deadline: Instant) {
+    pub fn wait(&mut self, patience: Duration, deadline: Instant) {
         let timed = match &mut self.transport {
             Transport::Plain(timed) => timed,
             Transport::Tls(stream) => &mut stream.sock,

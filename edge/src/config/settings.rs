@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use plumbline_shared::tls::Tls;
 use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{self, Faults, Gathered, Table};
+use crate::panel::{Pins, Place};
 use crate::quality::IntendedUse;
 use crate::store::Limits;
 
@@ -21,6 +23,9 @@ const FILM_WITHIN: u64 = 180;
 
 /// The most bytes of an AE title (PS3.5, 6.2).
 const MOST_TITLE: usize = 16;
+
+/// The most hosts at a time, unless said otherwise.
+const HOSTS: usize = 4;
 
 /// The settings of a station.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +40,8 @@ pub struct Settings {
     pub folder: Option<Folder>,
     /// Uploads, metrics and health.
     pub http: Http,
+    /// The link to the host.
+    pub link: Option<Link>,
     /// Reading films.
     pub reading: Reading,
     /// The films that are read.
@@ -43,20 +50,20 @@ pub struct Settings {
     pub limits: Limits,
     /// The log.
     pub log: Log,
-    /// The panel board.
+    /// The panel.
     pub panel: Option<Panel>,
     /// Other systems, for `plumbline-edge check`.
     pub peers: Vec<Peer>,
 }
 
-/// The panel board.
+/// The panel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panel {
-    /// The serial line that it is on.
-    pub device: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// How long after an exposure its film counts as missing; none if never.
     pub film_within: Option<Duration>,
-    /// What the board is to keep.
+    /// What it is to keep.
     pub settings: BoardSettings,
 }
 
@@ -79,17 +86,6 @@ pub struct Dicom {
     pub associations: usize,
     /// TLS with certificates of both sides.
     pub tls: Option<Tls>,
-}
-
-/// TLS with certificates of both sides, in PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// The station's certificate, and those between it and its authority.
-    pub certificate: PathBuf,
-    /// The station's private key.
-    pub key: PathBuf,
-    /// The authorities whose certificates callers must have.
-    pub authorities: PathBuf,
 }
 
 /// Receiving films from a folder.
@@ -117,6 +113,17 @@ pub enum After {
 pub struct Http {
     /// The loopback address and port to listen on.
     pub listen: SocketAddr,
+}
+
+/// The link to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// The certificates; without them nobody is answered.
+    pub tls: Tls,
+    /// The most hosts at a time.
+    pub connections: usize,
 }
 
 /// Reading films.
@@ -185,6 +192,7 @@ impl Default for Settings {
             http: Http {
                 listen: ([127, 0, 0, 1], 8043).into(),
             },
+            link: None,
             reading: Reading { readers: 1 },
             intended_use: IntendedUse::default(),
             limits: Limits {
@@ -247,6 +255,7 @@ impl Settings {
             dicom,
             folder,
             http,
+            link,
             reading,
             intended_use,
             store,
@@ -256,6 +265,7 @@ impl Settings {
             "dicom",
             "folder",
             "http",
+            "link",
             "reading",
             "intended_use",
             "store",
@@ -275,6 +285,13 @@ impl Settings {
             }
         }
         self.http.take(Table::new(entries(http), gathered));
+        if let Some((entries, span)) = link {
+            let (taken, fault) = Link::take(Table::new(Some(entries), gathered));
+            self.link = taken;
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
+            }
+        }
         let mut table = Table::new(entries(reading), gathered);
         let readers = table.take("readers", table::whole(1..65));
         set(
@@ -294,9 +311,10 @@ impl Settings {
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
         if let Some((entries, span)) = panel {
-            self.panel = Panel::take(Table::new(Some(entries), gathered));
-            if self.panel.is_none() {
-                gathered.add(span, "[panel] has no device: name its serial line");
+            let (taken, fault) = Panel::take(Table::new(Some(entries), gathered));
+            self.panel = taken;
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
             }
         }
         let mut table = Table::new(entries(log), gathered);
@@ -324,13 +342,23 @@ impl Settings {
                 gathered.add(table::span(root, place), what);
             }
         };
-        let (dicom, http) = (self.dicom.listen, self.http.listen);
-        let apart = dicom.port() != http.port() || http.port() == 0;
+        // Whether both can be listened on.
+        let apart = |one: SocketAddr, other: SocketAddr| {
+            let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+            one.port() != other.port() || one.port() == 0 || (one.ip() != other.ip() && !everywhere)
+        };
         unless(
-            apart || (dicom.ip() != http.ip() && !dicom.ip().is_unspecified()),
+            apart(self.dicom.listen, self.http.listen),
             ["dicom", "listen"],
             "listen is the port of [http], too: choose another one for one of them",
         );
+        if let Some(link) = &self.link {
+            unless(
+                apart(link.listen, self.dicom.listen) && apart(link.listen, self.http.listen),
+                ["link", "listen"],
+                "listen is the port of [dicom] or [http], too: choose another one",
+            );
+        }
         unless(
             self.intended_use.youngest <= self.intended_use.oldest,
             ["intended_use", "youngest"],
@@ -441,8 +469,21 @@ impl Folder {
 }
 
 impl Panel {
-    fn take(mut table: Table) -> Option<Self> {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
         let device = table.take("device", table::path);
+        let chip = table.take("gpio", table::path);
+        let mut line = |key| {
+            table
+                .take(key, table::whole(0..1024))
+                .map(|line| line as u32)
+        };
+        let (buzzer, button) = (line("gpio_buzzer"), line("gpio_button"));
+        let exposure = line("gpio_exposure");
+        let lamps = table.take("gpio_lamps", |value| {
+            let lines = table::list(|line| table::whole(0..1024)(line))(value)?;
+            let lines: Vec<_> = lines.into_iter().map(|line| line as u32).collect();
+            <[u32; 6]>::try_from(lines).map_err(|_| "must be six numbers of lines".to_owned())
+        });
         let seconds = table.take("film_within_seconds", table::whole(0..86_401));
         let mut settings = BoardSettings::DEFAULT;
         let percent = |percent: Option<u64>| percent.map(|percent| percent as u8);
@@ -455,12 +496,28 @@ impl Panel {
             table.take("exposure_active_low", table::boolean),
         );
         table.finish();
+        let place = match (device, chip, lamps) {
+            (Some(device), None, None) => Place::Board(device),
+            (None, Some(chip), Some(lamps)) => Place::Pins(Pins {
+                chip,
+                lamps,
+                buzzer,
+                button,
+                exposure,
+            }),
+            _ => {
+                let fault = "[panel] needs device, the board's serial line, or else gpio and \
+                             gpio_lamps, pins of this computer";
+                return (None, Some(fault));
+            }
+        };
         let seconds = seconds.unwrap_or(FILM_WITHIN);
-        Some(Self {
-            device: device?,
+        let panel = Self {
+            place,
             film_within: (seconds > 0).then(|| Duration::from_secs(seconds)),
             settings,
-        })
+        };
+        (Some(panel), None)
     }
 }
 
@@ -478,6 +535,35 @@ impl Http {
         });
         set(&mut self.listen, listen);
         table.finish();
+    }
+}
+
+impl Link {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        const ADDRESS: &str = "an address and a port, such as \"0.0.0.0:7114\"";
+        let listen = table.take("listen", table::parsed(ADDRESS));
+        let certificate = table.take("certificate", table::path);
+        let key = table.take("key", table::path);
+        let authorities = table.take("authorities", table::path);
+        let connections = table.take("connections", table::whole(1..65));
+        table.finish();
+        let (Some(listen), Some(certificate), Some(key), Some(authorities)) =
+            (listen, certificate, key, authorities)
+        else {
+            let fault = "[link] needs listen, certificate, key and authorities: films and results \
+                         do not go over a network without TLS";
+            return (None, Some(fault));
+        };
+        let link = Self {
+            listen,
+            tls: Tls {
+                certificate,
+                key,
+                authorities,
+            },
+            connections: connections.map_or(HOSTS, |most| most as usize),
+        };
+        (Some(link), None)
     }
 }
 

@@ -6,14 +6,14 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipnet::IpNet;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ServerConfig;
 
 use super::file_meta::file_meta;
 use super::receiver::{Announced, ReceiveError, Receiver, Way};
+use crate::listen::{self, Open};
 use crate::pulse::Pulse;
 use crate::store::{Incoming, Origin, StoreError};
 use plumbline_dimse::{
@@ -24,9 +24,6 @@ use plumbline_dimse::{
 /// Connections beyond the most associations: those that have not asked for one yet, and those that are
 /// told to come again. Further ones are closed.
 const WAITING: usize = 64;
-
-/// How often the listener looks whether the station is to stop.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// Listens for associations.
 pub struct DicomListener {
@@ -65,10 +62,8 @@ impl DicomListener {
         options: DicomOptions,
         receiver: Receiver,
     ) -> io::Result<Self> {
-        let socket = TcpListener::bind(address)?;
-        socket.set_nonblocking(true)?;
         Ok(Self {
-            socket,
+            socket: listen::bind(address)?,
             rules: options.rules,
             addresses: options.addresses,
             most: options.associations,
@@ -91,23 +86,9 @@ impl DicomListener {
     /// Serves associations until `stop` is true. Then those that are receiving a film finish it.
     pub fn run(&self, stop: &AtomicBool, pulse: &Pulse) {
         thread::scope(|scope| {
-            while !stop.load(Ordering::Relaxed) {
-                pulse.beat();
-                let look = Timespec::try_from(LOOK).unwrap_or_default();
-                let mut sockets = [PollFd::new(&self.socket, PollFlags::IN)];
-                if !matches!(poll(&mut sockets, Some(&look)), Ok(1..)) {
-                    continue;
-                }
-                match self.socket.accept() {
-                    Ok((socket, address)) => self.connected(scope, socket, address, stop),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        // Out of file descriptors, most likely: let some close.
-                        thread::sleep(LOOK);
-                    }
-                }
-            }
+            listen::listen(&self.socket, stop, pulse, |socket, address| {
+                self.connected(scope, socket, address, stop);
+            });
         });
     }
 
@@ -338,24 +319,5 @@ fn ending(error: &AssociationError) -> &'static str {
         AssociationError::Rejected(_) => "rejected",
         AssociationError::Protocol(_) => "protocol violated",
         _ => "connection failed",
-    }
-}
-
-/// One of the open connections, counted until it is dropped.
-struct Open<'a> {
-    count: &'a AtomicUsize,
-    number: usize,
-}
-
-impl<'a> Open<'a> {
-    fn one_more(count: &'a AtomicUsize) -> Self {
-        let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { count, number }
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 use std::mem;
 
 use plumbline_wire::frame::FRAME;
-use plumbline_wire::hello::{Agreement, Version};
+use plumbline_wire::hello::{Agreement, Identity, Version};
 use plumbline_wire::link::{Link, News, Timing};
 use plumbline_wire::message::read;
 use plumbline_wire::panel::{
@@ -36,9 +36,9 @@ pub(super) struct Conversation {
 /// The board at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Board {
-    /// Its program's version.
-    pub version: Version,
-    /// Its program, once it has told.
+    /// Its program and this start of it.
+    pub identity: Identity,
+    /// Its program's build, once it has told.
     pub build: Option<Build>,
     /// What it last measured, once it has told.
     pub measures: Option<Measures>,
@@ -48,9 +48,9 @@ pub struct Board {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// A session has begun.
-    Opened(Version),
+    Opened(Identity),
     /// The board speaks other messages.
-    Refused(Version, Agreement),
+    Refused(Identity, Agreement),
     /// Something happened at the board, at this time of the station's clock. It is told again until
     /// it is acknowledged.
     Event(Event, u64),
@@ -86,12 +86,12 @@ impl Conversation {
         loop {
             let news = match self.link.receive(now, &mut bytes) {
                 Some(News::Opened(board)) => {
-                    heard.push(Heard::Opened(board.version));
-                    Some(board.version)
+                    heard.push(Heard::Opened(board));
+                    Some(board)
                 }
                 Some(News::Refused(board, agreement)) => {
                     self.board = None;
-                    heard.push(Heard::Refused(board.version, agreement));
+                    heard.push(Heard::Refused(board, agreement));
                     continue;
                 }
                 Some(News::Log { frames, missing }) => {
@@ -102,7 +102,7 @@ impl Conversation {
                 None => None,
             };
             match news {
-                Some(version) => self.begin(version),
+                Some(board) => self.begin(board),
                 None => break,
             }
         }
@@ -140,7 +140,7 @@ impl Conversation {
         heard
     }
 
-    fn begin(&mut self, version: Version) {
+    fn begin(&mut self, identity: Identity) {
         self.clock = BoardClock::default();
         self.told = None;
         self.waiting.clear();
@@ -150,7 +150,7 @@ impl Conversation {
             ToPanel::Ask(Question::Settings),
         ];
         self.board = Some(Board {
-            version,
+            identity,
             build: None,
             measures: None,
         });
@@ -324,14 +324,14 @@ mod tests {
             .push(now - BEHIND - 300, Occurrence::Exposure)
             .unwrap();
         let heard = talk(&mut station, &mut board, &mut now, 300);
-        assert_eq!(heard[0], Heard::Opened(Version::of("1.2.3")));
+        assert_eq!(heard[0], Heard::Opened(identity(Version::of("1.2.3"), 2)));
         let [_, Heard::Event(event, at)] = heard[..] else {
             panic!("{heard:?}");
         };
         assert_eq!(event.id, id);
         assert!(at.abs_diff(10_000_000 - 300) <= 1000, "{at}");
         assert_eq!((board.shows, board.settings), (Some(SHOW), settings));
-        assert_eq!(station.board(now).unwrap().version, Version::of("1.2.3"));
+        assert_eq!(station.board(now).unwrap().identity.boot, 2);
 
         let busy = Show {
             activity: Activity::Busy,
@@ -376,7 +376,7 @@ mod tests {
         older.protocol = 0;
         board.link = Link::new(older, Timing::DEFAULT);
         let heard = talk(&mut station, &mut board, &mut now, 2000);
-        let refused = Heard::Refused(Version::of("0.9.0"), Agreement::OtherIsOlder);
+        let refused = Heard::Refused(older, Agreement::OtherIsOlder);
         assert_eq!(heard, [refused]);
         assert_eq!((station.board(now), board.shows), (None, None));
     }

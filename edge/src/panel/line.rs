@@ -1,5 +1,6 @@
-//! The thread that serves the panel's serial line.
+//! The thread that serves the panel.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plumbline_wire::frame::FRAME;
-use plumbline_wire::hello::{Agreement, Version};
+use plumbline_wire::hello::{Agreement, Identity};
 use plumbline_wire::panel::{Event, Settings};
 use uuid::Uuid;
 
 use super::conversation::{Board, Conversation, Heard};
+use super::gpio::Pins;
 use super::port::Port;
 use super::shown::shown;
 use crate::clock::Moment;
@@ -29,10 +31,28 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long there may be no reader before the panel shows a fault: they open their bundle first.
 const WITHOUT_READER: Duration = Duration::from_secs(15);
 
-/// The serial line to a panel board.
+/// Where a panel is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A board on this serial line.
+    Board(PathBuf),
+    /// Pins of this computer.
+    Pins(Pins),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Board(device) => write!(f, "{}", device.display()),
+            Self::Pins(pins) => write!(f, "pins of {}", pins.chip.display()),
+        }
+    }
+}
+
+/// The way to a panel.
 pub struct PanelLine {
-    /// The line's device.
-    pub device: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// What the board is to keep.
     pub settings: Settings,
     /// How long after an exposure its film counts as missing; none if never.
@@ -58,7 +78,7 @@ pub enum BoardState {
     #[default]
     Silent,
     /// It speaks messages of another version.
-    OtherMessages(Version, Agreement),
+    OtherMessages(Identity, Agreement),
     /// It is there.
     Connected(Board),
 }
@@ -85,7 +105,7 @@ impl PanelLine {
         let started = Moment::now().since_boot;
         let mut told = None;
         while !stop.load(Ordering::Relaxed) {
-            let ended = Port::open(&self.device)
+            let ended = Port::open(&self.place, self.settings)
                 .and_then(|port| self.serve(port, started, stop, &mut told));
             self.status.set(BoardState::Silent);
             self.metrics.panel_connected(false);
@@ -138,7 +158,7 @@ impl PanelLine {
                     _ => shown(Default::default(), true),
                 });
             }
-            let length = port.read(&mut buffer)?;
+            let length = port.read(now(), &mut buffer)?;
             for heard in conversation.receive(now(), &buffer[..length]) {
                 self.hear(heard, &mut conversation)?;
             }
@@ -156,11 +176,11 @@ impl PanelLine {
                     self.metrics.panel_connected(false);
                 }
             }
-            port.write_waiting()?;
+            port.write(now(), &[])?;
             while port.has_room()
                 && let Some(bytes) = conversation.transmit(now(), &mut frame)
             {
-                port.write(bytes)?;
+                port.write(now(), bytes)?;
             }
             let wake = Duration::from_micros(conversation.wake().saturating_sub(now()));
             port.wait(wake.min(LOOK));
@@ -170,11 +190,13 @@ impl PanelLine {
 
     fn hear(&self, heard: Heard, conversation: &mut Conversation) -> io::Result<()> {
         match heard {
-            Heard::Opened(version) => tracing::info!(%version, "the panel is there"),
-            Heard::Refused(version, agreement) => {
+            Heard::Opened(Identity { version, .. }) => {
+                tracing::info!(%version, "the panel is there");
+            }
+            Heard::Refused(board, agreement) => {
+                let version = board.version;
                 tracing::error!(%version, "the panel speaks other messages: {agreement}");
-                self.status
-                    .set(BoardState::OtherMessages(version, agreement));
+                self.status.set(BoardState::OtherMessages(board, agreement));
             }
             Heard::Event(event, at) => {
                 self.keep(&event, at)?;

@@ -19,7 +19,7 @@ pub enum Event {
     Stopped,
     /// A film came by DICOM.
     Transferred,
-    /// A film came from a folder or was uploaded.
+    /// A film came from a folder or the host, or was uploaded.
     Imported,
     /// A film was gated or read, or its result was changed.
     Accessed,

@@ -84,7 +84,7 @@ impl Files {
 
     /// Begins a file, if the disk has room for it.
     pub(super) fn begin(self: &Arc<Self>) -> Result<Incoming, StoreError> {
-        self.require_reserve()?;
+        self.require_room(0)?;
         let unfinished = Unfinished::create(&*self.medium, &self.incoming.join("film"));
         Ok(Incoming {
             unfinished: unfinished.map_err(|error| self.failed(&self.incoming, error))?,
@@ -94,22 +94,29 @@ impl Files {
         })
     }
 
-    /// Free space of the disk in bytes.
-    pub(super) fn free(&self) -> Result<u64, StoreError> {
+    /// Free space and size of the disk in bytes.
+    pub(super) fn space(&self) -> Result<(u64, u64), StoreError> {
         let space = rustix::fs::statvfs(&self.films);
         let space = space.map_err(|error| self.failed(&self.films, error.into()))?;
-        Ok(space.f_bavail * space.f_frsize)
+        let bytes = |blocks: u64| blocks * space.f_frsize;
+        Ok((bytes(space.f_bavail), bytes(space.f_blocks)))
     }
 
     pub(super) fn limits(&self) -> Limits {
         self.limits
     }
 
-    fn require_reserve(&self) -> Result<(), StoreError> {
-        match self.free()? {
-            free if free < self.limits.reserve => Err(self.full(free)),
+    /// Requires that the reserve stays free when so many bytes more are kept.
+    pub(super) fn require_room(&self, bytes: u64) -> Result<(), StoreError> {
+        match self.space()? {
+            (free, _) if free < self.limits.reserve.saturating_add(bytes) => Err(self.full(free)),
             _ => Ok(()),
         }
+    }
+
+    /// Appends bytes to a file.
+    pub(super) fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        self.medium.write(file, bytes)
     }
 
     fn full(&self, free: u64) -> StoreError {
@@ -119,7 +126,7 @@ impl Files {
         }
     }
 
-    fn failed(&self, path: &Path, error: io::Error) -> StoreError {
+    pub(super) fn failed(&self, path: &Path, error: io::Error) -> StoreError {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         match error.kind() {
             StorageFull | QuotaExceeded => self.full(0),
@@ -214,7 +221,7 @@ impl Incoming {
             return Err(StoreError::TooLong { most_mib });
         }
         if before / EVERY != self.bytes / EVERY {
-            files.require_reserve()?;
+            files.require_room(0)?;
         }
         self.hash.update(bytes);
         let written = self.unfinished.write(&*files.medium, bytes);
@@ -247,7 +254,7 @@ impl Incoming {
 }
 
 /// The paths in a folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let paths = fs::read_dir(folder).and_then(|entries| {
         let paths = entries.map(|entry| entry.map(|entry| entry.path()));
         paths.collect::<io::Result<Vec<_>>>()

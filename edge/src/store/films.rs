@@ -27,6 +27,8 @@ pub enum Origin {
     Folder,
     /// By an upload over HTTP.
     Http,
+    /// From the host.
+    Host,
 }
 
 impl Origin {
@@ -36,6 +38,7 @@ impl Origin {
             Self::Dicom => "dicom",
             Self::Folder => "folder",
             Self::Http => "http",
+            Self::Host => "host",
         }
     }
 
@@ -43,6 +46,7 @@ impl Origin {
         match name {
             "dicom" => Self::Dicom,
             "folder" => Self::Folder,
+            "host" => Self::Host,
             _ => Self::Http,
         }
     }
@@ -50,7 +54,7 @@ impl Origin {
     const fn event(self) -> Event {
         match self {
             Self::Dicom => Event::Transferred,
-            Self::Folder | Self::Http => Event::Imported,
+            Self::Folder | Self::Http | Self::Host => Event::Imported,
         }
     }
 }
@@ -394,6 +398,7 @@ fn who<'a>(arrival: &Arrival<'a>) -> &'a str {
         Origin::Dicom => arrival.sender,
         Origin::Folder => "watched folder",
         Origin::Http => "upload",
+        Origin::Host => "host",
     }
 }
 

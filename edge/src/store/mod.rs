@@ -13,6 +13,8 @@ mod files;
 mod films;
 mod folder_files;
 mod panel;
+mod parts;
+mod results;
 mod room;
 mod schema;
 mod state;
@@ -28,6 +30,7 @@ use plumbline_shared::durable::{Disk, Medium};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::files::Files;
+use self::parts::Parts;
 
 pub use audit::{Action, Entry, Event, Newest, Outcome};
 pub use backup::{BackedUp, back_up, restore};
@@ -36,6 +39,7 @@ pub use files::{Incoming, Limits};
 pub use films::{Arrival, Finding, Kept, Origin, StoredFilm, StoredReading};
 pub use folder_files::FileVersion;
 pub use panel::{PanelDeed, PanelState};
+pub use parts::{Part, PartError};
 pub use state::State;
 pub use work::{Answer, Job};
 
@@ -55,6 +59,7 @@ const WAIT: Duration = Duration::from_secs(30);
 pub struct Store {
     folder: PathBuf,
     files: Arc<Files>,
+    parts: Parts,
     database: Mutex<Connection>,
     /// Held open for its lock.
     _lock: Option<File>,
@@ -92,6 +97,7 @@ impl Store {
         let store = Self {
             folder: folder.to_path_buf(),
             files,
+            parts: Parts::default(),
             database: Mutex::new(database),
             _lock: Some(lock),
         };
@@ -117,6 +123,7 @@ impl Store {
         Ok(Self {
             folder: folder.to_path_buf(),
             files: Arc::new(Files::beside(folder, disk(), limits)),
+            parts: Parts::default(),
             database: Mutex::new(database),
             _lock: None,
         })

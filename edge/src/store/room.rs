@@ -18,7 +18,15 @@ impl Store {
     /// # Errors
     /// If the system does not tell.
     pub fn free(&self) -> Result<u64, StoreError> {
-        self.files.free()
+        Ok(self.files.space()?.0)
+    }
+
+    /// Size of the disk in bytes.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn disk_size(&self) -> Result<u64, StoreError> {
+        Ok(self.files.space()?.1)
     }
 
     /// True if there is more free space than the reserve.
@@ -26,7 +34,7 @@ impl Store {
     /// # Errors
     /// If the system does not tell.
     pub fn has_room(&self) -> Result<bool, StoreError> {
-        Ok(self.files.free()? >= self.files.limits().reserve)
+        Ok(self.free()? >= self.files.limits().reserve)
     }
 
     /// Records that a film is where it should go: its file may leave when the disk becomes full.
@@ -58,7 +66,7 @@ impl Store {
     pub fn make_room(&self, longest: Duration) -> Result<usize, StoreError> {
         let until = Instant::now() + longest;
         let mut removed = 0;
-        while self.files.free()? < self.files.limits().low_water && Instant::now() < until {
+        while self.free()? < self.files.limits().low_water && Instant::now() < until {
             let Some(hash) = self.remove_oldest()? else {
                 break;
             };

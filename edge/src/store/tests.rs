@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Moment;
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     film: 1 << 20,
     reserve: 0,
     low_water: 0,
 };
 
-fn open(folder: &Path) -> Store {
+pub(super) fn open(folder: &Path) -> Store {
     Store::open(folder, LIMITS, disk()).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn header(instance: &str) -> Header {
     header
 }
 
-fn keep(store: &Store, bytes: &[u8], instance: &str) -> Result<Kept, StoreError> {
+pub(super) fn keep(store: &Store, bytes: &[u8], instance: &str) -> Result<Kept, StoreError> {
     let mut incoming = store.begin()?;
     for piece in bytes.chunks(3) {
         incoming.write(piece)?;
@@ -57,7 +57,7 @@ fn reading(probability: f64) -> StoredReading {
     }
 }
 
-fn read(store: &Store, film: i64, probability: f64) {
+pub(super) fn read(store: &Store, film: i64, probability: f64) {
     let job = store.take().unwrap().unwrap();
     assert_eq!(job.film, film);
     let answer = Answer::Read {

@@ -1,6 +1,7 @@
 //! The commands of `plumbline`.
 
 mod cohort;
+mod device;
 mod evaluate;
 mod export;
 mod model;
@@ -41,6 +42,8 @@ enum Command {
     Statistics(statistics::Args),
     /// Check that a bundle is whole
     Verify(verify::Args),
+    /// Ask a station, and send it films
+    Device(device::DeviceArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(args) => export::run(args),
         Command::Statistics(args) => statistics::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Device(args) => device::run(args),
     }
 }
 

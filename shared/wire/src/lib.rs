@@ -11,10 +11,14 @@
 //!   [`object`]s that resume.
 //! - Either begins by a [`hello`], which says whether both sides are of one version.
 //! - Between the station and its decoder process, on a pipe: [`decoder`]'s.
+//!
+//! With the feature `std` messages are said and heard on the standard library's connections.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "std")]
+pub mod conversation;
 pub mod decoder;
 pub mod frame;
 pub mod hello;

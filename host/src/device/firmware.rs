@@ -1,0 +1,120 @@
+//! The panel's programs, by which its logs are decoded: ELF files in a folder, found by their build id.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use defmt_decoder::Table;
+use object::Object;
+
+/// A build id: the SHA-1 that the linker gives a program.
+type BuildId = [u8; 20];
+
+/// The panel's programs in a folder.
+pub struct Firmware {
+    folder: Option<PathBuf>,
+    /// What was looked for, and the tables of those that were found.
+    known: HashMap<BuildId, Option<Table>>,
+}
+
+impl Firmware {
+    /// The programs in `folder`; none without one.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self {
+            folder,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Decodes whole frames of the program with this build id to lines. What cannot be decoded is a line
+    /// that says so, with its number of bytes.
+    pub fn decode(&mut self, build: &BuildId, mut frames: &[u8]) -> Vec<String> {
+        let folder = self.folder.as_deref();
+        let table = self
+            .known
+            .entry(*build)
+            .or_insert_with(|| folder.and_then(|folder| find(folder, build)));
+        let Some(table) = table else {
+            let program: String = build.iter().map(|byte| format!("{byte:02x}")).collect();
+            let bytes = frames.len();
+            return vec![format!(
+                "{bytes} bytes by the program {program}, which is not there: name the folder of its ELF \
+                 file by --firmware"
+            )];
+        };
+        let mut lines = Vec::new();
+        while !frames.is_empty() {
+            match table.decode(frames) {
+                Ok((frame, length)) if length > 0 => {
+                    lines.push(frame.display(false).to_string());
+                    frames = frames.get(length..).unwrap_or_default();
+                }
+                _ => {
+                    lines.push(format!("{} bytes that are no frame", frames.len()));
+                    break;
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// Reads the table of the program with this build id, if it is in the folder.
+fn find(folder: &Path, build: &BuildId) -> Option<Table> {
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        let Ok(bytes) = fs::read(entry.path()) else {
+            continue;
+        };
+        let Ok(elf) = object::File::parse(&*bytes) else {
+            continue;
+        };
+        if matches!(elf.build_id(), Ok(Some(id)) if id == build) {
+            return Table::parse(&bytes).ok().flatten();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUILD: BuildId = [
+        0x0d, 0xe4, 0xc7, 0xa7, 0x34, 0xb5, 0x26, 0xb2, 0x58, 0xa2, 0x5e, 0x03, 0x45, 0x14, 0x05,
+        0xb3, 0xe4, 0xe3, 0x13, 0x97,
+    ];
+
+    fn firmware() -> Firmware {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/firmware");
+        Firmware::new(Some(folder))
+    }
+
+    #[test]
+    fn frames_are_decoded_by_the_program_of_their_build_id() {
+        let lines = firmware().decode(&BUILD, &[1, 0, 0x74, 0x0e, 2, 0]);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(
+            lines[0].contains("INFO") && lines[0].contains("battery 3700 mV"),
+            "{lines:?}"
+        );
+        assert!(lines[1].contains("WARN") && lines[1].contains("the button is stuck"));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_counted() {
+        let mut other = BUILD;
+        other[0] ^= 1;
+        let lines = firmware().decode(&other, &[1, 0, 2, 0]);
+        assert!(
+            lines[0].starts_with("4 bytes by the program 0ce4c7a7"),
+            "{lines:?}"
+        );
+        let lines = Firmware::new(None).decode(&BUILD, &[2, 0]);
+        assert!(lines[0].contains("--firmware"), "{lines:?}");
+        // A frame that is cut off, and a message that the program does not have.
+        for frames in [&[2, 0, 1, 0, 7][..], &[2, 0, 99, 0, 1]] {
+            let lines = firmware().decode(&BUILD, frames);
+            assert_eq!(lines[1..], ["3 bytes that are no frame"], "{lines:?}");
+        }
+    }
+}
