@@ -57,7 +57,7 @@ pub(super) const SCENARIOS: &[Scenario<RealStation>] = &[
             noisy(
                 site,
                 Noise {
-                    drop: 4,
+                    drop: 15,
                     ..Noise::default()
                 },
             )
@@ -70,7 +70,7 @@ pub(super) const SCENARIOS: &[Scenario<RealStation>] = &[
             noisy(
                 site,
                 Noise {
-                    flip: 4,
+                    flip: 15,
                     ..Noise::default()
                 },
             )
@@ -83,7 +83,7 @@ pub(super) const SCENARIOS: &[Scenario<RealStation>] = &[
             noisy(
                 site,
                 Noise {
-                    burst: 2,
+                    burst: 4,
                     ..Noise::default()
                 },
             )
@@ -96,7 +96,7 @@ pub(super) const SCENARIOS: &[Scenario<RealStation>] = &[
             noisy(
                 site,
                 Noise {
-                    delay: (3, Duration::from_millis(30)),
+                    delay: (15, Duration::from_millis(30)),
                     ..Noise::default()
                 },
             )
