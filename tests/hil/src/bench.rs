@@ -12,74 +12,30 @@ use crate::station::Station;
 /// How long one looks away at most.
 const STEP: Duration = Duration::from_millis(2);
 
-/// A board and a station.
-pub struct Bench {
+/// What is at the station's end of the line.
+pub trait StationEnd {
+    /// Speaks and listens, as far as there is something.
+    fn turn(&mut self, board: &mut dyn Board) -> Result<()>;
+
+    /// What is known of it, for whoever looks for the reason of a failure.
+    fn story(&self) -> String;
+}
+
+/// A board and a station: one with a script, or another [`StationEnd`].
+pub struct Bench<S = Station> {
     /// The board.
     pub board: Box<dyn Board>,
     /// The station.
-    pub station: Station,
-    stations: u64,
+    pub station: S,
 }
 
 impl Bench {
-    /// A board, which is started, and a station that has said nothing yet.
-    pub fn new(mut board: Box<dyn Board>) -> Result<Self> {
-        board.start()?;
-        Ok(Self {
-            board,
-            station: Station::new(1),
-            stations: 1,
-        })
-    }
-
     /// Replaces the station by one that starts now and shows the same or nothing.
     pub fn restart_station(&mut self, show: Option<Show>) {
-        self.stations += 1;
-        self.station = Station::new(self.stations);
+        self.station = Station::new(self.station.boot() + 1);
         if let Some(show) = show {
             self.station.show(show);
         }
-    }
-
-    /// Waits until `look` sees something.
-    ///
-    /// # Errors
-    /// It does not within `most`.
-    pub fn wait<T>(
-        &mut self,
-        what: &str,
-        most: Duration,
-        mut look: impl FnMut(&mut Self) -> Result<Option<T>>,
-    ) -> Result<T> {
-        let end = self.board.now() + most;
-        loop {
-            self.station.turn(&mut *self.board)?;
-            if let Some(seen) = look(self)? {
-                return Ok(seen);
-            }
-            if self.board.now() >= end {
-                let Seen { lamps, buzzer } = self.board.seen()?;
-                bail!(
-                    "no {what} within {most:?}; lamps {:06b}, buzzer {buzzer}, events {:?}, said \
-                     {:?}, logs {:#?}",
-                    lamps.0,
-                    self.station.events,
-                    self.station.said,
-                    self.station.logs
-                );
-            }
-            self.board.pass(STEP)?;
-        }
-    }
-
-    /// Lets time pass while the station does its part.
-    pub fn pass(&mut self, time: Duration) -> Result<()> {
-        let end = self.board.now() + time;
-        while self.board.now() < end {
-            self.station.turn(&mut *self.board)?;
-            self.board.pass(STEP)?;
-        }
-        Ok(())
     }
 
     /// Waits for a session, which is the `number`-th of this station.
@@ -103,6 +59,57 @@ impl Bench {
                 .find(|event| is_it(&event.what))
                 .copied())
         })
+    }
+}
+
+impl<S: StationEnd> Bench<S> {
+    /// A board, which is started, and a station.
+    pub fn new(mut board: Box<dyn Board>, station: S) -> Result<Self> {
+        board.start()?;
+        Ok(Self { board, station })
+    }
+
+    /// Waits until `look` sees something.
+    ///
+    /// # Errors
+    /// It does not within `most`.
+    pub fn wait<T>(
+        &mut self,
+        what: &str,
+        most: Duration,
+        mut look: impl FnMut(&mut Self) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let end = self.board.now() + most;
+        loop {
+            self.turn()?;
+            if let Some(seen) = look(self)? {
+                return Ok(seen);
+            }
+            if self.board.now() >= end {
+                let Seen { lamps, buzzer } = self.board.seen()?;
+                bail!(
+                    "no {what} within {most:?}; lamps {:06b}, buzzer {buzzer}; {}",
+                    lamps.0,
+                    self.station.story()
+                );
+            }
+            self.board.pass(STEP)?;
+        }
+    }
+
+    /// Lets the station speak and listen once.
+    pub fn turn(&mut self) -> Result<()> {
+        self.station.turn(&mut *self.board)
+    }
+
+    /// Lets time pass while the station does its part.
+    pub fn pass(&mut self, time: Duration) -> Result<()> {
+        let end = self.board.now() + time;
+        while self.board.now() < end {
+            self.turn()?;
+            self.board.pass(STEP)?;
+        }
+        Ok(())
     }
 
     /// Waits until exactly these lamps are lit.

@@ -3,7 +3,6 @@
 //! What stands for what is described at the firmware's board support, `edge/firmware/src/board/an386`.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +13,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::board::{Board, Link, Need, Pin, Seen, Sensor};
+use crate::cable::Cable;
 use crate::elf::Elf;
 use crate::qemu::Qemu;
 
@@ -38,7 +38,7 @@ pub struct Emulated {
     psram: File,
     pins: u32,
     temperature: i32,
-    cable: Cable,
+    cable: Cable<Qemu>,
     begin: (Instant, SystemTime),
     steps: bool,
     /// Changes in runs of QEMU that have ended.
@@ -64,10 +64,7 @@ impl Emulated {
             psram,
             pins: 0,
             temperature: 25_000,
-            cable: Cable {
-                qemu: None,
-                plugged: true,
-            },
+            cable: Cable::new(None),
             begin: (Instant::now(), SystemTime::now()),
             steps: false,
             past: vec![],
@@ -84,11 +81,11 @@ impl Emulated {
     }
 
     fn qemu(&mut self) -> Result<&mut Qemu> {
-        self.cable.qemu.as_mut().context("the board has no power")
+        self.cable.end.as_mut().context("the board has no power")
     }
 
     fn changes_now(&self) -> Result<Vec<(Duration, Seen)>> {
-        let Some(qemu) = &self.cable.qemu else {
+        let Some(qemu) = &self.cable.end else {
             return Ok(vec![]);
         };
         let epoch = self.begin.1.duration_since(SystemTime::UNIX_EPOCH)?;
@@ -118,7 +115,7 @@ impl Board for Emulated {
 
     fn start(&mut self) -> Result<()> {
         let psram = self.folder.path().join("psram");
-        self.cable.qemu = Some(Qemu::start(
+        self.cable.end = Some(Qemu::start(
             &self.program,
             &psram,
             self.folder.path(),
@@ -131,7 +128,7 @@ impl Board for Emulated {
         let mut changes = self.changes_now()?;
         changes.push((self.now(), Seen::default()));
         self.past.extend(changes);
-        match self.cable.qemu.take() {
+        match self.cable.end.take() {
             Some(qemu) => qemu.kill(),
             None => bail!("the board has no power"),
         }
@@ -147,12 +144,11 @@ impl Board for Emulated {
     }
 
     fn unplug(&mut self) {
-        self.cable.plugged = false;
+        self.cable.unplug();
     }
 
     fn plug(&mut self) {
-        self.cable.drain();
-        self.cable.plugged = true;
+        self.cable.plug();
     }
 
     fn set_pin(&mut self, pin: Pin, high: bool) -> Result<()> {
@@ -165,7 +161,7 @@ impl Board for Emulated {
             false => self.pins &= !mask,
         }
         self.psram.write_all_at(&self.pins.to_le_bytes(), PINS)?;
-        let Some(qemu) = &mut self.cable.qemu else {
+        let Some(qemu) = &mut self.cable.end else {
             return Ok(());
         };
         for level in [1, 0] {
@@ -254,50 +250,9 @@ impl Emulated {
             "property": "temperature",
             "value": self.temperature,
         });
-        if let Some(qemu) = &mut self.cable.qemu {
+        if let Some(qemu) = &mut self.cable.end {
             qemu.qmp("qom-set", arguments)?;
         }
-        Ok(())
-    }
-}
-
-/// The cable between the station and QEMU's serial line.
-struct Cable {
-    qemu: Option<Qemu>,
-    plugged: bool,
-}
-
-impl Cable {
-    /// Loses what has come.
-    fn drain(&mut self) {
-        let mut bytes = [0; 4096];
-        if let Some(qemu) = &mut self.qemu {
-            while qemu.line.read(&mut bytes).is_ok_and(|length| length > 0) {}
-        }
-    }
-}
-
-impl Read for Cable {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if !self.plugged {
-            self.drain();
-        }
-        match &mut self.qemu {
-            Some(qemu) if self.plugged => qemu.line.read(bytes),
-            _ => Err(ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl Write for Cable {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.qemu {
-            Some(qemu) if self.plugged => qemu.line.write(bytes),
-            _ => Ok(bytes.len()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

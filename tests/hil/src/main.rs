@@ -1,5 +1,9 @@
-//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--only WORDS]`; or counts for
-//! how many instructions a program keeps interrupts waiting: `plumbline-hil --count ELF`.
+//! Plays the scenarios: `plumbline-hil [--simulated] [--emulated ELF] [--real] [--only WORDS]`, with a
+//! station that has a script; with `--station PROGRAM [--baud N]` those of the station's own program, on a
+//! line of that speed. Or counts for how many instructions a program keeps interrupts waiting:
+//! `plumbline-hil --count ELF`. Or cuts the power of an emulated ARM computer N times while films come
+//! to its station: `plumbline-hil --station PROGRAM --power-cuts N --computer FOLDER`, where FOLDER
+//! holds what the computer boots from.
 //!
 //! Exit code 1 if a scenario fails.
 
@@ -11,13 +15,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use plumbline_hil::bench::Bench;
+use plumbline_hil::bench::{Bench, StationEnd};
 use plumbline_hil::board::Board;
 use plumbline_hil::elf::Elf;
 use plumbline_hil::emulated::Emulated;
 use plumbline_hil::masked::{self, Longest};
+use plumbline_hil::power_cuts;
+use plumbline_hil::real::Real;
+use plumbline_hil::real_station::RealStation;
 use plumbline_hil::scenarios::{self, Scenario};
 use plumbline_hil::simulated::Simulated;
+use plumbline_hil::station::Station;
 
 /// What to play on what.
 #[derive(Default)]
@@ -25,8 +33,16 @@ struct Wanted {
     simulated: bool,
     count: Option<PathBuf>,
     emulated: Option<PathBuf>,
+    real: bool,
+    station: Option<PathBuf>,
+    baud: Option<u32>,
+    power_cuts: u32,
+    computer: Option<PathBuf>,
     only: Option<String>,
 }
+
+const USAGE: &str = "plumbline-hil [--simulated] [--emulated ELF] [--real] [--station PROGRAM [--baud N]] \
+    [--only WORDS] [--count ELF] [--power-cuts N --computer FOLDER]";
 
 fn wanted() -> Result<Wanted> {
     let mut wanted = Wanted::default();
@@ -42,11 +58,23 @@ fn wanted() -> Result<Wanted> {
             "--emulated" => wanted.emulated = Some(value()?.into()),
             "--count" => wanted.count = Some(value()?.into()),
             "--only" => wanted.only = Some(value()?),
-            _ => bail!("plumbline-hil [--simulated] [--emulated ELF] [--only WORDS] [--count ELF]"),
+            "--real" => wanted.real = true,
+            "--station" => wanted.station = Some(value()?.into()),
+            "--baud" => wanted.baud = Some(value()?.parse().context("--baud takes a number")?),
+            "--power-cuts" => {
+                wanted.power_cuts = value()?.parse().context("--power-cuts takes a number")?;
+            }
+            "--computer" => wanted.computer = Some(value()?.into()),
+            _ => bail!(USAGE),
         }
     }
-    if !wanted.simulated && wanted.emulated.is_none() && wanted.count.is_none() {
-        bail!("say on what: --simulated, --emulated ELF, or both");
+    let nothing =
+        !wanted.simulated && wanted.emulated.is_none() && !wanted.real && wanted.count.is_none();
+    if nothing && wanted.power_cuts == 0 {
+        bail!("say on what: --simulated, --emulated ELF, --real, or several of them");
+    }
+    if wanted.power_cuts > 0 && (wanted.computer.is_none() || wanted.station.is_none()) {
+        bail!("--power-cuts needs --computer FOLDER and --station PROGRAM");
     }
     Ok(wanted)
 }
@@ -60,17 +88,51 @@ fn main() -> ExitCode {
         }
     };
     let mut failed = 0;
-    if wanted.simulated {
-        failed += play_all(&wanted, || Ok(Box::new(Simulated::default())));
-    }
-    if let Some(elf) = &wanted.emulated {
-        failed += play_all(&wanted, || Ok(Box::new(Emulated::new(elf)?)));
+    let emulated = wanted.emulated.as_ref();
+    let emulated = emulated.map(|elf| move || Ok(Box::new(Emulated::new(elf)?) as Box<dyn Board>));
+    let real = || Ok(Box::new(Real::from_environment()?) as _);
+    if let Some(program) = &wanted.station {
+        let station = || RealStation::new(program, wanted.baud);
+        let scenarios = || scenarios::station_program::all();
+        if wanted.simulated {
+            let board = || Ok(Box::new(Simulated::in_real_time()) as _);
+            failed += play_all(&wanted, scenarios(), board, station);
+        }
+        if let Some(board) = emulated {
+            failed += play_all(&wanted, scenarios(), board, station);
+        }
+        if wanted.real {
+            failed += play_all(&wanted, scenarios(), real, station);
+        }
+    } else {
+        let station = || Ok(Station::new(1));
+        if wanted.simulated {
+            let board = || Ok(Box::new(Simulated::default()) as _);
+            failed += play_all(&wanted, scenarios::all(), board, station);
+        }
+        if let Some(board) = emulated {
+            failed += play_all(&wanted, scenarios::all(), board, station);
+        }
+        if wanted.real {
+            failed += play_all(&wanted, scenarios::all(), real, station);
+        }
     }
     if let Some(elf) = &wanted.count
         && let Err(why) = count(elf)
     {
         eprintln!("{why:#}");
         failed += 1;
+    }
+    if let (1.., Some(parts), Some(program)) =
+        (wanted.power_cuts, &wanted.computer, &wanted.station)
+    {
+        match power_cuts::play(parts, program, wanted.power_cuts) {
+            Ok(told) => println!("{told}"),
+            Err(why) => {
+                eprintln!("{why:#}");
+                failed += 1;
+            }
+        }
     }
     match failed {
         0 => ExitCode::SUCCESS,
@@ -81,19 +143,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plays the scenarios that are wanted, each on a new board, and says how many failed.
-fn play_all(wanted: &Wanted, board: impl Fn() -> Result<Box<dyn Board>>) -> usize {
-    let named = |scenario: &&Scenario| {
+/// Plays those of the scenarios that are wanted, each with a new board and a new station, and says
+/// how many failed.
+fn play_all<S: StationEnd + 'static>(
+    wanted: &Wanted,
+    scenarios: impl Iterator<Item = &'static Scenario<S>>,
+    board: impl Fn() -> Result<Box<dyn Board>>,
+    station: impl Fn() -> Result<S>,
+) -> usize {
+    let named = |scenario: &&Scenario<S>| {
         wanted
             .only
             .as_ref()
             .is_none_or(|words| scenario.name.contains(&**words))
     };
     let mut failed = 0;
-    for scenario in scenarios::all().filter(named) {
+    for scenario in scenarios.filter(named) {
         let begin = Instant::now();
         let (board_name, outcome) = match board() {
-            Ok(board) => (board.name(), play(scenario, board)),
+            Ok(board) => (board.name(), play(scenario, board, &station)),
             Err(why) => ("board", Err(why)),
         };
         let told = match &outcome {
@@ -117,7 +185,7 @@ const MOST: u32 = 1000;
 fn count(elf: &Path) -> Result<()> {
     let mut board = Emulated::new(elf)?;
     let log = board.log_steps();
-    let mut bench = Bench::new(Box::new(board))?;
+    let mut bench = Bench::new(Box::new(board), Station::new(1))?;
     scenarios::everything(&mut bench)?;
     let stretches = masked::count(BufReader::new(File::open(log)?), &Elf::read(elf)?)?;
     for (what, stretches) in [
@@ -155,7 +223,11 @@ enum Outcome {
     Skipped(String),
 }
 
-fn play(scenario: &Scenario, board: Box<dyn Board>) -> Result<Outcome> {
+fn play<S: StationEnd>(
+    scenario: &Scenario<S>,
+    board: Box<dyn Board>,
+    station: impl Fn() -> Result<S>,
+) -> Result<Outcome> {
     let lacks: Vec<_> = scenario
         .needs
         .iter()
@@ -164,7 +236,7 @@ fn play(scenario: &Scenario, board: Box<dyn Board>) -> Result<Outcome> {
     if !lacks.is_empty() {
         return Ok(Outcome::Skipped(format!("{lacks:?}")));
     }
-    let mut bench = Bench::new(board)?;
+    let mut bench = Bench::new(board, station()?)?;
     (scenario.play)(&mut bench)?;
     Ok(Outcome::Played(bench.board.now()))
 }

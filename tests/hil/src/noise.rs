@@ -24,6 +24,9 @@ pub struct NoisyLine {
     /// Bytes on their way, with the time at which they arrive.
     way: VecDeque<(Duration, u8)>,
     last: Duration,
+    /// How long a byte takes.
+    byte: Duration,
+    harmed: u64,
 }
 
 impl NoisyLine {
@@ -35,7 +38,19 @@ impl NoisyLine {
             burst: 0,
             way: VecDeque::new(),
             last: Duration::ZERO,
+            byte: Duration::ZERO,
+            harmed: 0,
         }
+    }
+
+    /// How many bytes the noise has lost, changed or delayed.
+    pub fn harmed(&self) -> u64 {
+        self.harmed
+    }
+
+    /// Lets no more bytes through than a serial line of this speed, whose byte takes ten bits.
+    pub fn pace(&mut self, baud: u32) {
+        self.byte = Duration::from_secs(10) / baud;
     }
 
     /// Makes the line as bad as this from now on.
@@ -56,7 +71,7 @@ impl NoisyLine {
             } else {
                 Duration::ZERO
             };
-            self.last = self.last.max(now) + delay;
+            self.last = self.last.max(now) + self.byte + delay;
             if bursts {
                 self.burst = self.chance.u32(1..=40);
             }
@@ -65,6 +80,8 @@ impl NoisyLine {
                 (0, true) => byte ^ 1 << self.chance.u32(0..8),
                 (0, false) => byte,
             };
+            let harmed = dropped || flipped || self.burst > 0 || !delay.is_zero();
+            self.harmed += u64::from(harmed);
             self.burst = self.burst.saturating_sub(1);
             if !dropped {
                 self.way.push_back((self.last, byte));
@@ -114,6 +131,15 @@ mod tests {
             ..Noise::default()
         });
         assert!((50..500).contains(&burst), "{burst}");
+    }
+
+    #[test]
+    fn a_paced_line_takes_its_time() {
+        let mut line = NoisyLine::new(Noise::default(), 1);
+        line.pace(921_600);
+        line.put(Duration::ZERO, &[0x55; 100_000]);
+        let second = line.take(Duration::from_secs(1)).len();
+        assert!((92_000..=92_500).contains(&second), "{second}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! memory and moves interrupt lines while the program runs), QMP, and a trace of its LEDs.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +21,7 @@ const STEPS: &[&str] = &["-singlestep", "-d", "exec,nochain,int"];
 pub struct Qemu {
     process: Child,
     /// The serial line; reading does not wait.
-    pub line: UnixStream,
+    line: UnixStream,
     qtest: BufReader<UnixStream>,
     qmp: BufReader<UnixStream>,
     trace: PathBuf,
@@ -29,7 +29,8 @@ pub struct Qemu {
 
 impl Qemu {
     /// Starts the program `elf` on mps2-an386, with `psram` as its PSRAM; `folder` takes what QEMU
-    /// leaves, and with `steps` a log of each instruction in `trace`. All of the program's bytes are in [`Self::line`], from the first on.
+    /// leaves, and with `steps` a log of each instruction in `trace`. What is read of it are all of the
+    /// program's bytes, from the first on.
     ///
     /// # Errors
     /// QEMU is not there, or ends at once: the error says why.
@@ -195,6 +196,23 @@ impl Qemu {
             changes.push((at, leds));
         }
         Ok(changes)
+    }
+}
+
+/// Bytes of the serial line; reading does not wait.
+impl Read for Qemu {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.line.read(bytes)
+    }
+}
+
+impl Write for Qemu {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.line.flush()
     }
 }
 

@@ -5,6 +5,7 @@ mod lamps;
 mod line;
 mod program;
 mod settings;
+pub mod station_program;
 
 use anyhow::Result;
 use plumbline_panel_logic::lamps::Lamp;
@@ -12,20 +13,21 @@ use plumbline_wire::panel::{Activity, Buzzer, FilmResult, Outcome, Show};
 
 use crate::bench::Bench;
 use crate::board::Need;
+use crate::station::Station;
 
 pub use program::everything;
 
-/// A scenario.
-pub struct Scenario {
+/// A scenario of a board and a station of this kind.
+pub struct Scenario<S = Station> {
     /// Its name.
     pub name: &'static str,
     /// What it needs of the board.
     pub needs: &'static [Need],
     /// Plays it on a board that has just got power for the first time.
-    pub play: fn(&mut Bench) -> Result<()>,
+    pub play: fn(&mut Bench<S>) -> Result<()>,
 }
 
-/// All scenarios.
+/// All scenarios of a station with a script.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     [
         lamps::SCENARIOS,

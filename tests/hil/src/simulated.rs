@@ -1,9 +1,10 @@
-//! A panel in this process, in simulated time: its behaviour and its end of the link, without board
-//! and firmware. A second takes a few microseconds.
+//! A panel in this process: its behaviour and its end of the link, without board and firmware. In
+//! simulated time a second takes a few microseconds; beside a station that is a program of its own
+//! the panel lives in real time.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use embassy_futures::block_on;
@@ -24,6 +25,8 @@ use crate::elf::Elf;
 /// The simulated board.
 pub struct Simulated {
     now: Duration,
+    /// When its time began, if that is real.
+    real: Option<Instant>,
     /// What has power, and since when.
     panel: Option<(LinkedPanel, Duration)>,
     line: Line,
@@ -37,6 +40,7 @@ impl Default for Simulated {
     fn default() -> Self {
         Self {
             now: Duration::ZERO,
+            real: None,
             panel: None,
             line: Line::default(),
             flash: Flash(vec![0xff; Flash::SIZE]),
@@ -48,6 +52,14 @@ impl Default for Simulated {
 }
 
 impl Simulated {
+    /// A board in real time.
+    pub fn in_real_time() -> Self {
+        Self {
+            real: Some(Instant::now()),
+            ..Self::default()
+        }
+    }
+
     fn begin(&mut self, reset: Reset) -> Result<()> {
         let mut store = self.flash.store();
         let start = block_on(store.count_start());
@@ -202,7 +214,13 @@ impl Board for Simulated {
     }
 
     fn pass(&mut self, time: Duration) -> Result<()> {
-        let end = self.now + time;
+        let end = match self.real {
+            None => self.now + time,
+            Some(begin) => {
+                std::thread::sleep(time);
+                begin.elapsed()
+            }
+        };
         self.turn()?;
         while let Some((linked, start)) = &mut self.panel {
             let wake = start.saturating_add(Duration::from_micros(linked.wake()));

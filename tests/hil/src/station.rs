@@ -10,11 +10,13 @@ use plumbline_wire::hello::{Agreement, Identity, Version};
 use plumbline_wire::link::{Counts, Link, News, SendError, Timing};
 use plumbline_wire::panel::{self, Event, FromPanel, Show, ToPanel};
 
+use crate::bench::StationEnd;
 use crate::board::Board;
 use crate::noise::{Noise, NoisyLine};
 
 /// The station's end.
 pub struct Station {
+    boot: u64,
     link: Link<8, 8>,
     to_panel: NoisyLine,
     from_panel: NoisyLine,
@@ -50,6 +52,7 @@ impl Station {
     pub fn of(identity: Identity) -> Self {
         let line = |seed| NoisyLine::new(Noise::default(), identity.boot ^ seed);
         Self {
+            boot: identity.boot,
             link: Link::new(identity, Timing::DEFAULT),
             to_panel: line(1),
             from_panel: line(2),
@@ -82,42 +85,14 @@ impl Station {
         self.unsaid.push(message);
     }
 
+    /// The number of its start.
+    pub fn boot(&self) -> u64 {
+        self.boot
+    }
+
     /// What the link has counted.
     pub fn counts(&self) -> Counts {
         self.link.counts()
-    }
-
-    /// Speaks and listens, as far as there is something.
-    pub fn turn(&mut self, board: &mut dyn Board) -> Result<()> {
-        if self.stopped {
-            return Ok(());
-        }
-        let now = board.now();
-        let mut bytes = [0; 4096];
-        loop {
-            match board.link().read(&mut bytes) {
-                Ok(0) => bail!("the line ended"),
-                Ok(length) => self.from_panel.put(now, &bytes[..length]),
-                Err(why) if why.kind() == ErrorKind::WouldBlock => break,
-                Err(why) => return Err(why.into()),
-            }
-        }
-        let arrived = self.from_panel.take(now);
-        self.receive(board, &arrived)?;
-        while let Some(message) = self.unsaid.first() {
-            match self.link.send(message) {
-                Ok(()) => drop(self.unsaid.remove(0)),
-                Err(SendError::Full | SendError::Closed) => break,
-                Err(why) => return Err(why.into()),
-            }
-        }
-        let mut frame = [0; FRAME];
-        while let Some(frame) = self.link.transmit(micros(now), &mut frame) {
-            self.to_panel.put(now, frame);
-        }
-        let arrived = self.to_panel.take(now);
-        board.link().write_all(&arrived)?;
-        Ok(())
     }
 
     fn receive(&mut self, board: &mut dyn Board, mut bytes: &[u8]) -> Result<()> {
@@ -157,6 +132,47 @@ impl Station {
                 return Ok(());
             }
         }
+    }
+}
+
+impl StationEnd for Station {
+    fn turn(&mut self, board: &mut dyn Board) -> Result<()> {
+        if self.stopped {
+            return Ok(());
+        }
+        let now = board.now();
+        let mut bytes = [0; 4096];
+        loop {
+            match board.link().read(&mut bytes) {
+                Ok(0) => bail!("the line ended"),
+                Ok(length) => self.from_panel.put(now, &bytes[..length]),
+                Err(why) if why.kind() == ErrorKind::WouldBlock => break,
+                Err(why) => return Err(why.into()),
+            }
+        }
+        let arrived = self.from_panel.take(now);
+        self.receive(board, &arrived)?;
+        while let Some(message) = self.unsaid.first() {
+            match self.link.send(message) {
+                Ok(()) => drop(self.unsaid.remove(0)),
+                Err(SendError::Full | SendError::Closed) => break,
+                Err(why) => return Err(why.into()),
+            }
+        }
+        let mut frame = [0; FRAME];
+        while let Some(frame) = self.link.transmit(micros(now), &mut frame) {
+            self.to_panel.put(now, frame);
+        }
+        let arrived = self.to_panel.take(now);
+        board.link().write_all(&arrived)?;
+        Ok(())
+    }
+
+    fn story(&self) -> String {
+        format!(
+            "events {:?}, said {:?}, logs {:#?}",
+            self.events, self.said, self.logs
+        )
     }
 }
 

@@ -93,6 +93,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         play: |bench| other_protocol(bench, panel::PROTOCOL, Agreement::SameNumberOtherMessages),
     },
     Scenario {
+        name: "line away for 1 s and for 3 s: answers come afterwards",
+        needs: &[],
+        play: silence,
+    },
+    Scenario {
         name: "1,000 questions and answers",
         needs: &[],
         play: questions,
@@ -127,7 +132,7 @@ fn reset_in_a_frame(bench: &mut Bench) -> Result<()> {
         for token in 0..40 {
             bench.station.say(ToPanel::Ask(Question::Time { token }));
         }
-        bench.station.turn(&mut *bench.board)?;
+        bench.turn()?;
         // ... and in the middle of a frame from the station, of which no byte is a 0x00.
         bench.board.link().write_all(&vec![0x11; length])?;
         let sessions = bench.station.opened.len();
@@ -233,6 +238,25 @@ fn other_protocol(bench: &mut Bench, protocol: u16, agreement: Agreement) -> Res
     // The station is brought to the same release.
     bench.restart_station(Some(READY));
     bench.wait_for_lamps(&[Lamp::Ready], SECOND)?;
+    Ok(())
+}
+
+fn silence(bench: &mut Bench) -> Result<()> {
+    bench.station.show(READY);
+    bench.wait_for_session(1)?;
+    for seconds in [1, 3] {
+        bench.board.unplug();
+        bench.pass(SECOND * seconds)?;
+        bench.board.plug();
+        // Whatever was said in between comes.
+        bench.station.say(ToPanel::Ask(Question::Time {
+            token: 1000 + seconds,
+        }));
+        bench.wait("answer", SECOND * 10, |bench| {
+            let answer = |message: &FromPanel| matches!(message, FromPanel::Time(time) if time.token == 1000 + seconds);
+            Ok(bench.station.said.iter().any(answer).then_some(()))
+        })?;
+    }
     Ok(())
 }
 

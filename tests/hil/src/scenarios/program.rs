@@ -12,6 +12,11 @@ use crate::board::Need::{self, Hang, Lamps, Logs, Memory, Pins};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
+        name: "what it is, how it is set, what it measures and its time",
+        needs: &[],
+        play: roll_call,
+    },
+    Scenario {
         name: "why it started",
         needs: &[Need::Reset, Need::PowerCut],
         play: reasons,
@@ -41,6 +46,30 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 /// What an interrupt at the deepest moment may need.
 const SPARE: usize = 512;
 const SECOND: Duration = Duration::from_secs(1);
+
+fn roll_call(bench: &mut Bench) -> Result<()> {
+    bench.station.show(READY);
+    bench.wait_for_session(1)?;
+    for question in [
+        Question::Build,
+        Question::Settings,
+        Question::Measures,
+        Question::Time { token: 7 },
+    ] {
+        bench.station.say(ToPanel::Ask(question));
+        bench.wait("answer", SECOND * 10, |bench| {
+            let answers = |message: &FromPanel| match (question, message) {
+                (Question::Build, FromPanel::Build(_))
+                | (Question::Settings, FromPanel::Settings(_))
+                | (Question::Measures, FromPanel::Measures(_)) => true,
+                (Question::Time { token }, FromPanel::Time(time)) => time.token == token,
+                _ => false,
+            };
+            Ok(bench.station.said.iter().any(answers).then_some(()))
+        })?;
+    }
+    Ok(())
+}
 
 fn started(bench: &mut Bench, why: Reset) -> Result<()> {
     bench.wait_for_event("start", |what| *what == Occurrence::Started(why))?;

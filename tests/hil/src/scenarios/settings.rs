@@ -65,7 +65,7 @@ fn power_cuts(bench: &mut Bench) -> Result<()> {
                     .then_some(()))
             })?;
         } else {
-            bench.station.turn(&mut *bench.board)?;
+            bench.turn()?;
             bench
                 .board
                 .pass(Duration::from_micros(u64::from(number) * 400))?;
