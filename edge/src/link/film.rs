@@ -33,7 +33,7 @@ pub(super) enum Sent<'s> {
         /// Its name for people.
         name: String,
         /// What has come of it.
-        part: Part<'s>,
+        part: Box<Part<'s>>,
     },
     /// A film that was refused while it came. Its other bytes are on their way, and left out.
     Refused,
@@ -95,8 +95,10 @@ impl<'s> Session<'s> {
         };
         self.say(&FromStation::Have(part.have()))?;
         let whole = part.is_whole();
-        let name = name.chars().take(MOST_NAME).collect();
-        self.sent = Sent::Film { name, part };
+        self.sent = Sent::Film {
+            name: name.chars().take(MOST_NAME).collect(),
+            part: Box::new(part),
+        };
         match whole {
             true => self.keep(),
             false => Ok(()),
