@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::intake::Receiver;
+use crate::panel::BoardState;
 use crate::store::{Newest, StoreError};
 
 /// The station's health.
@@ -18,12 +19,20 @@ impl Health {
     /// Looks at everything that `receiver` has.
     pub fn of(receiver: &Receiver) -> Self {
         let store = &receiver.store;
-        let checked = || Ok::<_, StoreError>((store.newest_audit()?, store.has_room()?));
+        let checked = || {
+            let films = store.panel_state()?;
+            Ok::<_, StoreError>((store.newest_audit()?, store.has_room()?, films))
+        };
         let mut faults = Vec::new();
         let audit = match checked() {
-            Ok((newest, room)) => {
+            Ok((newest, room, films)) => {
                 if !room {
                     faults.push("the disk is full: no film is received".to_owned());
+                }
+                if films.film_missing {
+                    let what =
+                        "the X-ray unit exposed, and no film has come: look at what it sends";
+                    faults.push(what.to_owned());
                 }
                 newest
             }
@@ -38,6 +47,16 @@ impl Health {
         }
         let doubts = receiver.clock.doubts(Timestamp::now());
         faults.extend(doubts.iter().map(ToString::to_string));
+        match receiver.panel.as_ref().map(|panel| panel.get()) {
+            None | Some(BoardState::Connected(_)) => {}
+            Some(BoardState::Silent) => {
+                faults.push("the panel is not heard: look at its cable and its power".to_owned());
+            }
+            Some(BoardState::OtherMessages(board, agreement)) => faults.push(format!(
+                "the panel's program {} speaks other messages: {agreement}",
+                board.version
+            )),
+        }
         let unreadable = receiver.metrics.count_unreadable_files();
         if unreadable > 0 {
             faults.push(format!(

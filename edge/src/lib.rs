@@ -13,6 +13,7 @@ pub mod logs;
 pub mod metrics;
 pub mod models;
 pub mod overlay;
+pub mod panel;
 mod pipe;
 pub mod pipeline;
 pub mod pulse;

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::clock::ClockWatch;
 use crate::store::{Kept, Origin, State, Store, StoreError};
 use plumbline_dimse::Status;
+use plumbline_wire::panel::Occurrence;
 
 /// Upper bounds of the steps' times in seconds.
 const SECONDS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0];
@@ -37,6 +38,9 @@ pub struct Metrics {
     clock_wrong: Gauge,
     readers: Gauge,
     unreadable_files: Gauge<u64, AtomicU64>,
+    panel: Gauge,
+    panel_events: Family<PanelEvent, Counter>,
+    film_missing: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -70,6 +74,11 @@ struct InState {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PanelEvent {
+    event: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("plumbline");
@@ -89,6 +98,9 @@ impl Default for Metrics {
             clock_wrong: Gauge::default(),
             readers: Gauge::default(),
             unreadable_files: Gauge::default(),
+            panel: Gauge::default(),
+            panel_events: Family::default(),
+            film_missing: Gauge::default(),
         };
         registry.register(
             "films_received",
@@ -147,6 +159,21 @@ impl Default for Metrics {
             "folder_files_unreadable",
             "Files in the watched folder that are no whole films",
             metrics.unreadable_files.clone(),
+        );
+        registry.register(
+            "panel_connected",
+            "1 if the panel board is heard",
+            metrics.panel.clone(),
+        );
+        registry.register(
+            "panel_events",
+            "What happened at the panel board",
+            metrics.panel_events.clone(),
+        );
+        registry.register(
+            "film_missing",
+            "1 if there was an exposure whose film has not come, and nobody has seen that",
+            metrics.film_missing.clone(),
         );
         metrics.registry = registry;
         metrics
@@ -218,6 +245,21 @@ impl Metrics {
         self.unreadable_files.get()
     }
 
+    /// Tells whether the panel board is heard.
+    pub fn panel_connected(&self, connected: bool) {
+        self.panel.set(connected.into());
+    }
+
+    /// Counts what happened at the panel board.
+    pub fn panel_event(&self, what: Occurrence) {
+        let event = match what {
+            Occurrence::Started(_) => "started",
+            Occurrence::Button { .. } => "button",
+            Occurrence::Exposure => "exposure",
+        };
+        self.panel_events.get_or_create(&PanelEvent { event }).inc();
+    }
+
     /// All counts and measures as text; those of the store and the clock are asked for now.
     ///
     /// # Errors
@@ -234,6 +276,8 @@ impl Metrics {
             gauge.set(count.map_or(0, |(_, count)| *count as i64));
         }
         self.free.set(store.free()? as i64);
+        self.film_missing
+            .set(store.panel_state()?.film_missing.into());
         let newest = store.newest_audit()?;
         self.audit.set(newest.map_or(0, |newest| newest.sequence));
         let mut text = String::new();

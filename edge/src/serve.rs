@@ -29,6 +29,7 @@ use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher
 use crate::link::{InstalledBundle, LinkListener, Station};
 use crate::logs::KeptLog;
 use crate::metrics::Metrics;
+use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
 use crate::store::{Action, Entry, Event, Outcome, Store, TOKEN};
@@ -80,12 +81,14 @@ pub fn serve(settings: &Settings) -> Result<()> {
         metrics: Arc::clone(&metrics),
     };
     let model = pool.try_bundle().map_err(|why| anyhow!(why))?;
+    let panel_status: Option<Arc<PanelStatus>> = settings.panel.is_some().then(Arc::default);
     let receiver = Receiver {
         store: Arc::clone(&store),
         program: PathBuf::from(THIS_PROGRAM),
         bell,
-        metrics,
+        metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
+        panel: panel_status.clone(),
     };
     let dicom = listen(settings, &receiver)?;
     let link = match (&settings.link, kept) {
@@ -130,6 +133,16 @@ pub fn serve(settings: &Settings) -> Result<()> {
     };
     let link = link.map(|link| (link, pulse()));
     let token = token(&settings.data)?;
+    let panel = settings.panel.as_ref().zip(panel_status);
+    let panel = panel.map(|(panel, status)| PanelLine {
+        place: panel.place.clone(),
+        settings: panel.settings,
+        film_within: panel.film_within,
+        store: Arc::clone(&store),
+        metrics: Arc::clone(&metrics),
+        status,
+        pulse: pulse(),
+    });
     let interface = Interface::new(receiver, token, settings.limits.film);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -153,6 +166,9 @@ pub fn serve(settings: &Settings) -> Result<()> {
         scope.spawn(|| or_end("the DICOM listener", || dicom.run(stop, &dicom_pulse)));
         if let Some(watcher) = watcher {
             scope.spawn(|| or_end("the folder's watcher", || watcher.run(stop)));
+        }
+        if let Some(panel) = &panel {
+            scope.spawn(|| or_end("the panel's line", || panel.run(stop)));
         }
         if let Some((link, pulse)) = &link {
             scope.spawn(|| or_end("the host's listener", || link.run(stop, pulse)));
@@ -255,6 +271,10 @@ fn announce(
     writeln!(out, "dicom: {title} at {address}, {security}")?;
     if let Some(folder) = &settings.folder {
         writeln!(out, "folder: {}", folder.path.display())?;
+    }
+    match &settings.panel {
+        Some(panel) => writeln!(out, "panel: {}", panel.place)?,
+        None => writeln!(out, "panel: none")?,
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
     if let Some(link) = link {

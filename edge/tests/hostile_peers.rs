@@ -75,6 +75,7 @@ fn with_listener(patience: Patience, test: impl FnOnce(SocketAddr)) {
         bell: Arc::new(Bell::default()),
         metrics: Arc::new(Metrics::default()),
         clock: Arc::default(),
+        panel: None,
     };
     let options = DicomOptions {
         rules: Rules {

@@ -606,9 +606,13 @@ fn the_documented_configuration_has_every_setting_at_its_default() {
     });
     let text: Vec<_> = lines.collect();
     let settings = Settings::parse(&path, &text.join("\n"));
-    // Of the folder's three only one can be right at a time.
+    // Of the folder's three only one can be right at a time, and of a panel's two places.
     let faults = settings.unwrap_err().faults;
-    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[1].what.starts_with("[panel] needs device"),
+        "{faults:?}"
+    );
     assert!(
         faults[0].what.contains("only with after = \"move\""),
         "{faults:?}"

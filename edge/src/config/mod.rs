@@ -5,6 +5,6 @@ mod settings;
 mod table;
 
 pub use settings::{
-    After, Dicom, Folder, Http, Link, Log, LogFormat, Peer, PeerService, Reading, Settings,
+    After, Dicom, Folder, Http, Link, Log, LogFormat, Panel, Peer, PeerService, Reading, Settings,
 };
 pub use table::{Fault, Faults};

@@ -5,14 +5,21 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use plumbline_shared::tls::Tls;
+use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{self, Faults, Gathered, Table};
+use crate::panel::{Pins, Place};
 use crate::quality::IntendedUse;
 use crate::store::Limits;
+
+/// How long after an exposure its film counts as missing, in seconds: units take up to a minute to
+/// make one.
+const FILM_WITHIN: u64 = 180;
 
 /// The most bytes of an AE title (PS3.5, 6.2).
 const MOST_TITLE: usize = 16;
@@ -43,8 +50,21 @@ pub struct Settings {
     pub limits: Limits,
     /// The log.
     pub log: Log,
+    /// The panel.
+    pub panel: Option<Panel>,
     /// Other systems, for `plumbline-edge check`.
     pub peers: Vec<Peer>,
+}
+
+/// The panel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panel {
+    /// Where it is.
+    pub place: Place,
+    /// How long after an exposure its film counts as missing; none if never.
+    pub film_within: Option<Duration>,
+    /// What it is to keep.
+    pub settings: BoardSettings,
 }
 
 /// Receiving films by DICOM.
@@ -184,6 +204,7 @@ impl Default for Settings {
                 format: LogFormat::Text,
                 verbose: false,
             },
+            panel: None,
             peers: Vec::new(),
         }
     }
@@ -230,7 +251,17 @@ impl Settings {
         let mut table = Table::new(Some(root), gathered);
         set(&mut self.data, table.take("data", table::path));
         self.bundle = table.take("bundle", table::path);
-        let [dicom, folder, http, link, reading, intended_use, store, log] = [
+        let [
+            dicom,
+            folder,
+            http,
+            link,
+            reading,
+            intended_use,
+            store,
+            panel,
+            log,
+        ] = [
             "dicom",
             "folder",
             "http",
@@ -238,6 +269,7 @@ impl Settings {
             "reading",
             "intended_use",
             "store",
+            "panel",
             "log",
         ]
         .map(|key| table.table(key));
@@ -278,6 +310,13 @@ impl Settings {
         let low_water = table.take("low_water_mib", table::whole(16..1 << 30));
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
+        if let Some((entries, span)) = panel {
+            let (taken, fault) = Panel::take(Table::new(Some(entries), gathered));
+            self.panel = taken;
+            if let Some(fault) = fault {
+                gathered.add(span, fault);
+            }
+        }
         let mut table = Table::new(entries(log), gathered);
         let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         set(
@@ -426,6 +465,59 @@ impl Folder {
             _ => After::Leave,
         };
         (Some(Self { path, after }), None)
+    }
+}
+
+impl Panel {
+    fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        let device = table.take("device", table::path);
+        let chip = table.take("gpio", table::path);
+        let mut line = |key| {
+            table
+                .take(key, table::whole(0..1024))
+                .map(|line| line as u32)
+        };
+        let (buzzer, button) = (line("gpio_buzzer"), line("gpio_button"));
+        let exposure = line("gpio_exposure");
+        let lamps = table.take("gpio_lamps", |value| {
+            let lines = table::list(|line| table::whole(0..1024)(line))(value)?;
+            let lines: Vec<_> = lines.into_iter().map(|line| line as u32).collect();
+            <[u32; 6]>::try_from(lines).map_err(|_| "must be six numbers of lines".to_owned())
+        });
+        let seconds = table.take("film_within_seconds", table::whole(0..86_401));
+        let mut settings = BoardSettings::DEFAULT;
+        let percent = |percent: Option<u64>| percent.map(|percent| percent as u8);
+        let brightness = table.take("brightness", table::whole(1..101));
+        set(&mut settings.brightness, percent(brightness));
+        let volume = table.take("volume", table::whole(0..101));
+        set(&mut settings.volume, percent(volume));
+        set(
+            &mut settings.exposure_active_low,
+            table.take("exposure_active_low", table::boolean),
+        );
+        table.finish();
+        let place = match (device, chip, lamps) {
+            (Some(device), None, None) => Place::Board(device),
+            (None, Some(chip), Some(lamps)) => Place::Pins(Pins {
+                chip,
+                lamps,
+                buzzer,
+                button,
+                exposure,
+            }),
+            _ => {
+                let fault = "[panel] needs device, the board's serial line, or else gpio and \
+                             gpio_lamps, pins of this computer";
+                return (None, Some(fault));
+            }
+        };
+        let seconds = seconds.unwrap_or(FILM_WITHIN);
+        let panel = Self {
+            place,
+            film_within: (seconds > 0).then(|| Duration::from_secs(seconds)),
+            settings,
+        };
+        (Some(panel), None)
     }
 }
 

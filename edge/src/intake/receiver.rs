@@ -10,6 +10,7 @@ use plumbline_shared::decode::Header;
 use super::{IntakeError, WAIT, inspect_with};
 use crate::clock::ClockWatch;
 use crate::metrics::Metrics;
+use crate::panel::PanelStatus;
 use crate::reading::Bell;
 use crate::store::{Arrival, Incoming, Kept, Origin, Store, StoreError};
 
@@ -26,6 +27,8 @@ pub struct Receiver {
     pub metrics: Arc<Metrics>,
     /// What is known of the clock.
     pub clock: Arc<ClockWatch>,
+    /// The state of the panel, if there should be one.
+    pub panel: Option<Arc<PanelStatus>>,
 }
 
 /// A film's way in.

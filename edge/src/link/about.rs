@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::health::Health;
 use crate::intake::Receiver;
 use crate::logs::KeptLog;
+use crate::panel::BoardState;
 use crate::store::StoreError;
 
 /// The station as hosts see it.
@@ -67,7 +68,7 @@ impl Station {
         let health = Health::of(&self.receiver);
         let activity = match metrics.readers() {
             0 => Activity::Fault,
-            _ if store.is_reading()? => Activity::Busy,
+            _ if store.panel_state()?.busy => Activity::Busy,
             _ => Activity::Ready,
         };
         let doubts: Vec<_> = clock.doubts(Timestamp::now());
@@ -93,8 +94,20 @@ impl Station {
         })))
     }
 
-    /// The panel board. This program drives none yet.
+    /// The panel board.
     fn panel(&self) -> Panel {
-        Panel::None
+        match self.receiver.panel.as_ref().map(|panel| panel.get()) {
+            None => Panel::None,
+            Some(BoardState::Silent) => Panel::Silent,
+            Some(BoardState::OtherMessages(board, _)) => Panel::OtherMessages {
+                version: board.version,
+                protocol: board.protocol,
+            },
+            Some(BoardState::Connected(board)) => Panel::Connected {
+                version: board.identity.version,
+                build: board.build,
+                measures: board.measures,
+            },
+        }
     }
 }

@@ -90,15 +90,13 @@ impl<'s> Session<'s> {
             return self.tell_when_read(known);
         }
         let part = match store.part(film) {
-            Ok(part) => part,
+            Ok(part) => Box::new(part),
             Err(error) => return self.refuse(&error.to_string()),
         };
         self.say(&FromStation::Have(part.have()))?;
         let whole = part.is_whole();
-        self.sent = Sent::Film {
-            name: name.chars().take(MOST_NAME).collect(),
-            part: Box::new(part),
-        };
+        let name = name.chars().take(MOST_NAME).collect();
+        self.sent = Sent::Film { name, part };
         match whole {
             true => self.keep(),
             false => Ok(()),

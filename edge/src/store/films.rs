@@ -11,6 +11,7 @@ use super::audit::{self, Action, Entry, Event, Outcome};
 use super::data_set;
 use super::error::StoreError;
 use super::files::Incoming;
+use super::panel;
 use super::state::State;
 
 /// Why a film is not read although it waits.
@@ -350,6 +351,10 @@ fn insert(
         detail: "received",
     };
     enter(transaction, film, State::Received, None, &entry)?;
+    // Uploads are of other programs, not of the X-ray unit.
+    if matches!(arrival.origin, Origin::Dicom | Origin::Folder) {
+        panel::find_exposure(transaction, film)?;
+    }
     if !conflict {
         return Ok(Kept::New(film));
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// What brings a database from version i to i + 1. A version that was released is never changed.
-pub(super) const VERSIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+pub(super) const VERSIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
 CREATE TABLE station (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -100,6 +100,26 @@ CREATE TABLE folder_files (
 ";
 
 const VERSION_3: &str = "
+-- What happened at the panel and was kept: each event has a name of its own.
+CREATE TABLE panel_events (
+    boot INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (boot, number)
+) STRICT, WITHOUT ROWID;
+
+-- Each exposure of the X-ray unit and its film.
+CREATE TABLE exposures (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    boot TEXT NOT NULL,
+    since_boot INTEGER NOT NULL,
+    film INTEGER REFERENCES films (id),
+    missing INTEGER NOT NULL DEFAULT 0,
+    seen INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX exposures_without_film ON exposures (missing, seen) WHERE film IS NULL;
+";
+
+const VERSION_4: &str = "
 -- Hosts ask for what has changed since an entry of the audit log.
 CREATE INDEX states_by_audit ON states (audit);
 ";

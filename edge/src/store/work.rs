@@ -172,18 +172,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoFilm`]; [`StoreError::State`] if it has no result yet.
     pub fn acknowledge(&self, film: i64, who: &str) -> Result<(), StoreError> {
-        self.change(|transaction| {
-            let (state, _) = state(transaction, film)?;
-            if !matches!(state, State::Read | State::Refused | State::Failed) {
-                let why = "only a film that was read, refused or has failed can be acknowledged";
-                return Err(StoreError::State { film, state, why });
-            }
-            let instance = instance(transaction, film)?;
-            let object = object(film, instance.as_deref());
-            let entry = Entry::on_film(Action::Update, who, &object, "acknowledged");
-            enter(transaction, film, State::Acknowledged, None, &entry)?;
-            Ok(())
-        })
+        self.change(|transaction| acknowledge(transaction, film, who))
     }
 
     /// Takes back the jobs of a process that is no more: this one holds the store's lock.
@@ -192,6 +181,24 @@ impl Store {
         self.lock().execute(taken, [])?;
         Ok(())
     }
+}
+
+/// Records within a transaction that a person has seen a film's result.
+pub(super) fn acknowledge(
+    transaction: &Connection,
+    film: i64,
+    who: &str,
+) -> Result<(), StoreError> {
+    let (state, _) = state(transaction, film)?;
+    if !matches!(state, State::Read | State::Refused | State::Failed) {
+        let why = "only a film that was read, refused or has failed can be acknowledged";
+        return Err(StoreError::State { film, state, why });
+    }
+    let instance = instance(transaction, film)?;
+    let object = object(film, instance.as_deref());
+    let entry = Entry::on_film(Action::Update, who, &object, "acknowledged");
+    enter(transaction, film, State::Acknowledged, None, &entry)?;
+    Ok(())
 }
 
 pub(super) fn instance(database: &Connection, film: i64) -> Result<Option<String>, StoreError> {

@@ -380,14 +380,14 @@ fn fetch(
     range: &Range,
     mut once: impl FnMut(u64) -> Result<u64, DeviceError>,
 ) -> anyhow::Result<()> {
-    let mut after = range.after;
-    loop {
-        after = once(after)?;
-        if !range.follow {
-            return Ok(());
+    let mut after = once(range.after)?;
+    if range.follow {
+        loop {
+            thread::sleep(FOLLOW);
+            after = once(after)?;
         }
-        thread::sleep(FOLLOW);
     }
+    Ok(())
 }
 
 fn log_json(number: u64, time: &str, entry: &LogEntry, firmware: &mut Firmware) -> Value {

@@ -74,8 +74,8 @@ pub struct Identity {
     pub schema: [u8; 8],
     /// The program's version.
     pub version: Version,
-    /// A number of this start of the program that no other start has: random, or the board's number
-    /// with a count of its starts.
+    /// A number of this start of the program that no other start of any program has, the other
+    /// side's included: random, or the board's number with a count of its starts.
     pub boot: u64,
 }
 

@@ -1,7 +1,9 @@
 //! Single promises of a link, one after the other; `night` has them all at once.
 
-use plumbline_wire::frame::FRAME;
-use plumbline_wire::hello::Version;
+use std::collections::HashSet;
+
+use plumbline_wire::frame::{self, FRAME, Frame, Frames, Header, Kind, session_name};
+use plumbline_wire::hello::{Hello, Version};
 use plumbline_wire::link::{Link, News, SendError, Timing};
 use plumbline_wire::panel::{self, Question, ToPanel};
 
@@ -165,4 +167,87 @@ fn a_board_of_four_places_each_way_needs_less_than_four_kibibytes() {
         "{}",
         size_of::<Link<8, 4>>()
     );
+}
+
+/// The other side of `link`, written by hand: its hello, and the hello that `link` answers at once.
+fn hello(now: u64, link: &mut Small, session: u32, heard: u32) -> Option<Hello> {
+    let hello = Hello {
+        from: panel::identity(Version::of("1.0.0"), 2),
+        session,
+        heard,
+        answer: true,
+    };
+    let mut out = [0; FRAME];
+    let bytes = frame::write_hello(&hello, &mut out);
+    hear(now, link, bytes);
+    said(now, link)
+}
+
+/// The hello among what `link` says now.
+fn said(now: u64, link: &mut Small) -> Option<Hello> {
+    let bytes = speech(now, link);
+    let (mut frames, mut bytes) = (Frames::new(), &bytes[..]);
+    while let Some(frame) = frames.next(&mut bytes) {
+        if let Frame::Hello(hello) = frame {
+            return Some(hello);
+        }
+    }
+    None
+}
+
+#[test]
+fn no_half_of_a_session_is_given_twice_though_the_other_side_does_so() {
+    let mut station = link(1);
+    let mut halves = HashSet::new();
+    for round in 0..5 {
+        let now = round * 1_000_000;
+        // Two sides that start again by turns, each time with the same half.
+        let theirs = 70 + (round % 2) as u32;
+        let offer = hello(now, &mut station, theirs, 0).expect("an offer");
+        assert_eq!(offer.heard, theirs);
+        hello(now, &mut station, theirs, offer.session);
+        assert_eq!(u64::from(station.counts().sessions), round + 1);
+        assert!(halves.insert(offer.session), "{} again", offer.session);
+    }
+}
+
+#[test]
+fn a_hello_that_the_line_kept_back_opens_and_ends_nothing() {
+    let mut station = link(1);
+    let offer = hello(0, &mut station, 70, 0).expect("an offer");
+    hello(0, &mut station, 70, offer.session);
+    assert_eq!(station.counts().sessions, 1);
+    // From before that start of the other side, from another one, and from this one.
+    for (session, heard) in [(60, 0), (60, 12345), (60, offer.session), (70, 0)] {
+        hello(1_000_000, &mut station, session, heard);
+        assert!(station.peer().is_some());
+    }
+    assert_eq!(station.counts().sessions, 1);
+    let answer = hello(2_000_000, &mut station, 70, offer.session).expect("an answer");
+    assert_eq!((answer.session, answer.heard), (offer.session, 70));
+}
+
+#[test]
+fn frames_of_another_session_are_answered_by_which_one_is_open() {
+    let mut station = link(1);
+    let offer = hello(0, &mut station, 70, 0).expect("an offer");
+    hello(0, &mut station, 70, offer.session);
+    let header = Header {
+        kind: Kind::Message,
+        session: session_name(60, offer.session),
+        sequence: 0,
+        acknowledgement: 0,
+        selective: 0,
+        window: 1,
+    };
+    let mut out = [0; FRAME];
+    hear(
+        START,
+        &mut station,
+        frame::write(&header, &[3, 2], &mut out),
+    );
+    assert_eq!(station.message(), None);
+    let question = said(START, &mut station).expect("a question");
+    assert_eq!((question.session, question.heard), (offer.session, 70));
+    assert!(question.answer);
 }

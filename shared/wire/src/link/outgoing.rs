@@ -23,6 +23,8 @@ pub(super) struct Outgoing<const N: usize> {
     limit: u16,
     /// Counts transmissions.
     order: u32,
+    /// When something was last acknowledged.
+    progress: u64,
     round_trip: RoundTrip,
 }
 
@@ -68,6 +70,7 @@ impl<const N: usize> Outgoing<N> {
             // Any receiver has room for one.
             limit: 1,
             order: 0,
+            progress: 0,
             round_trip: RoundTrip::new(timing),
         }
     }
@@ -125,7 +128,7 @@ impl<const N: usize> Outgoing<N> {
                 if !again {
                     self.round_trip.measure(now.saturating_sub(at));
                 }
-                self.round_trip.progress();
+                self.progress = now;
             }
             self.place(offset).state = State::Done;
         }
@@ -155,7 +158,7 @@ impl<const N: usize> Outgoing<N> {
         if number == self.unsent {
             self.unsent = number.wrapping_add(1);
         }
-        self.order += 1;
+        self.order = self.order.wrapping_add(1);
         let order = self.order;
         let place = self.place(offset);
         let State::Waiting { again } = place.state else {
@@ -203,11 +206,14 @@ impl<const N: usize> Outgoing<N> {
         (0..flown).find(|&offset| matches!(self.state(offset), State::Flying { .. }))
     }
 
-    /// When the oldest message on the line is to be sent again. The later ones follow when that one
-    /// has come.
+    /// When the oldest message on the line is to be sent again: not while others are acknowledged,
+    /// for then it may still wait in a port's buffer. The later ones follow when that one has come.
     fn overdue(&self) -> Option<u64> {
         match self.state(self.oldest_flying()?) {
-            State::Flying { at, .. } => Some(at.saturating_add(self.round_trip.wait())),
+            State::Flying { at, .. } => {
+                let since = at.max(self.progress);
+                Some(since.saturating_add(self.round_trip.wait()))
+            }
             _ => None,
         }
     }
