@@ -93,7 +93,7 @@ pub fn play(parts: &Path, program: &Path, cuts: u32) -> Result<String> {
         let on = Instant::now();
         computer.start("serve")?;
         // One cut of four comes while the computer starts, of which it needs this long.
-        let start = starts / cut.max(1);
+        let start = starts / (cut - 1).max(1);
         if chance.u32(0..4) == 0 && cut > 1 {
             std::thread::sleep(start.mul_f64(chance.f64()));
             while_starting += 1;
