@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -20,7 +20,8 @@ const FAR: SignedDuration = SignedDuration::from_hours(24);
 /// What is put back whenever the clock is set by the network.
 const SET_BACK: SignedDuration = SignedDuration::from_secs(5);
 
-/// The number of the running system's start, by which monotonic times of two starts are told apart.
+/// Where the system tells the number of its start, by which monotonic times of two starts are told
+/// apart.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A moment by the wall clock and by the monotonic clock.
@@ -37,15 +38,29 @@ pub struct Moment {
 impl Moment {
     /// The present moment.
     pub fn now() -> Self {
-        let now = Zoned::now();
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
-        let since = clock_gettime(ClockId::Boottime);
         Self {
-            wall: now.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string(),
-            since_boot: since.tv_sec * 1_000_000_000 + since.tv_nsec,
-            boot: boot.trim().to_owned(),
+            wall: Zoned::now()
+                .strftime("%Y-%m-%dT%H:%M:%S%.6f%:z")
+                .to_string(),
+            since_boot: since_boot(),
+            boot: boot().to_owned(),
         }
     }
+}
+
+/// Nanoseconds since the system's start, also while it slept.
+pub fn since_boot() -> i64 {
+    let since = clock_gettime(ClockId::Boottime);
+    since.tv_sec * 1_000_000_000 + since.tv_nsec
+}
+
+/// The number of the running system's start.
+pub fn boot() -> &'static str {
+    static BOOT: LazyLock<String> = LazyLock::new(|| {
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        boot.trim().to_owned()
+    });
+    &BOOT
 }
 
 /// A reason to think that the station's clock is wrong.

@@ -206,8 +206,12 @@ impl Manifest {
 
 /// Returns the SHA-256 of `bytes` in lower-case hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    let digits = Sha256::digest(bytes);
-    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Returns `bytes` in lower-case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns true if a file name is letters, digits, `.`, `_` and `-`, does not start with a dot, and

@@ -218,8 +218,6 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
-    use alloc::string::String;
 
     use sha2::{Digest, Sha256};
 
@@ -257,7 +255,7 @@ mod tests {
                 hash.update(grey.to_le_bytes());
             }
         }
-        let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let digest = crate::manifest::hexadecimal(&hash.finalize());
         assert_eq!(digest, EARLIER[0]);
         assert!(is_compatible(&digest));
     }

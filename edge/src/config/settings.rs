@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -277,21 +278,9 @@ impl Settings {
         table.finish();
         let entries = |table: Option<(_, _)>| table.map(|(table, _)| table);
         self.dicom.take(Table::new(entries(dicom), gathered));
-        if let Some((entries, span)) = folder {
-            let (taken, fault) = Folder::take(Table::new(Some(entries), gathered));
-            self.folder = taken;
-            if let Some(fault) = fault {
-                gathered.add(span, fault);
-            }
-        }
+        self.folder = optional(folder, gathered, Folder::take);
         self.http.take(Table::new(entries(http), gathered));
-        if let Some((entries, span)) = link {
-            let (taken, fault) = Link::take(Table::new(Some(entries), gathered));
-            self.link = taken;
-            if let Some(fault) = fault {
-                gathered.add(span, fault);
-            }
-        }
+        self.link = optional(link, gathered, Link::take);
         let mut table = Table::new(entries(reading), gathered);
         let readers = table.take("readers", table::whole(1..65));
         set(
@@ -310,13 +299,7 @@ impl Settings {
         let low_water = table.take("low_water_mib", table::whole(16..1 << 30));
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
-        if let Some((entries, span)) = panel {
-            let (taken, fault) = Panel::take(Table::new(Some(entries), gathered));
-            self.panel = taken;
-            if let Some(fault) = fault {
-                gathered.add(span, fault);
-            }
-        }
+        self.panel = optional(panel, gathered, Panel::take);
         let mut table = Table::new(entries(log), gathered);
         let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         set(
@@ -325,12 +308,9 @@ impl Settings {
         );
         set(&mut self.log.verbose, table.take("verbose", table::boolean));
         table.finish();
-        for (entries, span) in peers {
-            let (taken, fault) = Peer::take(Table::new(Some(entries), gathered));
-            self.peers.extend(taken);
-            if let Some(fault) = fault {
-                gathered.add(span, fault);
-            }
+        for peer in peers {
+            self.peers
+                .extend(optional(Some(peer), gathered, Peer::take));
         }
         self.compare(root, gathered);
     }
@@ -626,6 +606,20 @@ fn take_intended_use(intended: &mut IntendedUse, mut table: Table) {
         table.take("other_views", table::list(table::text)),
     );
     table.finish();
+}
+
+/// Takes a table that may be missing by `take`, which also says what makes the whole of it unusable.
+fn optional<T>(
+    found: Option<(&DeTable, Range<usize>)>,
+    gathered: &mut Gathered,
+    take: impl FnOnce(Table) -> (Option<T>, Option<&'static str>),
+) -> Option<T> {
+    let (entries, span) = found?;
+    let (taken, fault) = take(Table::new(Some(entries), gathered));
+    if let Some(fault) = fault {
+        gathered.add(span, fault);
+    }
+    taken
 }
 
 /// Replaces a default by a setting that was given.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,9 +30,6 @@ const STABLE: Duration = Duration::from_secs(2);
 
 /// How often the watcher looks whether the station is to stop.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// Bytes that are copied at once.
-const CHUNK: usize = 1 << 20;
 
 /// Watches a folder.
 pub struct Watcher {
@@ -244,14 +241,9 @@ impl Watcher {
             return Ok(None);
         };
         let mut incoming = self.receiver.store.begin()?;
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            self.pulse.beat();
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => incoming.write(&buffer[..length])?,
-                Err(_) => return Ok(None),
-            }
+        let copied = incoming.write_all_of(&mut file, || self.pulse.beat())?;
+        if copied.is_err() {
+            return Ok(None);
         }
         let way = Way {
             origin: Origin::Folder,

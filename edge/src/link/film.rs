@@ -79,8 +79,7 @@ impl<'s> Session<'s> {
         self.sent = Sent::Nothing;
         let store = &*self.station.receiver.store;
         let sha256 = film.sha256;
-        let hash: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        let known = match store.film_of(&hash) {
+        let known = match store.film_of(&sha256) {
             Ok(known) => known,
             Err(error) => return self.refuse(&error.to_string()),
         };

@@ -83,27 +83,20 @@ impl Conversation {
     /// Takes bytes that came from the line.
     pub(super) fn receive(&mut self, now: u64, mut bytes: &[u8]) -> Vec<Heard> {
         let mut heard = Vec::new();
-        loop {
-            let news = match self.link.receive(now, &mut bytes) {
-                Some(News::Opened(board)) => {
+        while let Some(news) = self.link.receive(now, &mut bytes) {
+            match news {
+                News::Opened(board) => {
                     heard.push(Heard::Opened(board));
-                    Some(board)
+                    self.begin(board);
                 }
-                Some(News::Refused(board, agreement)) => {
-                    self.board = None;
+                News::Refused(board, agreement) => {
                     heard.push(Heard::Refused(board, agreement));
-                    continue;
+                    self.board = None;
                 }
-                Some(News::Log { frames, missing }) => {
+                News::Log { frames, missing } => {
                     let frames = frames.to_vec();
                     heard.push(Heard::Log { frames, missing });
-                    continue;
                 }
-                None => None,
-            };
-            match news {
-                Some(board) => self.begin(board),
-                None => break,
             }
         }
         while let Some(message) = self.link.message().map(read) {

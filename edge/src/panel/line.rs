@@ -17,7 +17,7 @@ use super::conversation::{Board, Conversation, Heard};
 use super::gpio::Pins;
 use super::port::Port;
 use super::shown::shown;
-use crate::clock::Moment;
+use crate::clock::since_boot;
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::store::{PanelDeed, Store};
@@ -96,13 +96,13 @@ impl PanelStatus {
 
 /// Microseconds since the system's start.
 fn now() -> u64 {
-    Moment::now().since_boot as u64 / 1000
+    since_boot() as u64 / 1000
 }
 
 impl PanelLine {
     /// Serves the board until `stop` is true.
     pub fn run(&self, stop: &AtomicBool) {
-        let started = Moment::now().since_boot;
+        let started = since_boot();
         let mut told = None;
         while !stop.load(Ordering::Relaxed) {
             let ended = Port::open(&self.place, self.settings)

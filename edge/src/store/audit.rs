@@ -1,6 +1,7 @@
 //! The audit log: append-only rows, chained by hashes, in the terms of DICOM PS3.15 A.5. They name
 //! films by their number and SOP Instance UID, never patients.
 
+use plumbline_shared::manifest::hexadecimal;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
@@ -270,6 +271,6 @@ impl Row {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }
-        super::files::hexadecimal(&hash.finalize())
+        hexadecimal(&hash.finalize())
     }
 }

@@ -4,7 +4,7 @@
 //! that it names. Files are never changed, so one that is there already is not copied again.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -251,15 +251,8 @@ fn copy(from: &Files, to: &Arc<Files>, hash: &str) -> Result<bool, StoreError> {
         return Ok(false);
     };
     let mut incoming = to.begin()?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => incoming.write(&buffer[..length])?,
-            Err(_) => return Ok(false),
-        }
-    }
-    let whole = incoming.hash() == hash;
+    let copied = incoming.write_all_of(&mut file, || {})?;
+    let whole = copied.is_ok() && incoming.hash() == hash;
     if whole {
         incoming.finish(hash)?;
     }

@@ -1,19 +1,22 @@
 //! The films' files, each named after the SHA-256 of its bytes, in folders of two levels. A file
 //! arrives in pieces under a temporary name in `incoming` and is hashed on the way.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plumbline_shared::durable::{Medium, Unfinished};
+use plumbline_shared::manifest::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
 
 /// How often the free space is looked at while a file arrives, in bytes.
 const EVERY: u64 = 1 << 20;
+
+/// Bytes that are copied at once.
+const PIECE: usize = 1 << 20;
 
 /// The films' files.
 pub(super) struct Files {
@@ -111,6 +114,18 @@ impl Files {
         match self.space()? {
             (free, _) if free < self.limits.reserve.saturating_add(bytes) => Err(self.full(free)),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses below the reserve, from time to time while a file grows.
+    pub(super) fn require_room_as_it_grows(
+        &self,
+        before: u64,
+        after: u64,
+    ) -> Result<(), StoreError> {
+        match before / EVERY == after / EVERY {
+            true => Ok(()),
+            false => self.require_room(0),
         }
     }
 
@@ -220,12 +235,32 @@ impl Incoming {
             let most_mib = files.limits.film >> 20;
             return Err(StoreError::TooLong { most_mib });
         }
-        if before / EVERY != self.bytes / EVERY {
-            files.require_room(0)?;
-        }
+        files.require_room_as_it_grows(before, self.bytes)?;
         self.hash.update(bytes);
         let written = self.unfinished.write(&*files.medium, bytes);
         written.map_err(|error| files.failed(self.unfinished.temporary(), error))
+    }
+
+    /// Appends everything that `source` has; `goes_on` is called before each piece. An error within
+    /// `Ok` is the source's.
+    ///
+    /// # Errors
+    /// As [`Incoming::write`].
+    pub fn write_all_of(
+        &mut self,
+        source: &mut impl Read,
+        mut goes_on: impl FnMut(),
+    ) -> Result<io::Result<()>, StoreError> {
+        let mut piece = vec![0; PIECE];
+        loop {
+            goes_on();
+            match source.read(&mut piece) {
+                Ok(0) => return Ok(Ok(())),
+                Ok(length) => self.write(&piece[..length])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Ok(Err(error)),
+            }
+        }
     }
 
     /// The file's present name, under which it can be read.
@@ -262,13 +297,5 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     paths.map_err(|error| StoreError::File {
         path: folder.to_path_buf(),
         error,
-    })
-}
-
-/// Bytes in hexadecimal digits.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing into a string does not fail");
-        text
     })
 }

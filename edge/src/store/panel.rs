@@ -9,7 +9,7 @@ use super::audit::{self, Action, Entry, Event, Outcome as AuditOutcome};
 use super::error::StoreError;
 use super::state::State;
 use super::work::acknowledge;
-use crate::clock::Moment;
+use crate::clock::{boot, since_boot};
 
 /// Who pressed the button, for the audit log.
 const BUTTON: &str = "panel button";
@@ -94,7 +94,7 @@ impl Store {
                 }
                 Occurrence::Exposure => {
                     let exposure = "INSERT INTO exposures (boot, since_boot) VALUES (?1, ?2)";
-                    transaction.execute(exposure, params![Moment::now().boot, since_boot])?;
+                    transaction.execute(exposure, params![boot(), since_boot])?;
                     Ok(PanelDeed::Exposed)
                 }
                 Occurrence::Started(Reset::Watchdog) => {
@@ -117,9 +117,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be written.
     pub fn miss_films(&self, within: i64, started: i64) -> Result<usize, StoreError> {
-        let Moment {
-            boot, since_boot, ..
-        } = Moment::now();
+        let (boot, since_boot) = (boot(), since_boot());
         let overdue = "film IS NULL AND NOT missing
             AND CASE boot WHEN ?1 THEN since_boot < ?2 ELSE ?3 END";
         let before = since_boot.saturating_sub(within);
@@ -194,9 +192,7 @@ fn newest_result(database: &Connection) -> Result<Option<FilmResult>, StoreError
 /// Gives the film that has just come to the exposure that it is of: the first that waits for one,
 /// else the last whose film was missing.
 pub(super) fn find_exposure(transaction: &Connection, film: i64) -> Result<(), StoreError> {
-    let Moment {
-        boot, since_boot, ..
-    } = Moment::now();
+    let (boot, since_boot) = (boot(), since_boot());
     let waiting = "SELECT id FROM exposures
         WHERE film IS NULL AND boot = ?1 AND since_boot BETWEEN ?2 AND ?3
         ORDER BY missing, CASE missing WHEN 0 THEN id ELSE -id END LIMIT 1";

@@ -11,20 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use plumbline_shared::manifest::hexadecimal;
 use plumbline_wire::object::{Chunk, Have, Object, ObjectError, Progress, Receiving};
 
 use super::Store;
 use super::error::StoreError;
-use super::files::{Incoming, entries, hexadecimal};
+use super::files::{Incoming, entries};
 
 /// The most films of which parts are kept while nobody sends them.
 const MOST: usize = 8;
 
 /// The age from which on parts of a film that nobody sends are removed.
 const OLD: Duration = Duration::from_secs(3 * 24 * 3600);
-
-/// How often the free space is looked at while a film comes, in bytes.
-const EVERY: u64 = 1 << 20;
 
 /// Bytes that are read from a file at once.
 const PIECE: usize = 64 << 10;
@@ -189,9 +187,7 @@ impl Part<'_> {
         }
         let progress = progress?;
         let end = chunk.offset + chunk.bytes.len() as u64;
-        if chunk.offset / EVERY != end / EVERY {
-            files.require_room(0)?;
-        }
+        files.require_room_as_it_grows(chunk.offset, end)?;
         let written = files.write(&mut self.file, chunk.bytes);
         written.map_err(failed)?;
         Ok(progress)
@@ -205,15 +201,8 @@ impl Part<'_> {
         let mut incoming = self.store.begin()?;
         let failed = |error| self.store.files.failed(&self.path, error);
         self.file.rewind().map_err(failed)?;
-        let mut piece = vec![0; PIECE];
-        loop {
-            match self.file.read(&mut piece) {
-                Ok(0) => break,
-                Ok(length) => incoming.write(&piece[..length])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error).into()),
-            }
-        }
+        let copied = incoming.write_all_of(&mut self.file, || {})?;
+        copied.map_err(failed)?;
         match incoming.hash() == hexadecimal(&self.object.sha256) {
             true => Ok(incoming),
             false => Err(ObjectError::Mismatch.into()),

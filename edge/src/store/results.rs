@@ -1,6 +1,7 @@
 //! Results by number, for hosts that ask for what is new. The number of a film's result is that of the
 //! audit log's entry by which the film came to its state: it grows with every change.
 
+use plumbline_shared::manifest::hexadecimal;
 use rusqlite::{OptionalExtension, params};
 
 use super::Store;
@@ -49,13 +50,15 @@ impl Store {
         newest.ok_or(StoreError::NoFilm(film))
     }
 
-    /// Returns the film whose file has this SHA-256, in hexadecimal digits, if there is one.
+    /// Returns the film whose file has this SHA-256, if there is one.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn film_of(&self, sha256: &str) -> Result<Option<i64>, StoreError> {
+    pub fn film_of(&self, sha256: &[u8; 32]) -> Result<Option<i64>, StoreError> {
         let film = "SELECT id FROM films WHERE hash = ?1";
-        let film = self.lock().query_row(film, [sha256], |row| row.get(0));
+        let film = self
+            .lock()
+            .query_row(film, [hexadecimal(sha256)], |row| row.get(0));
         Ok(film.optional()?)
     }
 }

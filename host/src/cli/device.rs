@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use plumbline_shared::decode::Listing;
+use plumbline_shared::manifest::hexadecimal;
 use plumbline_shared::outcome::in_words;
 use plumbline_shared::printable::printable;
 use plumbline_shared::tls::Tls;
@@ -431,8 +432,4 @@ fn log_text(number: u64, time: &str, entry: &LogEntry, firmware: &mut Firmware) 
         .iter()
         .map(|line| format!("{number:8}  {}  {}", printable(time), printable(line)));
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

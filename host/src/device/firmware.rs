@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use defmt_decoder::Table;
 use object::Object;
+use plumbline_shared::manifest::hexadecimal;
 
 /// A build id: the SHA-1 that the linker gives a program.
 type BuildId = [u8; 20];
@@ -35,7 +36,7 @@ impl Firmware {
             .entry(*build)
             .or_insert_with(|| folder.and_then(|folder| find(folder, build)));
         let Some(table) = table else {
-            let program: String = build.iter().map(|byte| format!("{byte:02x}")).collect();
+            let program = hexadecimal(build);
             let bytes = frames.len();
             return vec![format!(
                 "{bytes} bytes by the program {program}, which is not there: name the folder of its ELF \
