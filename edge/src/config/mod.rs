@@ -1,6 +1,8 @@
 //! The station's configuration, `station.toml`: every setting has a default, and all faults of a
 //! file are told at once.
 
+mod file;
+mod sections;
 mod settings;
 mod table;
 

@@ -257,3 +257,24 @@ pub(super) fn one_of<T: Copy>(
         })
     }
 }
+
+/// Takes a table that may be missing by `take`, which also says what makes the whole of it unusable.
+pub(super) fn optional<T>(
+    found: Option<(&DeTable, Range<usize>)>,
+    gathered: &mut Gathered,
+    take: impl FnOnce(Table) -> (Option<T>, Option<&'static str>),
+) -> Option<T> {
+    let (entries, span) = found?;
+    let (taken, fault) = take(Table::new(Some(entries), gathered));
+    if let Some(fault) = fault {
+        gathered.add(span, fault);
+    }
+    taken
+}
+
+/// Replaces a default by a setting that was given.
+pub(super) fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}

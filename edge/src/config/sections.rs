@@ -1,0 +1,271 @@
+//! Reading each table of `station.toml`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use plumbline_shared::tls::Tls;
+use plumbline_wire::panel::Settings as BoardSettings;
+use toml::de::DeValue;
+
+use super::settings::{After, Dicom, Folder, Http, Link, Panel, Peer, PeerService};
+use super::table::{self, Table, set};
+use crate::panel::{Pins, Place};
+use crate::quality::IntendedUse;
+
+/// How long after an exposure its film counts as missing, in seconds: units take up to a minute to
+/// make one.
+const FILM_WITHIN: u64 = 180;
+
+/// The most bytes of an AE title (PS3.5, 6.2).
+const MOST_TITLE: usize = 16;
+
+/// The most hosts at a time, unless said otherwise.
+const HOSTS: usize = 4;
+
+impl Dicom {
+    pub(super) fn take(&mut self, mut table: Table) {
+        const ADDRESS: &str = "an address and a port, such as \"0.0.0.0:11112\"";
+        const NETWORK: &str =
+            "an address such as \"10.0.0.7/32\" or a network such as \"10.0.0.0/24\"";
+        set(
+            &mut self.listen,
+            table.take("listen", table::parsed(ADDRESS)),
+        );
+        set(&mut self.ae_title, table.take("ae_title", title));
+        set(&mut self.callers, table.take("callers", table::list(title)));
+        set(&mut self.senders, table.take("senders", table::list(title)));
+        let networks = table.take("addresses", table::list(table::parsed(NETWORK)));
+        set(&mut self.addresses, networks);
+        set(
+            &mut self.for_processing,
+            table.take("for_processing", table::boolean),
+        );
+        let most = table.take("associations", table::whole(1..65));
+        set(&mut self.associations, most.map(|most| most as usize));
+        // All three together, so that nobody thinks that TLS is on when it is not.
+        let certificate = table.take("tls_certificate", table::path);
+        let key = table.take("tls_key", table::path);
+        let authorities = table.take("tls_authorities", table::path);
+        self.tls = match (certificate, key, authorities) {
+            (Some(certificate), Some(key), Some(authorities)) => Some(Tls {
+                certificate,
+                key,
+                authorities,
+            }),
+            (None, None, None) => None,
+            _ => {
+                table.incomplete(
+                    &["tls_certificate", "tls_key", "tls_authorities"],
+                    "TLS needs tls_certificate, tls_key and tls_authorities: set all three",
+                );
+                None
+            }
+        };
+        table.finish();
+    }
+}
+
+impl Folder {
+    pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        const WORDS: &[(&str, &str)] =
+            &[("leave", "leave"), ("move", "move"), ("delete", "delete")];
+        let path = table.take("path", table::path);
+        let after = table.take("after", table::one_of(WORDS));
+        let moved_to = table.take("moved_to", table::path);
+        table.finish();
+        let Some(path) = path else {
+            return (None, Some("[folder] has no path: name the folder to watch"));
+        };
+        let after = match (after.unwrap_or("leave"), moved_to) {
+            ("move", Some(folder)) => After::Move(folder),
+            ("move", None) => {
+                return (
+                    None,
+                    Some("after = \"move\" needs moved_to, the folder to move files to"),
+                );
+            }
+            (_, Some(_)) => {
+                return (
+                    None,
+                    Some("moved_to is of use only with after = \"move\": add it"),
+                );
+            }
+            ("delete", None) => After::Delete,
+            _ => After::Leave,
+        };
+        (Some(Self { path, after }), None)
+    }
+}
+
+impl Panel {
+    pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        let device = table.take("device", table::path);
+        let chip = table.take("gpio", table::path);
+        let mut line = |key| {
+            table
+                .take(key, table::whole(0..1024))
+                .map(|line| line as u32)
+        };
+        let (buzzer, button) = (line("gpio_buzzer"), line("gpio_button"));
+        let exposure = line("gpio_exposure");
+        let lamps = table.take("gpio_lamps", |value| {
+            let lines = table::list(|line| table::whole(0..1024)(line))(value)?;
+            let lines: Vec<_> = lines.into_iter().map(|line| line as u32).collect();
+            <[u32; 6]>::try_from(lines).map_err(|_| "must be six numbers of lines".to_owned())
+        });
+        let seconds = table.take("film_within_seconds", table::whole(0..86_401));
+        let mut settings = BoardSettings::DEFAULT;
+        let percent = |percent: Option<u64>| percent.map(|percent| percent as u8);
+        let brightness = table.take("brightness", table::whole(1..101));
+        set(&mut settings.brightness, percent(brightness));
+        let volume = table.take("volume", table::whole(0..101));
+        set(&mut settings.volume, percent(volume));
+        set(
+            &mut settings.exposure_active_low,
+            table.take("exposure_active_low", table::boolean),
+        );
+        table.finish();
+        let place = match (device, chip, lamps) {
+            (Some(device), None, None) => Place::Board(device),
+            (None, Some(chip), Some(lamps)) => Place::Pins(Pins {
+                chip,
+                lamps,
+                buzzer,
+                button,
+                exposure,
+            }),
+            _ => {
+                let fault = "[panel] needs device, the board's serial line, or else gpio and \
+                             gpio_lamps, pins of this computer";
+                return (None, Some(fault));
+            }
+        };
+        let seconds = seconds.unwrap_or(FILM_WITHIN);
+        let panel = Self {
+            place,
+            film_within: (seconds > 0).then(|| Duration::from_secs(seconds)),
+            settings,
+        };
+        (Some(panel), None)
+    }
+}
+
+impl Http {
+    pub(super) fn take(&mut self, mut table: Table) {
+        let listen = table.take("listen", |value| {
+            let address: SocketAddr =
+                table::parsed("an address and a port, such as \"127.0.0.1:8043\"")(value)?;
+            match address.ip().is_loopback() {
+                true => Ok(address),
+                false => Err(format!(
+                    "is {address}, which other computers can reach: write one of 127.0.0.1"
+                )),
+            }
+        });
+        set(&mut self.listen, listen);
+        table.finish();
+    }
+}
+
+impl Link {
+    pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        const ADDRESS: &str = "an address and a port, such as \"0.0.0.0:7114\"";
+        let listen = table.take("listen", table::parsed(ADDRESS));
+        let certificate = table.take("certificate", table::path);
+        let key = table.take("key", table::path);
+        let authorities = table.take("authorities", table::path);
+        let connections = table.take("connections", table::whole(1..65));
+        table.finish();
+        let (Some(listen), Some(certificate), Some(key), Some(authorities)) =
+            (listen, certificate, key, authorities)
+        else {
+            let fault = "[link] needs listen, certificate, key and authorities: films and results \
+                         do not go over a network without TLS";
+            return (None, Some(fault));
+        };
+        let link = Self {
+            listen,
+            tls: Tls {
+                certificate,
+                key,
+                authorities,
+            },
+            connections: connections.map_or(HOSTS, |most| most as usize),
+        };
+        (Some(link), None)
+    }
+}
+
+impl Peer {
+    pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        let services = &[
+            ("storage", PeerService::Storage),
+            ("worklist", PeerService::Worklist),
+        ];
+        let name = table.take("name", table::text);
+        let address = table.take("address", |value| {
+            let address = table::text(value)?;
+            let port = address
+                .rsplit_once(':')
+                .map(|(_, port)| port.parse::<u16>());
+            match port {
+                Some(Ok(1..)) => Ok(address),
+                _ => Err(format!(
+                    "is {address:?}: write a host and a port, such as \"pacs:104\""
+                )),
+            }
+        });
+        let ae_title = table.take("ae_title", title);
+        let service = table.take("service", table::one_of(services));
+        table.finish();
+        match (name, address, ae_title, service) {
+            (Some(name), Some(address), Some(ae_title), Some(service)) => {
+                let peer = Self {
+                    name,
+                    address,
+                    ae_title,
+                    service,
+                };
+                (Some(peer), None)
+            }
+            _ => (
+                None,
+                Some("a [[peer]] needs name, address, ae_title and service, each a text"),
+            ),
+        }
+    }
+}
+
+pub(super) fn take_intended_use(intended: &mut IntendedUse, mut table: Table) {
+    let years = |years: Option<u64>| years.map(|years| years as u32);
+    let youngest = table.take("youngest", table::whole(0..121));
+    set(&mut intended.youngest, years(youngest));
+    let oldest = table.take("oldest", table::whole(1..121));
+    set(&mut intended.oldest, years(oldest));
+    set(
+        &mut intended.modalities,
+        table.take("modalities", table::list(table::text)),
+    );
+    set(
+        &mut intended.body_parts,
+        table.take("body_parts", table::list(table::text)),
+    );
+    set(
+        &mut intended.other_views,
+        table.take("other_views", table::list(table::text)),
+    );
+    table.finish();
+}
+
+/// Reads an AE title.
+fn title(value: &DeValue) -> Result<String, String> {
+    let text = table::text(value)?;
+    let title = text.trim();
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    match title.len() <= MOST_TITLE && title.bytes().all(plain) {
+        true => Ok(title.to_owned()),
+        false => Err(format!(
+            "is {text:?}: an AE title has at most {MOST_TITLE} plain letters and digits"
+        )),
+    }
+}
