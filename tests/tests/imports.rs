@@ -156,3 +156,55 @@ fn a_failure_is_one_sentence_and_leaves_nothing() {
     let (code, _) = cohort(folder, &["import", "dicom", "source", "--out", "cohort"]);
     assert_eq!(code, Some(2), "labels are needed");
 }
+
+#[test]
+fn films_are_bent_and_joined_with_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    film(folder, "phantom-1.png", "films/scoliosis/a.png");
+    film(folder, "phantom-2.png", "films/normal/b.png");
+    let done = |arguments: &[&str]| {
+        let (code, text) = cohort(folder, arguments);
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    done(&["import", "folder", "films", "--out", "films-cohort"]);
+    done(&["bend", "films-cohort", "--films", "6", "--out", "bent"]);
+    done(&["join", "films-cohort", "bent", "--out", "all"]);
+    let text = done(&["show", "all"]);
+    assert!(text.contains("8 films of 2 patients"), "{text}");
+    // The one that shows scoliosis is not bent.
+    let table = fs::read_to_string(folder.join("bent/cohort.csv")).unwrap();
+    assert!(!table.contains("a.png"), "{table}");
+    assert_eq!(fs::read_dir(folder.join("all/masks")).unwrap().count(), 6);
+    let (code, text) = cohort(folder, &["bend", "bent", "--out", "bent"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("bent is not empty; give a new folder"),
+        "{text}"
+    );
+    fs::remove_dir_all(folder.join("films/normal")).unwrap();
+    film(folder, "phantom-1.png", "films/other/x.png");
+    done(&[
+        "import",
+        "folder",
+        "films",
+        "--positive",
+        "other",
+        "--out",
+        "swapped",
+    ]);
+    fs::write(
+        folder.join("swapped/cohort.csv"),
+        fs::read_to_string(folder.join("swapped/cohort.csv"))
+            .unwrap()
+            .replace(",0,", ",1,"),
+    )
+    .unwrap();
+    let (code, text) = cohort(folder, &["bend", "swapped", "--out", "none"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("swapped has no films to make others of"),
+        "{text}"
+    );
+}

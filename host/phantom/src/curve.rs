@@ -62,7 +62,7 @@ pub struct Cobb {
 
 impl Curve {
     /// A random curve of exactly `degrees`.
-    pub(crate) fn draw(rng: &mut Variates, degrees: f64) -> Self {
+    pub fn draw(rng: &mut Variates, degrees: f64) -> Self {
         let kind = match rng.unit() {
             u if u < 0.52 => CurveType::Thoracic,
             u if u < 0.76 => CurveType::Thoracolumbar,
@@ -97,12 +97,18 @@ impl Curve {
         for bend in &mut bends {
             bend.peak *= side;
         }
-        let mut curve = Self { kind, bends };
-        let scale = degrees / curve.cobb().degrees;
-        for bend in &mut curve.bends {
-            bend.peak *= scale;
+        let curve = Self { kind, bends };
+        let factor = degrees / curve.cobb().degrees;
+        curve.scaled(factor)
+    }
+
+    /// The curve with every tilt `factor` times as large, and the Cobb angle with it.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        for bend in &mut self.bends {
+            bend.peak *= factor;
         }
-        curve
+        self
     }
 
     /// Shape of the curve, whatever its size.

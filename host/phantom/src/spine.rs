@@ -92,6 +92,22 @@ const DEPTH: [(f64, f64); 5] = [
     (16.0, 34.0),
 ];
 
+/// Returns the level (as in [`curve`](crate::curve)) at a distance in millimetres down a mean adult's
+/// spine from the top of T1; levels are negative above it.
+pub fn level_at(millimetres: f64) -> f64 {
+    let length = |index: f64| knots(&HEIGHT, index) + knots(&DISC, index);
+    let (mut index, mut left) = (0.0, millimetres);
+    while left < 0.0 {
+        index -= 1.0;
+        left += length(index);
+    }
+    while left >= length(index) {
+        left -= length(index);
+        index += 1.0;
+    }
+    index + left / length(index)
+}
+
 impl Spine {
     /// Stacks the vertebrae along the curve.
     pub(crate) fn draw(rng: &mut Variates, curve: &Curve, posture: &Posture) -> Self {
@@ -188,5 +204,23 @@ impl Spine {
         let along = ((y - a.centre[1]) / (b.centre[1] - a.centre[1])).clamp(-1.0, 2.0);
         let mix = |axis: usize| a.centre[axis] + along * (b.centre[axis] - a.centre[axis]);
         (mix(0), mix(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_follow_the_lengths_of_vertebrae_and_discs() {
+        // T1 with its disc has 15.5 + 4.1 mm, L5 26 + 11.
+        assert_eq!(level_at(0.0), 0.0);
+        assert!((level_at(15.5 + 4.125) - 1.0).abs() < 1e-9);
+        let lumbar = (0..16).map(|i| knots(&HEIGHT, f64::from(i)) + knots(&DISC, f64::from(i)));
+        let sacrum = lumbar.sum::<f64>() + 37.0;
+        assert!((level_at(sacrum) - 17.0).abs() < 1e-9);
+        assert!((-2.0..-1.0).contains(&level_at(-30.0)));
+        let levels: Vec<f64> = (-100..700).map(|mm| level_at(f64::from(mm))).collect();
+        assert!(levels.is_sorted_by(|a, b| a < b));
     }
 }

@@ -1,10 +1,14 @@
 //! Cohorts: folders of films with a manifest that says what they show.
 
+pub mod bend;
+mod canvas;
+mod derived;
 pub mod duplicates;
 mod error;
 mod films;
 mod finishing;
 pub mod import;
+pub mod join;
 pub mod manifest;
 mod newlines;
 mod opened;
@@ -17,6 +21,7 @@ mod split;
 pub mod spoil;
 mod summary;
 
+pub use derived::DerivedError;
 pub use error::CohortError;
 pub use films::{FilmsError, TooManyUnusable, prepare_file};
 pub use manifest::{Entry, MANIFEST, NO_FINDING, Split};

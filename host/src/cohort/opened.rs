@@ -67,6 +67,14 @@ impl Cohort {
         })
     }
 
+    /// Opens the cohorts in several folders.
+    ///
+    /// # Errors
+    /// Of the first that cannot be opened, as [`Cohort::open`] says it.
+    pub fn open_all(folders: &[PathBuf]) -> Result<Vec<Self>, CohortError> {
+        folders.iter().map(|folder| Self::open(folder)).collect()
+    }
+
     /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -25,6 +25,7 @@ use super::finishing::{Finisher, create_folders, finishing};
 use super::manifest::{self, MANIFEST, Row};
 pub use error::PhantomError;
 pub use options::{Format, PhantomOptions};
+pub(super) use plan::angle;
 
 /// Name of the note that is in the folder while a cohort is unfinished.
 const UNFINISHED: &str = "unfinished.json";

@@ -73,10 +73,12 @@ pub(crate) fn by_patient<'a>(
 }
 
 /// Returns a patient with films in more than one split, if there is one.
-pub(crate) fn patient_in_two_splits(entries: &[Entry]) -> Option<&str> {
+pub(crate) fn patient_in_two_splits<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> Option<&'a str> {
     let mut seen: HashMap<&str, Split> = HashMap::new();
     entries
-        .iter()
+        .into_iter()
         .find(|entry| *seen.entry(&entry.patient).or_insert(entry.split) != entry.split)
         .map(|entry| entry.patient.as_str())
 }

@@ -135,7 +135,7 @@ pub fn augmented(
 
 /// The films of `indices` as they are.
 pub fn as_is(films: &PreparedFilms, indices: impl Iterator<Item = usize>, side: usize) -> Batch {
-    let varied: Vec<_> = indices.map(|index| (index, Variation::AS_IS)).collect();
+    let varied: Vec<_> = indices.map(|index| (index, Variation::as_is())).collect();
     assemble(films, &varied, side)
 }
 

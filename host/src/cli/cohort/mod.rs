@@ -1,6 +1,8 @@
 //! `plumbline cohort`.
 
+mod bend;
 mod import;
+mod join;
 mod phantom;
 mod spoil;
 
@@ -29,6 +31,11 @@ enum Command {
     Phantom(phantom::PhantomArgs),
     /// Make a cohort of films that others have collected
     Import(import::ImportArgs),
+    /// Make a cohort of films with a curve of a known Cobb angle, and of straight ones that went
+    /// through as much, of chest films without scoliosis
+    Bend(bend::BendArgs),
+    /// Make one cohort of several
+    Join(join::JoinArgs),
     /// Make a cohort of good and of spoilt films, from which the gate's network learns
     Spoil(spoil::SpoilArgs),
     /// Pack a cohort's films as the networks see them, which `train`, `evaluate` and `export` else
@@ -63,6 +70,8 @@ pub fn run(args: CohortArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Phantom(args) => phantom::run(args),
         Command::Import(args) => import::run(args),
+        Command::Bend(args) => bend::run(args),
+        Command::Join(args) => join::run(args),
         Command::Spoil(args) => spoil::run(args),
         Command::Pack { folder } => pack_films(&folder),
         Command::Show { folder } => show(&folder),

@@ -41,8 +41,7 @@ pub fn run(args: SpoilArgs) -> anyhow::Result<()> {
         "a share of {} good films: give 0 to 1",
         args.good
     );
-    let sources = args.sources.iter().map(|folder| Cohort::open(folder));
-    let sources: Vec<Cohort> = sources.collect::<Result<_, _>>()?;
+    let sources = Cohort::open_all(&args.sources)?;
     let options = SpoilOptions {
         films: args.films,
         good: args.good,

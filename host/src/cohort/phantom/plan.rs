@@ -48,19 +48,22 @@ pub(super) fn angles(options: &PhantomOptions) -> Vec<f64> {
     labels.resize((options.films + options.refused) as usize, false);
     labels
         .into_iter()
-        .map(|positive| {
-            let hundredths = |value: f64| (value * 100.0).round() / 100.0;
-            loop {
-                // Most curves that screening finds are mild; most spines have none to speak of.
-                let angle = if positive {
-                    hundredths(SCOLIOSIS_DEGREES + rng.weibull(1.2, 15.5))
-                } else {
-                    hundredths(rng.weibull(1.1, 3.2))
-                };
-                if (angle >= SCOLIOSIS_DEGREES) == positive && angle <= 70.0 {
-                    break angle;
-                }
-            }
-        })
+        .map(|positive| angle(&mut rng, positive))
         .collect()
+}
+
+/// Draws the Cobb angle of a film of either class, in whole hundredths of a degree so that the
+/// manifest loses nothing, up to 70 degrees. Most curves that screening finds are mild; most spines
+/// have none to speak of.
+pub(in crate::cohort) fn angle(rng: &mut Variates, positive: bool) -> f64 {
+    let hundredths = |value: f64| (value * 100.0).round() / 100.0;
+    loop {
+        let angle = match positive {
+            true => hundredths(SCOLIOSIS_DEGREES + rng.weibull(1.2, 15.5)),
+            false => hundredths(rng.weibull(1.1, 3.2)),
+        };
+        if (angle >= SCOLIOSIS_DEGREES) == positive && angle <= 70.0 {
+            return angle;
+        }
+    }
 }

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::canvas::{Canvas, Sides};
+use crate::cohort::canvas::{Canvas, Sides};
 
 /// Side of drawn pictures in pixels.
 const SIDE: usize = 384;

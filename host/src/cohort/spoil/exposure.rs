@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::canvas::Canvas;
+use crate::cohort::canvas::Canvas;
 
 /// Natural logarithm of the range from black to white: a factor of about 90, a chest's.
 const RANGE: f32 = 4.5;

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::canvas::{Canvas, Sides};
+use crate::cohort::canvas::{Canvas, Sides};
 
 /// The end of the lungs that is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,29 +5,23 @@
 //! Every film of a new cohort is made of one of an old one's, whose patient and split it keeps.
 //! Films that a reader should refuse keep their reason and are varied alone.
 
-mod canvas;
 mod elsewhere;
 mod exposure;
 mod framing;
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use plumbline_phantom::{Size, Variates, files};
 use plumbline_shared::clinical::Refusal;
-use plumbline_shared::decode::{ErrorKind, decode, read_file};
-use plumbline_shared::durable::{Disk, replace_file_on};
-use plumbline_shared::film::{Film, FilmError};
+use plumbline_shared::decode::{ErrorKind, decode};
+use plumbline_shared::film::Film;
 use plumbline_shared::preprocess::{SIDE, prepare};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
-use super::finishing::{Unwritten, create_folders, finishing};
-use super::manifest::{self, Entry, MANIFEST, Row};
-use super::{Cohort, FilmsError};
-use canvas::Canvas;
+use super::Cohort;
+use super::canvas::Canvas;
+use super::derived::{DerivedError, Made, deal, decoded, derive, encoded, nothing, undecodable};
+use super::manifest::{Entry, Row};
 use framing::End;
 
 /// The faults that films are given, each as often as the others.
@@ -60,46 +54,6 @@ pub struct SpoilOptions {
     pub out: PathBuf,
 }
 
-/// An error of spoiling films.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpoilError {
-    /// The sources have no films of a frontal chest or to be refused.
-    #[error("{} has no films to spoil; give another cohort", .0.display())]
-    NoFilms(PathBuf),
-    /// The folder is in use.
-    #[error("{} is not empty; give a new folder", .0.display())]
-    Occupied(PathBuf),
-    /// A film of a source.
-    #[error(transparent)]
-    Film(#[from] FilmsError),
-    /// A film that came to nothing.
-    #[error("a spoilt film of {film} has no pixels ({error}); report it", film = film.display())]
-    Nothing {
-        /// The source.
-        film: PathBuf,
-        /// The reason.
-        error: FilmError,
-    },
-    /// A file that cannot be written.
-    #[error("{} cannot be written ({error}); make room there, or give another folder", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// The reason.
-        error: io::Error,
-    },
-}
-
-impl From<Unwritten> for SpoilError {
-    fn from(unwritten: Unwritten) -> Self {
-        Self::Write {
-            file: unwritten.file,
-            error: unwritten.source,
-        }
-    }
-}
-
 /// Makes the cohort of `options` from `sources`, each of which gives the same number of films, and
 /// calls `progress` after each film, from any thread. The same call gives the same bytes.
 ///
@@ -109,75 +63,37 @@ pub fn spoil(
     sources: &[Cohort],
     options: &SpoilOptions,
     progress: impl Fn() + Sync,
-) -> Result<(), SpoilError> {
-    let out = &options.out;
-    let folder = out.join("films");
-    create_folders(&Disk, &folder).map_err(unwritten(&folder))?;
-    let mut there = fs::read_dir(out).map_err(unwritten(out))?;
-    if there.any(|entry| entry.is_ok_and(|entry| entry.file_name() != "films"))
-        || fs::read_dir(&folder)
-            .map_err(unwritten(&folder))?
-            .next()
-            .is_some()
-    {
-        return Err(SpoilError::Occupied(out.clone()));
-    }
-    let films = order(sources, options)?;
-    let rows: Vec<Option<Row>> = finishing(&Disk, &[folder], |finisher| {
-        let made = films.par_iter().enumerate().map(|(index, entry)| {
-            let mut hash = options.seed;
-            hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index as u64;
-            let mut rng = ChaCha8Rng::seed_from_u64(hash);
-            let good = rng.random_range(0.0..1.0) < options.good;
-            let fault = match entry.refusal {
-                None if good => None,
-                None => Some(FAULTS[rng.random_range(0..FAULTS.len())]),
-                own => own,
-            };
-            let name = format!("films/{index:06}.png");
-            let path = out.join(&name);
-            let Some(bytes) = film(entry, fault, options.whole, &mut rng)? else {
-                progress();
-                return Ok(None);
-            };
-            finisher.write(&path, |file| file.write_all(&bytes))?;
-            progress();
-            Ok::<_, SpoilError>(Some(Row {
-                study: entry.study.clone(),
-                refusal: fault,
-                age: entry.age,
-                sex: entry.sex,
-                ..Row::new(name, entry.patient.clone(), entry.split)
-            }))
-        });
-        made.collect()
-    })?;
-    let rows: Vec<Row> = rows.into_iter().flatten().collect();
-    let file = out.join(MANIFEST);
-    let unencoded = |error: csv::Error| unwritten(&file)(io::Error::other(error));
-    let bytes = manifest::write(&rows).map_err(unencoded)?;
-    replace_file_on(&Disk, &file, &bytes).map_err(unwritten(&file))
-}
-
-/// The source of each film: the sources in turn, the films of each in a random order, again and
-/// again.
-fn order<'a>(sources: &'a [Cohort], options: &SpoilOptions) -> Result<Vec<&'a Entry>, SpoilError> {
-    let mut rng = Variates::new(options.seed, 0);
-    let mut decks = Vec::new();
-    for cohort in sources {
-        let mut films: Vec<&Entry> = cohort.entries().iter().collect();
-        if films.is_empty() {
-            return Err(SpoilError::NoFilms(cohort.folder().to_owned()));
-        }
-        rng.shuffle(&mut films);
-        decks.push(films);
-    }
-    let number = |index: u64| index as usize;
-    let films = (0..options.films).map(|index| {
-        let deck = &decks[number(index) % decks.len()];
-        deck[number(index) / decks.len() % deck.len()]
-    });
-    Ok(films.collect())
+) -> Result<(), DerivedError> {
+    let films = deal(sources, options.films, options.seed, |_| true)?;
+    let make = |index: u64| {
+        let entry = films[index as usize];
+        let mut hash = options.seed;
+        hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index;
+        let mut rng = ChaCha8Rng::seed_from_u64(hash);
+        let good = rng.random_range(0.0..1.0) < options.good;
+        let fault = match entry.refusal {
+            None if good => None,
+            None => Some(FAULTS[rng.random_range(0..FAULTS.len())]),
+            own => own,
+        };
+        let Some(film) = film(entry, fault, options.whole, &mut rng)? else {
+            return Ok(None);
+        };
+        let name = format!("films/{index:06}.png");
+        let row = Row {
+            study: entry.study.clone(),
+            refusal: fault,
+            age: entry.age,
+            sex: entry.sex,
+            ..Row::new(name, entry.patient.clone(), entry.split)
+        };
+        Ok(Some(Made {
+            row,
+            film,
+            mask: None,
+        }))
+    };
+    derive(&options.out, options.films, make, progress)
 }
 
 /// The PNG file of a film of `entry` with a `fault`; its own if it has one. None if so little is left of
@@ -187,43 +103,27 @@ fn film(
     fault: Option<Refusal>,
     whole: bool,
     rng: &mut ChaCha8Rng,
-) -> Result<Option<Vec<u8>>, SpoilError> {
-    let decoded = read_file(&entry.film).and_then(|bytes| decode(&bytes));
-    let decoded = match decoded {
+) -> Result<Option<Vec<u8>>, DerivedError> {
+    let decoded = match decoded(entry) {
         Err(error) if error.kind() == ErrorKind::Blank && entry.refusal.is_some() => {
             return Ok(None);
         }
-        decoded => decoded.map_err(|source| FilmsError::Undecodable {
-            path: entry.film.clone(),
-            source,
-        })?,
-    };
-    let nothing = |error| SpoilError::Nothing {
-        film: entry.film.clone(),
-        error,
+        decoded => decoded.map_err(undecodable(entry))?,
     };
     let canvas = Canvas::of(&decoded.film);
     let made = match entry.refusal {
         Some(_) => varied(canvas, rng),
         None => spoilt(canvas, fault, rng),
     };
-    let film = made.film().map_err(nothing)?;
+    let film = made.film().map_err(nothing(entry))?;
     let film = match whole {
         true => film,
         false => {
             let grey = prepare(&film).grey().to_vec();
-            Film::new(SIDE as u32, SIDE as u32, grey).map_err(nothing)?
+            Film::new(SIDE as u32, SIDE as u32, grey).map_err(nothing(entry))?
         }
     };
-    let size = Size {
-        width: film.width() as usize,
-        height: film.height() as usize,
-    };
-    let encoded = files::png16(size, film.pixels());
-    let encoded = encoded.map_err(|error| SpoilError::Write {
-        file: entry.film.clone(),
-        error: io::Error::other(error),
-    })?;
+    let encoded = encoded(entry, &film)?;
     let nothing_left = decode(&encoded).is_err_and(|error| error.kind() == ErrorKind::Blank);
     Ok((!nothing_left).then_some(encoded))
 }
@@ -286,16 +186,10 @@ fn shaded(film: Canvas, rng: &mut ChaCha8Rng) -> Canvas {
     film
 }
 
-fn unwritten(file: &Path) -> impl Fn(io::Error) -> SpoilError {
-    let file = file.to_owned();
-    move |error| SpoilError::Write {
-        file: file.clone(),
-        error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::phantom::{Format, PhantomOptions, generate};
     use super::*;
 
@@ -341,6 +235,6 @@ mod tests {
             one.entries().iter().map(|entry| entry.refusal).collect();
         assert!(kinds.len() > 8, "{kinds:?}");
         let again = spoil(&[source], &options, || {});
-        assert!(matches!(again, Err(SpoilError::Occupied(_))));
+        assert!(matches!(again, Err(DerivedError::Occupied(_))));
     }
 }

@@ -1,6 +1,10 @@
 //! A film as numbers that can be changed.
 
+use image::{ImageBuffer, Luma};
 use plumbline_shared::film::{Film, FilmError};
+
+/// A film as the image crate has it.
+type Picture = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 /// Brightest grey of a film.
 const WHITE: f32 = 65_535.0;
@@ -46,6 +50,40 @@ impl Canvas {
         let grey = |value: &f32| (value.clamp(0.0, 1.0) * WHITE).round() as u16;
         let pixels = self.values.iter().map(grey).collect();
         Film::new(self.width as u32, self.height as u32, pixels)
+    }
+
+    /// The canvas of a picture.
+    pub(super) fn from_luma(picture: &Picture) -> Self {
+        Self {
+            width: picture.width() as usize,
+            height: picture.height() as usize,
+            values: picture.as_raw().clone(),
+        }
+    }
+
+    /// The canvas as a picture.
+    pub(super) fn luma(&self) -> Picture {
+        let (width, height) = (self.width as u32, self.height as u32);
+        let picture = ImageBuffer::from_raw(width, height, self.values.clone());
+        picture.expect("a canvas has a value for each pixel")
+    }
+
+    /// The value at a place between pixels, whose middles lie at whole numbers and a half: Catmull and
+    /// Rom's cubic through the four nearest of each axis. Beyond the film its last pixel goes on.
+    pub(super) fn between(&self, [x, y]: [f64; 2]) -> f32 {
+        let (columns, across) = nearest(x, self.width);
+        let (rows, down) = nearest(y, self.height);
+        let along = |row: &usize| -> f32 {
+            let values = columns.iter().map(|column| self.at(*column, *row));
+            values
+                .zip(across)
+                .map(|(value, weight)| value * weight)
+                .sum()
+        };
+        rows.iter()
+            .zip(down)
+            .map(|(row, weight)| along(row) * weight)
+            .sum()
     }
 
     pub(super) fn at(&self, x: usize, y: usize) -> f32 {
@@ -141,6 +179,22 @@ impl Canvas {
     }
 }
 
+/// The four pixels nearest to a place on an axis of so many, and their weights.
+fn nearest(place: f64, pixels: usize) -> ([usize; 4], [f32; 4]) {
+    let place = place - 0.5;
+    let t = (place - place.floor()) as f32;
+    let last = pixels as isize - 1;
+    let first = place.floor() as isize - 1;
+    let indices = [0, 1, 2, 3].map(|step| (first + step).clamp(0, last) as usize);
+    let weights = [
+        ((2.0 - t) * t - 1.0) * t,
+        (3.0 * t - 5.0) * t * t + 2.0,
+        ((4.0 - 3.0 * t) * t + 1.0) * t,
+        (t - 1.0) * t * t,
+    ];
+    (indices, weights.map(|weight| weight / 2.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +234,17 @@ mod tests {
             ..by
         };
         assert_eq!(canvas().trimmed(all).values, [12.0]);
+    }
+
+    #[test]
+    fn cubics_go_through_pixels_and_follow_slopes() {
+        let slope = Canvas::drawn(8, 6, |x, y| 0.1 * x as f32 + 0.05 * y as f32);
+        for (x, y) in [(3.5, 2.5), (3.75, 2.5), (2.6, 3.3)] {
+            let expected = 0.1 * (x - 0.5) + 0.05 * (y - 0.5);
+            assert!((slope.between([x, y]) - expected as f32).abs() < 1e-6);
+        }
+        assert_eq!(slope.between([-9.0, -9.0]), slope.at(0, 0));
+        assert_eq!(Canvas::from_luma(&slope.luma()), slope);
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! Films varied anew each time they are drawn.
 
+mod placement;
+mod processing;
+
 use plumbline_shared::preprocess::SIDE;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
+
+use placement::{Placement, reduced};
+use processing::Processing;
 
 /// The ranges of random changes to films; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +30,30 @@ pub struct Augmentation {
     pub brightness: f32,
     /// Normal noise added to each pixel, with a deviation of up to this share of that range.
     pub noise: f32,
+    /// Widened or narrowed by up to this share, the height as it was: 1 doubles or halves widths.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub squash: f32,
+    /// Greys changed along a rising curve of six random pieces; those that rise most and least
+    /// differ by a factor of up to `e` to two times this.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub curve: f32,
+    /// Differences from the mean of a neighbourhood of random size stretched or shrunk by up to
+    /// this share: edges sharpened or softened, large differences evened or raised.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub local_contrast: f32,
+    /// Blurred with a deviation of up to this many pixels of 256 across the film.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blur: f32,
+    /// Compressed half of the time by JPEG, of a quality down to 100 less a hundred times this.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub jpeg: f32,
+    /// Up to this many rectangles covered by one grey, up to a fifth of the side long.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cutouts: usize,
 }
+
+/// The most rectangles that a film may be covered by.
+const MOST_CUTOUTS: usize = 32;
 
 impl Augmentation {
     /// The first value that is out of range, in words.
@@ -44,6 +73,22 @@ impl Augmentation {
             .any(|share| !(0.0..=0.5).contains(share))
         {
             Some("a contrast, a brightness or a noise that is not 0 to 0.5".into())
+        } else if !(0.0..=2.0).contains(&self.curve) {
+            Some(format!("a curve of {}: give 0 to 2", self.curve))
+        } else if [self.squash, self.local_contrast]
+            .iter()
+            .any(|share| !(0.0..=1.0).contains(share))
+        {
+            Some("a squash or a local_contrast that is not 0 to 1".into())
+        } else if !(0.0..=8.0).contains(&self.blur) {
+            Some(format!("a blur of {} pixels: give 0 to 8", self.blur))
+        } else if !(0.0..=0.95).contains(&self.jpeg) {
+            Some(format!("a jpeg of {}: give 0 to 0.95", self.jpeg))
+        } else if self.cutouts > MOST_CUTOUTS {
+            Some(format!(
+                "{} cutouts: give 0 to {MOST_CUTOUTS}",
+                self.cutouts
+            ))
         } else {
             None
         }
@@ -61,6 +106,7 @@ impl Augmentation {
             brightness: brightness * WHITE,
             noise: noise * WHITE,
             seed: rng.random(),
+            processing: Processing::draw(self, rng),
         }
     }
 
@@ -70,14 +116,23 @@ impl Augmentation {
         let (right, down) = (between(self.shift), between(self.shift));
         let scale = 1.0 + between(self.scale);
         let mirrored = self.mirror && rng.random();
+        let narrowing = match self.squash > 0.0 {
+            true => (rng.random_range(-1.0f32..=1.0) * self.squash.ln_1p()).exp(),
+            false => 1.0,
+        };
         Placement {
             cosine: angle.cos() / scale,
             sine: angle.sin() / scale,
             right: right * SIDE as f32,
             down: down * SIDE as f32,
             mirrored,
+            narrowing,
         }
     }
+}
+
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The brightest grey.
@@ -94,21 +149,32 @@ pub(super) struct Variation {
     /// Deviation of the noise, in grey, and the seed that draws it.
     noise: f32,
     seed: u64,
+    processing: Processing,
 }
 
 impl Variation {
     /// The film as it is.
-    pub(super) const AS_IS: Self = Self {
-        placement: Placement::AS_IS,
-        contrast: 1.0,
-        brightness: 0.0,
-        noise: 0.0,
-        seed: 0,
-    };
+    pub(super) fn as_is() -> Self {
+        Self {
+            placement: Placement::AS_IS,
+            contrast: 1.0,
+            brightness: 0.0,
+            noise: 0.0,
+            seed: 0,
+            processing: Processing::default(),
+        }
+    }
 
     /// `grey` (`SIDE x SIDE`) varied and reduced to `side x side`, from 0 to 65535.
     pub(super) fn apply(&self, grey: &[u16], side: usize) -> Vec<f32> {
-        let mut varied = self.placement.place(grey, side);
+        let mut varied = match self.processing.is_none() {
+            true => self.placement.place(grey, side),
+            false => {
+                let mut whole = self.placement.place(grey, SIDE);
+                self.processing.apply(&mut whole);
+                reduced(&whole, side)
+            }
+        };
         if self.contrast != 1.0 || self.brightness != 0.0 {
             let middle = WHITE / 2.0;
             for value in &mut varied {
@@ -122,7 +188,7 @@ impl Variation {
                 *value += normal * self.noise;
             }
         }
-        if *self != Self::AS_IS {
+        if *self != Self::as_is() {
             for value in &mut varied {
                 *value = value.clamp(0.0, WHITE);
             }
@@ -131,120 +197,9 @@ impl Variation {
     }
 }
 
-/// The place in the film from which each pixel of the varied film is read.
-#[derive(Clone, Debug, PartialEq)]
-struct Placement {
-    cosine: f32,
-    sine: f32,
-    right: f32,
-    down: f32,
-    mirrored: bool,
-}
-
-impl Placement {
-    /// The film as it is.
-    const AS_IS: Self = Self {
-        cosine: 1.0,
-        sine: 0.0,
-        right: 0.0,
-        down: 0.0,
-        mirrored: false,
-    };
-
-    /// `grey` (`SIDE x SIDE`) placed anew and reduced to `side x side` by averaging, from 0 to
-    /// 65535. What comes from outside the film has the level of the film's border.
-    fn place(&self, grey: &[u16], side: usize) -> Vec<f32> {
-        let step = SIDE / side;
-        let mut out = vec![0.0; side * side];
-        if *self == Self::AS_IS {
-            for (at, grey) in grey.iter().enumerate() {
-                out[at / SIDE / step * side + at % SIDE / step] += f32::from(*grey);
-            }
-        } else {
-            let border = border_level(grey);
-            let middle = (SIDE as f32 - 1.0) / 2.0;
-            for row in 0..SIDE {
-                let y = row as f32 - middle - self.down;
-                for column in 0..SIDE {
-                    let x = column as f32 - middle - self.right;
-                    let x = if self.mirrored { -x } else { x };
-                    let from_x = self.cosine * x + self.sine * y + middle;
-                    let from_y = self.cosine * y - self.sine * x + middle;
-                    out[row / step * side + column / step] += sample(grey, from_x, from_y, border);
-                }
-            }
-        }
-        let share = 1.0 / (step * step) as f32;
-        for value in &mut out {
-            *value *= share;
-        }
-        out
-    }
-}
-
-/// The middle grey of the film's outermost pixels.
-fn border_level(grey: &[u16]) -> f32 {
-    let mut border: Vec<u16> = (0..SIDE)
-        .flat_map(|i| [i, (SIDE - 1) * SIDE + i, i * SIDE, i * SIDE + SIDE - 1])
-        .map(|at| grey[at])
-        .collect();
-    let middle = border.len() / 2;
-    f32::from(*border.select_nth_unstable(middle).1)
-}
-
-/// Bilinear interpolation; `outside` beyond the film.
-fn sample(grey: &[u16], x: f32, y: f32, outside: f32) -> f32 {
-    let (left, top) = (x.floor(), y.floor());
-    let (right_share, lower_share) = (x - left, y - top);
-    let (left, top) = (left as i32, top as i32);
-    let inside = 0..SIDE as i32;
-    let at = |column: i32, row: i32| {
-        if inside.contains(&column) && inside.contains(&row) {
-            f32::from(grey[row as usize * SIDE + column as usize])
-        } else {
-            outside
-        }
-    };
-    let upper = at(left, top) + (at(left + 1, top) - at(left, top)) * right_share;
-    let lower = at(left, top + 1) + (at(left + 1, top + 1) - at(left, top + 1)) * right_share;
-    upper + (lower - upper) * lower_share
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn gradient() -> Vec<u16> {
-        (0..SIDE * SIDE)
-            .map(|at| (at % SIDE * 100 + at / SIDE * 7) as u16)
-            .collect()
-    }
-
-    #[test]
-    fn as_is_keeps_every_pixel_and_halves_by_averaging() {
-        let film = gradient();
-        let same = Placement::AS_IS.place(&film, SIDE);
-        assert!(same.iter().zip(&film).all(|(a, b)| *a == f32::from(*b)));
-        let half = Placement::AS_IS.place(&film, SIDE / 2);
-        let four = [film[0], film[1], film[SIDE], film[SIDE + 1]].map(f32::from);
-        assert_eq!(half[0], four.iter().sum::<f32>() / 4.0);
-    }
-
-    #[test]
-    fn a_quarter_turn_moves_pixels_where_it_should() {
-        let film = gradient();
-        let turned = Placement {
-            cosine: 0.0,
-            sine: 1.0,
-            ..Placement::AS_IS
-        }
-        .place(&film, SIDE);
-        // The place (row, column) reads from (SIDE - 1 - column, row).
-        for (row, column) in [(0, 0), (3, 200), (255, 7)] {
-            let from = f32::from(film[(SIDE - 1 - column) * SIDE + row]);
-            assert!((turned[row * SIDE + column] - from).abs() < 1.0);
-        }
-    }
 
     #[test]
     fn the_outside_has_the_border_s_level() {

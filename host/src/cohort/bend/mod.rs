@@ -1,0 +1,297 @@
+//! Cohorts of bent films: chest films of straight spines made into films with a curve of a known Cobb
+//! angle, and into films that went through as much and whose spine is straight still.
+//!
+//! A film is bent by a smooth field along the curves that phantoms have. Vertebrae turn with the curve;
+//! ribs and mediastinum follow; arms, collimation and the film's borders stay. The Cobb angle is the
+//! field's own, exact as far as the spine was straight before: films that are known to show scoliosis
+//! are not taken.
+
+mod field;
+mod midline;
+mod spine;
+
+use std::path::PathBuf;
+
+use image::imageops::{self, FilterType};
+use plumbline_phantom::curve::{Cobb, LEVELS};
+use plumbline_phantom::{Size, Variates, files};
+use plumbline_shared::clinical::{Convexity, CurveType, Projection, SCOLIOSIS_DEGREES};
+
+use super::Cohort;
+use super::canvas::Canvas;
+use super::derived::{
+    DerivedError, Made, deal, decoded, derive, encoded, nothing, undecodable, unwritten,
+};
+use super::join::written;
+use super::manifest::{Entry, Row};
+use super::phantom::angle;
+use field::Field;
+use midline::Midline;
+
+/// Half the width of the mask's band around the spine, as a share of the film's width.
+const HALF_BAND: f64 = 0.04;
+
+/// The mask's value in the band: the spine, of which no single vertebra is known.
+const SPINE: u8 = 255;
+
+/// A cohort to be made.
+#[derive(Clone, Debug)]
+pub struct BendOptions {
+    /// Number of films; without, ten for each film of the sources.
+    pub films: Option<u64>,
+    /// Share of films with a Cobb angle of 10 degrees or more, 0 to 1.
+    pub prevalence: f64,
+    /// Draws the films and their curves.
+    pub seed: u64,
+    /// Pixels along the longer edge of a film; films that are smaller keep their size.
+    pub side: u32,
+    /// The folder to write, new or empty.
+    pub out: PathBuf,
+}
+
+/// True of the films that can be bent: frontal chests that no reader should refuse and that are not
+/// known to show scoliosis.
+fn can_be_bent(entry: &Entry) -> bool {
+    entry.refusal.is_none()
+        && entry.label != Some(true)
+        && entry.projection != Some(Projection::Lateral)
+}
+
+impl BendOptions {
+    /// The number of films that are made of `sources`.
+    pub fn films_of(&self, sources: &[Cohort]) -> u64 {
+        let films = sources
+            .iter()
+            .flat_map(Cohort::entries)
+            .filter(|e| can_be_bent(e));
+        self.films.unwrap_or(10 * films.count() as u64)
+    }
+}
+
+/// Makes the cohort of `options` from `sources`, each of which gives the same number of films, and
+/// calls `progress` after each film, from any thread. The same call gives the same bytes.
+///
+/// # Errors
+/// If a source has no films that can be bent, one of them cannot be read, or the folder cannot be
+/// written.
+pub fn bend(
+    sources: &[Cohort],
+    options: &BendOptions,
+    progress: impl Fn() + Sync,
+) -> Result<(), DerivedError> {
+    if !(0.0..=1.0).contains(&options.prevalence) {
+        return Err(DerivedError::Options("a prevalence that is not 0 to 1"));
+    }
+    if !(64..=4096).contains(&options.side) {
+        return Err(DerivedError::Options(
+            "a side that is not 64 to 4096 pixels",
+        ));
+    }
+    let count = options.films_of(sources);
+    let films = deal(sources, count, options.seed, can_be_bent)?;
+    let make = |index: u64| {
+        let mut rng = Variates::new(options.seed, index + 1);
+        make(films[index as usize], index, options, &mut rng).map(Some)
+    };
+    derive(&options.out, count, make, progress)
+}
+
+/// Makes one film of an entry's.
+fn make(
+    entry: &Entry,
+    index: u64,
+    options: &BendOptions,
+    rng: &mut Variates,
+) -> Result<Made, DerivedError> {
+    let film = decoded(entry).map_err(undecodable(entry))?;
+    let film = reduced(&Canvas::of(&film.film), options.side);
+    let midline = Midline::of(&film);
+    let positive = rng.chance(options.prevalence);
+    let size = [film.width, film.height];
+    // A straight film goes through what a bent one would.
+    let (degrees, field) = loop {
+        let degrees = angle(rng, positive);
+        let around = (!positive).then(|| angle(rng, true));
+        if let Some(field) = Field::draw(rng, midline, size, degrees, around) {
+            break (degrees, field);
+        }
+    };
+    let places = (0..film.height).flat_map(|y| (0..film.width).map(move |x| (x, y)));
+    let middle = |(x, y): (usize, usize)| [x as f64 + 0.5, y as f64 + 0.5];
+    let bent = Canvas::drawn(film.width, film.height, |x, y| {
+        film.between(field.source(middle((x, y))))
+    });
+    let half_band = HALF_BAND * film.width as f64;
+    let mask: Vec<u8> = places
+        .map(
+            |place| match field.beside_spine(middle(place)).abs() < half_band {
+                true => SPINE,
+                false => 0,
+            },
+        )
+        .collect();
+    let size = Size {
+        width: film.width,
+        height: film.height,
+    };
+    let mask = files::png8(size, &mask);
+    let unencoded = |error| unwritten(&entry.film)(std::io::Error::other(error));
+    Ok(Made {
+        row: row(entry, index, options.seed, degrees, &field),
+        film: encoded(entry, &bent.film().map_err(nothing(entry))?)?,
+        mask: Some(mask.map_err(unencoded)?),
+    })
+}
+
+/// The film with at most `side` pixels along its longer edge.
+fn reduced(film: &Canvas, side: u32) -> Canvas {
+    let longer = film.width.max(film.height) as f64;
+    let share = f64::from(side) / longer;
+    if share >= 1.0 {
+        return film.clone();
+    }
+    let [width, height] = [film.width, film.height].map(|length| {
+        let length = (length as f64 * share).round() as u32;
+        length.max(1)
+    });
+    Canvas::from_luma(&imageops::resize(
+        &film.luma(),
+        width,
+        height,
+        FilterType::Triangle,
+    ))
+}
+
+/// The row of a film that was made of an entry's.
+fn row(entry: &Entry, index: u64, seed: u64, degrees: f64, field: &Field) -> Row {
+    let positive = degrees >= SCOLIOSIS_DEGREES;
+    let spine = field.spine();
+    let (curve, convexity) = match positive {
+        true => (spine.kind, spine.cobb.convexity),
+        false => (CurveType::None, Convexity::None),
+    };
+    let curves: Vec<String> = spine.curves.iter().map(Cobb::to_string).collect();
+    let findings = entry.findings.as_ref();
+    Row {
+        study: entry.study.clone(),
+        label: Some(u8::from(positive)),
+        findings: findings.map(|findings| written(findings)),
+        cobb_degrees: Some(degrees as f32),
+        curve: Some(curve),
+        apex: positive.then(|| LEVELS[spine.cobb.apex].to_owned()),
+        convexity: Some(convexity),
+        cobb_angles: Some(curves.join("; ")),
+        mask: Some(format!("masks/{index:06}.png")),
+        age: entry.age,
+        sex: entry.sex,
+        projection: entry.projection,
+        seed: Some(seed),
+        ..Row::new(
+            format!("films/{index:06}.png"),
+            entry.patient.clone(),
+            entry.split,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use plumbline_shared::decode::{decode, read_file};
+
+    use super::super::phantom::{Format, PhantomOptions, generate};
+    use super::*;
+
+    #[test]
+    fn films_are_bent_alike_and_keep_patients_splits_and_findings() {
+        let folder = tempfile::tempdir().unwrap();
+        let phantoms = folder.path().join("phantoms");
+        let drawn = PhantomOptions {
+            films: 12,
+            refused: 5,
+            prevalence: 0.25,
+            seed: 3,
+            out: phantoms.clone(),
+            format: Format::Png,
+            side: 160,
+            square: false,
+        };
+        generate(&drawn, |_| {}).unwrap();
+        let sources = [Cohort::open(&phantoms).unwrap()];
+        let make = |name: &str| {
+            let options = BendOptions {
+                films: None,
+                prevalence: 0.5,
+                seed: 5,
+                side: 128,
+                out: folder.path().join(name),
+            };
+            assert_eq!(options.films_of(&sources), 90);
+            bend(&sources, &options, || {}).unwrap();
+            Cohort::open(&options.out).unwrap()
+        };
+        let (one, other) = (make("one"), make("other"));
+        assert_eq!(one.fingerprint(), other.fingerprint());
+        let mut positives = 0;
+        for (film, twin) in one.entries().iter().zip(other.entries()) {
+            assert_eq!(fs::read(&film.film).unwrap(), fs::read(&twin.film).unwrap());
+            let source = sources[0].entries().iter();
+            let mut source = source.filter(|source| source.patient == film.patient);
+            let source = source.next().unwrap();
+            assert_eq!((source.label, source.refusal), (Some(false), None));
+            assert_eq!(
+                (source.split, &source.findings),
+                (film.split, &film.findings)
+            );
+            let degrees = film.cobb_degrees.unwrap();
+            let positive = f64::from(degrees) >= SCOLIOSIS_DEGREES;
+            assert_eq!(film.label, Some(positive));
+            assert_eq!(film.apex.is_some(), positive);
+            positives += u32::from(positive);
+            let pixels = decode(&read_file(&film.film).unwrap()).unwrap().film;
+            assert_eq!(pixels.width().max(pixels.height()), 128);
+            let mask = image::open(film.mask.as_ref().unwrap())
+                .unwrap()
+                .into_luma8();
+            assert_eq!(
+                (mask.width(), mask.height()),
+                (pixels.width(), pixels.height())
+            );
+            let band = mask
+                .as_raw()
+                .iter()
+                .filter(|value| **value == SPINE)
+                .count();
+            let share = band as f64 / mask.as_raw().len() as f64;
+            assert!((0.05..0.12).contains(&share), "{share}");
+        }
+        assert!((30..60).contains(&positives), "{positives}");
+    }
+
+    #[test]
+    fn options_that_make_no_cohort_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = BendOptions {
+            films: Some(1),
+            prevalence: 0.5,
+            seed: 1,
+            side: 512,
+            out: folder.path().join("out"),
+        };
+        for wrong in [
+            BendOptions {
+                prevalence: f64::NAN,
+                ..options.clone()
+            },
+            BendOptions {
+                side: 63,
+                ..options.clone()
+            },
+        ] {
+            let refused = bend(&[], &wrong, || {});
+            assert!(matches!(refused, Err(DerivedError::Options(_))));
+        }
+        assert!(!options.out.exists());
+    }
+}
