@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use common::reference;
-use plumbline_host::cohort::phantom::{Format, PhantomOptions, generate};
+use plumbline_host::cohort::phantom::{Format, Frame, PhantomOptions, generate};
 use plumbline_host::cohort::spoil::{SpoilOptions, spoil};
 use plumbline_host::cohort::{Cohort, Split};
 use plumbline_host::export::{
@@ -103,7 +103,7 @@ fn cohorts(folder: &Path) -> (Cohort, Cohort) {
         out: out.clone(),
         format: Format::Png,
         side: 96,
-        square: true,
+        frame: Frame::SquareChest,
     };
     generate(&drawn, |_| {}).unwrap();
     let phantoms = Cohort::open(&out).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor, Var};
-use plumbline_host::cohort::phantom::{Format, PhantomOptions, generate};
+use plumbline_host::cohort::phantom::{Format, Frame, PhantomOptions, generate};
 use plumbline_host::cohort::{Cohort, Split};
 use plumbline_host::train::{
     Algorithm, Epoch, Event, Loss, Optimiser, PreparedFilms, Recipe, Record, Rule, Run, RunError,
@@ -159,7 +159,7 @@ impl Material {
             out: cohort.clone(),
             format: Format::Png,
             side: 64,
-            square: true,
+            frame: Frame::SquareChest,
         };
         generate(&options, |_| {}).unwrap();
         let cohort = Cohort::open(&cohort).unwrap();

@@ -12,12 +12,12 @@ use crate::spine::Spine;
 pub(crate) const CORTICAL: f64 = 0.030;
 
 /// Both ends of a tube are round.
-const ROUND: [bool; 2] = [false; 2];
+pub(crate) const ROUND: [bool; 2] = [false; 2];
 
 /// A point of a tube, in patient coordinates, with its radius.
-struct Station {
-    at: [f64; 3],
-    radius: f64,
+pub(crate) struct Station {
+    pub(crate) at: [f64; 3],
+    pub(crate) radius: f64,
 }
 
 /// Draws chains of tubes of one patient's bone on one film.
@@ -32,7 +32,7 @@ impl Skeleton<'_> {
     /// Adds a tube. `wall` is the cortical share of the radius, `core` the inside's attenuation
     /// relative to cortical bone, `flatness` the tube's depth relative to its breadth. Where
     /// `flush` says so the first or the last end is cut flush, as another tube goes on there.
-    fn tube(
+    pub(crate) fn tube(
         &mut self,
         stations: &[Station],
         flush: [bool; 2],

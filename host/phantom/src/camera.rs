@@ -20,6 +20,8 @@ pub(crate) struct Camera {
     pub(crate) turn: [f64; 2],
     /// The patient stands sideways, the left side at the detector.
     pub(crate) lateral: bool,
+    /// The film reaches from neck to hips.
+    pub(crate) whole_spine: bool,
 }
 
 /// A ray as x and y over the depth z, both linear.
@@ -120,6 +122,7 @@ mod tests {
                 centre: [3.0, 150.0],
                 turn: [libm::cos(0.05), libm::sin(0.05)],
                 lateral: false,
+                whole_spine: false,
             };
             for point in [[0.0, 0.0, 0.0], [80.0, 210.0, -60.0], [-120.0, 40.0, 70.0]] {
                 let [column, row] = camera.shadow(point).at.map(f64::from);

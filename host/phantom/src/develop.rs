@@ -85,6 +85,15 @@ impl Look {
         }
     }
 
+    /// The same unit's processing of a long film: chest and abdomen differ so much that it evens out most of
+    /// it, as wedges before the tube do too.
+    pub(crate) fn of_whole_spine(self) -> Self {
+        Self {
+            evening: 0.5 + 0.7 * self.evening,
+            ..self
+        }
+    }
+
     /// Makes a film of raw values. `field` is the part that the collimators leave open, first and
     /// last column and row; `pitch` is the pixel's edge in millimetres.
     pub(crate) fn develop(

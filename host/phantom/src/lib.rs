@@ -22,9 +22,11 @@ mod marks;
 mod objects;
 mod organs;
 mod patient;
+mod pelvis;
 mod pen;
 mod phantom;
 mod rng;
+mod ruler;
 mod sections;
 pub mod spine;
 #[cfg(test)]
@@ -36,5 +38,5 @@ mod vessels;
 pub use develop::Film;
 pub use layer::Size;
 pub use patient::Patient;
-pub use phantom::{FilmSpec, Phantom, REFUSALS};
+pub use phantom::{FilmSpec, Frame, Phantom, REFUSALS};
 pub use rng::Variates;

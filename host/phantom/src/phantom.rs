@@ -15,8 +15,9 @@ use crate::rng::Variates;
 use crate::spine::{Posture, Spine};
 use crate::tissue::SOFT;
 use crate::vessels::Lung;
-use crate::{elsewhere, marks, objects, vertebrae};
+use crate::{elsewhere, marks, objects, ruler, vertebrae};
 use plumbline_shared::clinical::{Projection, Refusal};
+use serde::{Deserialize, Serialize};
 
 /// The reasons to refuse a film that phantoms are drawn for.
 pub const REFUSALS: [Refusal; 5] = [
@@ -41,14 +42,26 @@ pub struct FilmSpec {
     pub refusal: Option<Refusal>,
     /// Pixels along the longer edge.
     pub side: usize,
-    /// True for a square film, false for one of the formats of detectors.
-    pub square: bool,
+    /// What the film shows, and its format.
+    pub frame: Frame,
+}
+
+/// What a film shows, and its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Frame {
+    /// A chest, on one of the formats of detectors: upright, across or square.
+    Chest,
+    /// A chest, on a square.
+    SquareChest,
+    /// The spine from neck to pelvis, on a long film.
+    WholeSpine,
 }
 
 /// A patient before the detector, not yet exposed.
 ///
 /// ```
-/// use plumbline_phantom::{FilmSpec, Phantom};
+/// use plumbline_phantom::{FilmSpec, Frame, Phantom};
 ///
 /// let mut phantom = Phantom::draw(&FilmSpec {
 ///     seed: 1,
@@ -56,7 +69,7 @@ pub struct FilmSpec {
 ///     degrees: 23.5,
 ///     refusal: None,
 ///     side: 256,
-///     square: true,
+///     frame: Frame::SquareChest,
 /// });
 /// assert!((phantom.cobb().degrees - 23.5).abs() < 1e-9);
 ///
@@ -111,6 +124,10 @@ impl Phantom {
             _ => 1.0,
         };
         let look = Look::draw(&mut rng);
+        let look = match spec.frame {
+            Frame::WholeSpine => look.of_whole_spine(),
+            Frame::Chest | Frame::SquareChest => look,
+        };
         Self {
             patient,
             curve,
@@ -237,6 +254,9 @@ impl Phantom {
             skeleton.shoulders(rng, &self.patient, &self.organs);
         }
         skeleton.sternum(&self.patient, &self.organs);
+        if self.camera.whole_spine {
+            skeleton.pelvis(rng, &self.patient, &self.spine);
+        }
         vertebrae::add_spine(dense, &self.camera, &self.spine, self.patient.bone, &grain);
         objects::add_objects(
             dense,
@@ -247,6 +267,9 @@ impl Phantom {
             &self.spine,
             self.projection,
         );
+        if self.camera.whole_spine {
+            ruler::add_ruler(dense, &mut scratch, rng, &self.camera);
+        }
     }
 
     /// Returns the attenuation of the soft tissues. They have no detail finer than a millimetre but their
@@ -329,9 +352,12 @@ fn camera(
     ];
     let centre = [shift[0], 152.0 * s + shift[1]];
     let angle = careless * rng.normal(0.0, 1.7).to_radians();
+    if spec.frame == Frame::WholeSpine {
+        return whole_spine(rng, spec, patient, [detector, source], angle);
+    }
     let (long, short) = (spec.side, spec.side * 35 / 43);
     let (width, height, field) = match rng.unit() {
-        u if spec.square || u < 0.3 => (long, long, 408.0),
+        u if spec.frame == Frame::SquareChest || u < 0.3 => (long, long, 408.0),
         u if u < 0.65 => (short, long, 428.0),
         _ => (long, short, 428.0),
     };
@@ -349,6 +375,36 @@ fn camera(
         centre,
         turn: [libm::cos(angle), libm::sin(angle)],
         lateral: projection == Projection::Lateral,
+        whole_spine: false,
+    }
+}
+
+/// Places the tube and a long detector, from somewhere at the neck to somewhere at the hips; what is beside
+/// the patient is often cut off.
+fn whole_spine(
+    rng: &mut Variates,
+    spec: &FilmSpec,
+    patient: &Patient,
+    [detector, source]: [f64; 2],
+    angle: f64,
+) -> Camera {
+    let s = patient.scale;
+    let (top, bottom) = (rng.between(-110.0, -15.0), rng.between(500.0, 640.0));
+    let field = 1.1 * (bottom - top) * s;
+    let width = rng.between(0.36, 0.75);
+    let centre = [rng.normal(0.0, 12.0) * s, (top + bottom) / 2.0 * s];
+    Camera {
+        size: Size {
+            width: (spec.side as f64 * width) as usize,
+            height: spec.side,
+        },
+        pitch: field / spec.side as f64,
+        source: [centre[0] + rng.normal(0.0, 15.0), centre[1], source],
+        detector,
+        centre,
+        turn: [libm::cos(angle), libm::sin(angle)],
+        lateral: false,
+        whole_spine: true,
     }
 }
 

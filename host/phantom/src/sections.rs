@@ -124,6 +124,7 @@ impl Build {
         let wall = ((nominal - 60.0) / 120.0).clamp(0.0, 1.0);
         let fat = 1.0 + (patient.girth - 1.0) * (0.3 + 0.7 * wall);
         let wide = 1.0 + (self.shoulder - 1.0) * (1.0 - wall);
+        let hips = HIPS * ((nominal - 410.0) / 110.0).clamp(0.0, 1.0);
         let [inner, deep] = profile(&CAGE, nominal);
         let [cage_width, cage_depth] = self.cage;
         let (axis, back) = spine.axis_at(y);
@@ -135,7 +136,10 @@ impl Build {
         Section {
             body: Pillar {
                 axis: [midline as f32, 0.0],
-                semi: [(width * s * fat * wide) as f32, (depth * s * fat) as f32],
+                semi: [
+                    ((width * fat * wide + hips) * s) as f32,
+                    (depth * s * fat) as f32,
+                ],
             },
             cage: Pillar {
                 axis: [cage_midline as f32, 0.0],
@@ -236,6 +240,9 @@ const BODY: [(f64, [f64; 2]); 14] = [
     (360.0, [141.0, 104.0]),
     (500.0, [152.0, 108.0]),
 ];
+
+/// Half-width of the hips beyond the waist's.
+const HIPS: f64 = 26.0;
 
 /// Half-width and half-depth of the inside of the rib cage.
 const CAGE: [(f64, [f64; 2]); 13] = [

@@ -12,7 +12,7 @@ fn phantom(seed: u64, index: u64, degrees: f64, side: usize) -> Phantom {
         degrees,
         refusal: None,
         side,
-        square: true,
+        frame: Frame::SquareChest,
     })
 }
 
@@ -111,7 +111,7 @@ fn over_exposure_and_inversion_are_to_be_seen() {
             degrees: 3.0,
             refusal,
             side: 128,
-            square: true,
+            frame: Frame::SquareChest,
         });
         phantom.expose().0.greys()
     };

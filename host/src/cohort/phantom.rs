@@ -26,6 +26,7 @@ use super::manifest::{self, MANIFEST, Row};
 pub use error::PhantomError;
 pub use options::{Format, PhantomOptions};
 pub(super) use plan::angle;
+pub use plumbline_phantom::Frame;
 
 /// Name of the note that is in the folder while a cohort is unfinished.
 const UNFINISHED: &str = "unfinished.json";

@@ -140,7 +140,7 @@ fn caption(entry: &Entry) -> [String; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::phantom::{Format, PhantomOptions, generate};
+    use super::super::phantom::{Format, Frame, PhantomOptions, generate};
     use super::*;
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
             out: folder.path().to_owned(),
             format: Format::Png,
             side: 64,
-            square: true,
+            frame: Frame::SquareChest,
         };
         generate(&options, |_| {}).unwrap();
         let cohort = Cohort::open(folder.path()).unwrap();

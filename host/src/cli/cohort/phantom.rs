@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::out;
 use crate::cli::progress::bar;
-use crate::cohort::phantom::{Format, PhantomOptions, generate};
+use crate::cohort::phantom::{Format, Frame, PhantomOptions, generate};
 
 /// Arguments of `plumbline cohort phantom`.
 #[derive(Debug, Args)]
@@ -33,6 +33,9 @@ pub struct PhantomArgs {
     /// Draw squares only, not the formats of detectors
     #[arg(long)]
     square: bool,
+    /// Draw the spine from neck to pelvis on long films, not chests
+    #[arg(long, conflicts_with_all = ["square", "refused"])]
+    whole_spine: bool,
     /// Films to draw beside these that a reader should refuse: lateral, inverted, not a chest,
     /// blank, over-exposed
     #[arg(long, value_name = "FILMS", default_value_t = 0)]
@@ -61,7 +64,11 @@ impl From<PhantomArgs> for PhantomOptions {
                 FormatArg::Dicom => Format::Dicom,
             },
             side: args.side,
-            square: args.square,
+            frame: match (args.whole_spine, args.square) {
+                (true, _) => Frame::WholeSpine,
+                (_, true) => Frame::SquareChest,
+                _ => Frame::Chest,
+            },
         }
     }
 }

@@ -129,6 +129,35 @@ struct Source {
     moved: [f64; 2],
 }
 
+/// Pixels from corner to corner of a sampled field.
+const STEP: f64 = 4.0;
+
+/// A field at the corners of a grid.
+pub(super) struct SampledField {
+    /// Column and row of the old film, and how far to the right of the spine's middle the corner is.
+    corners: Vec<[f64; 3]>,
+    columns: usize,
+}
+
+impl SampledField {
+    /// The place of the old film that comes to a place of the new one, and how far to the right of
+    /// the spine's middle that is, in pixels.
+    pub(super) fn at(&self, [x, y]: [f64; 2]) -> ([f64; 2], f64) {
+        let (column, row) = ((x / STEP) as usize, (y / STEP) as usize);
+        let (right, down) = (x / STEP - column as f64, y / STEP - row as f64);
+        let corner = row * self.columns + column;
+        let along = |corner: usize, axis: usize| {
+            let (left, next) = (self.corners[corner][axis], self.corners[corner + 1][axis]);
+            left + (next - left) * right
+        };
+        let [column, row, beside] = [0, 1, 2].map(|axis| {
+            let (upper, lower) = (along(corner, axis), along(corner + self.columns, axis));
+            upper + (lower - upper) * down
+        });
+        ([column, row], beside)
+    }
+}
+
 /// What becomes of a film.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
@@ -172,8 +201,26 @@ impl Field {
         &self.own.spine
     }
 
+    /// The field at the corners of a grid, between which it is nearly straight.
+    pub(super) fn sampled(&self) -> SampledField {
+        let [columns, rows] = self
+            .own
+            .size
+            .map(|length| (length / STEP).ceil() as usize + 1);
+        let corners = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
+        let corners = corners.map(|(column, row)| {
+            let place = [column as f64 * STEP, row as f64 * STEP];
+            let [x, y] = self.source(place);
+            [x, y, self.beside_spine(place)]
+        });
+        SampledField {
+            corners: corners.collect(),
+            columns,
+        }
+    }
+
     /// The place of the old film that comes to a place of the new one, which has the same size.
-    pub(super) fn source(&self, place: [f64; 2]) -> [f64; 2] {
+    fn source(&self, place: [f64; 2]) -> [f64; 2] {
         let bent = self.bent(place);
         let Some(around) = &self.around else {
             return bent;
@@ -188,7 +235,7 @@ impl Field {
     }
 
     /// How far to the right of its spine's middle a place of the new film is, in pixels.
-    pub(super) fn beside_spine(&self, place: [f64; 2]) -> f64 {
+    fn beside_spine(&self, place: [f64; 2]) -> f64 {
         let [column, row] = self.bent(place);
         column - self.own.midline.at(row)
     }
@@ -338,6 +385,21 @@ mod tests {
                 })
             });
             assert!(away.fold(0.0, f64::max) > 2.0);
+        }
+    }
+
+    #[test]
+    fn between_corners_the_field_is_as_at_them() {
+        for (seed, around) in [(1, None), (2, Some(60.0))] {
+            let field = field(seed, if around.is_none() { 60.0 } else { 3.0 }, around);
+            let sampled = field.sampled();
+            for place in (0..2000).map(|i| [f64::from(i * 37 % 400), f64::from(i * 91 % 480)]) {
+                let place = [place[0] + 0.5, place[1] + 0.5];
+                let ([x, y], beside) = sampled.at(place);
+                let exact = field.source(place);
+                assert!((x - exact[0]).hypot(y - exact[1]) < 0.15, "{place:?}");
+                assert!((beside - field.beside_spine(place)).abs() < 0.15);
+            }
         }
     }
 

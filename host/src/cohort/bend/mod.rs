@@ -116,15 +116,16 @@ fn make(
             break (degrees, field);
         }
     };
-    let places = (0..film.height).flat_map(|y| (0..film.width).map(move |x| (x, y)));
-    let middle = |(x, y): (usize, usize)| [x as f64 + 0.5, y as f64 + 0.5];
+    let sampled = field.sampled();
+    let middle = |x: usize, y: usize| [x as f64 + 0.5, y as f64 + 0.5];
     let bent = Canvas::drawn(film.width, film.height, |x, y| {
-        film.between(field.source(middle((x, y))))
+        film.between(sampled.at(middle(x, y)).0)
     });
     let half_band = HALF_BAND * film.width as f64;
+    let places = (0..film.height).flat_map(|y| (0..film.width).map(move |x| (x, y)));
     let mask: Vec<u8> = places
         .map(
-            |place| match field.beside_spine(middle(place)).abs() < half_band {
+            |(x, y)| match sampled.at(middle(x, y)).1.abs() < half_band {
                 true => SPINE,
                 false => 0,
             },
@@ -200,7 +201,7 @@ mod tests {
 
     use plumbline_shared::decode::{decode, read_file};
 
-    use super::super::phantom::{Format, PhantomOptions, generate};
+    use super::super::phantom::{Format, Frame, PhantomOptions, generate};
     use super::*;
 
     #[test]
@@ -215,7 +216,7 @@ mod tests {
             out: phantoms.clone(),
             format: Format::Png,
             side: 160,
-            square: false,
+            frame: Frame::Chest,
         };
         generate(&drawn, |_| {}).unwrap();
         let sources = [Cohort::open(&phantoms).unwrap()];

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use plumbline_phantom::REFUSALS;
+use plumbline_phantom::{Frame, REFUSALS};
 use plumbline_shared::clinical::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +50,8 @@ pub struct PhantomOptions {
     pub format: Format,
     /// Pixels along the longer edge of a film.
     pub side: u32,
-    /// True for square films alone, false for the formats of detectors.
-    pub square: bool,
+    /// What the films show, and their format.
+    pub frame: Frame,
 }
 
 impl PhantomOptions {

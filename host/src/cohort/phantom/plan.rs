@@ -20,7 +20,7 @@ pub(super) fn films(options: &PhantomOptions) -> Vec<(FilmSpec, Split)> {
                 degrees,
                 refusal: options.refusal(index),
                 side: options.side as usize,
-                square: options.square,
+                frame: options.frame,
             };
             (spec, split)
         })

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use plumbline_phantom::REFUSALS;
+use plumbline_phantom::{Frame, REFUSALS};
 use plumbline_shared::clinical::Refusal;
 use plumbline_shared::decode::{ErrorKind, decode};
 
@@ -16,7 +16,7 @@ fn options(out: &Path, films: u64, seed: u64) -> PhantomOptions {
         out: out.to_owned(),
         format: Format::Png,
         side: 96,
-        square: false,
+        frame: Frame::Chest,
         refused: 0,
     }
 }

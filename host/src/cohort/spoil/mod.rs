@@ -190,7 +190,7 @@ fn shaded(film: Canvas, rng: &mut ChaCha8Rng) -> Canvas {
 mod tests {
     use std::fs;
 
-    use super::super::phantom::{Format, PhantomOptions, generate};
+    use super::super::phantom::{Format, Frame, PhantomOptions, generate};
     use super::*;
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
             out: phantoms.clone(),
             format: Format::Png,
             side: 96,
-            square: false,
+            frame: Frame::Chest,
         };
         generate(&drawn, |_| {}).unwrap();
         let source = Cohort::open(&phantoms).unwrap();
