@@ -103,6 +103,33 @@ fn the_mask_follows_the_tilt() {
 }
 
 #[test]
+fn long_films_show_all_vertebrae() {
+    for index in 0..8 {
+        let mut phantom = Phantom::draw(&FilmSpec {
+            seed: 21,
+            index,
+            degrees: 35.0,
+            refusal: None,
+            side: 256,
+            frame: Frame::WholeSpine,
+        });
+        assert!((phantom.cobb().degrees - 35.0).abs() < 1e-9);
+        let (film, mask) = phantom.expose();
+        assert!(film.size.height == 256 && film.size.width < 200);
+        let mask = mask.unwrap();
+        // T2 to L4 at least: the film may end within the vertebrae beside.
+        for value in (20..=160).step_by(10) {
+            assert!(mask.contains(&value), "film {index} lacks vertebra {value}");
+        }
+        // Below the chest there are bones beside the spine, too.
+        let greys = film.greys();
+        let pelvis = &greys[220 * film.size.width..];
+        let (least, most) = (pelvis.iter().min().unwrap(), pelvis.iter().max().unwrap());
+        assert!(most - least > 2_000);
+    }
+}
+
+#[test]
 fn over_exposure_and_inversion_are_to_be_seen() {
     let grey = |refusal| {
         let mut phantom = Phantom::draw(&FilmSpec {
