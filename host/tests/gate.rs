@@ -152,6 +152,7 @@ fn a_gate_is_trained_and_exported_as_it_was_trained() {
         name: "gate".into(),
         model_version: "1.0.0".into(),
         precision: StoragePrecision::F32,
+        sensitivity: None,
         remarks: "A remark.".into(),
     };
     let out = folder.path().join("bundle");

@@ -32,7 +32,11 @@ pub struct Args {
     /// The model's version
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     model_version: String,
-    /// StoragePrecision of the stored weights
+    /// Share of the positives among the val films that the decision threshold must find, such as 0.9;
+    /// without, it is the one with the largest sensitivity + specificity
+    #[arg(long, value_name = "SHARE")]
+    sensitivity: Option<f64>,
+    /// Precision of the stored weights
     #[arg(long, value_enum, default_value = "int8")]
     precision: Stored,
     /// Markdown for the model card: how this model came to be
@@ -49,6 +53,12 @@ enum Stored {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    if let Some(share) = args.sensitivity {
+        anyhow::ensure!(
+            share > 0.0 && share <= 1.0,
+            "a sensitivity of {share}: give more than 0 and at most 1"
+        );
+    }
     let run = Run::open(&args.run)?;
     let cohort = Cohort::open(&args.calibrate)?;
     let options = ExportOptions {
@@ -61,6 +71,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Stored::F32 => StoragePrecision::F32,
             Stored::Int8 => StoragePrecision::Int8,
         },
+        sensitivity: args.sensitivity,
         remarks: match &args.remarks {
             Some(path) => std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read the remarks {}", path.display()))?,
@@ -69,6 +80,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let packed = open_packed(&cohort)?;
     if run.recipe.architecture == Architecture::Gate {
+        anyhow::ensure!(
+            options.sensitivity.is_none(),
+            "a gate has a threshold for each reason to refuse a film; leave out --sensitivity"
+        );
         let exported =
             scoring(|progress| export_gate(&run, &cohort, &packed, &options, &args.out, progress))?;
         return tell(&args.out, &options, exported.left_out, &exported.measures);

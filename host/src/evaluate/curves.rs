@@ -148,10 +148,28 @@ pub fn youden_threshold(scores: &[f64], labels: &[bool]) -> Option<f64> {
     };
     let best =
         (0..points.len()).max_by(|a, b| index(&points[*a]).total_cmp(&index(&points[*b])))?;
-    let next = points
-        .get(best + 1)
-        .map_or(points[best].threshold, |point| point.threshold);
-    Some((points[best].threshold + next) / 2.0)
+    Some(below(&points, best))
+}
+
+/// The largest threshold at which at least `share` of the positives are found, midway between the score
+/// that reaches it and the next lower one. None where a class is missing.
+pub fn sensitivity_threshold(scores: &[f64], labels: &[bool], share: f64) -> Option<f64> {
+    let points = roc_curve(scores, labels);
+    let last = points.last()?;
+    if last.true_positives == 0 || last.false_positives == 0 {
+        return None;
+    }
+    let enough = share * last.true_positives as f64;
+    let reached = points
+        .iter()
+        .position(|point| point.true_positives as f64 >= enough)?;
+    Some(below(&points, reached))
+}
+
+/// The middle between the threshold of a point and the next lower one.
+fn below(points: &[CurvePoint], point: usize) -> f64 {
+    let next = points.get(point + 1).unwrap_or(&points[point]);
+    (points[point].threshold + next.threshold) / 2.0
 }
 
 #[cfg(test)]
@@ -199,5 +217,19 @@ mod tests {
         let threshold = youden_threshold(&[0.9, 0.8, 0.3, 0.1], &[true, true, false, false]);
         assert_eq!(threshold, Some(0.55));
         assert_eq!(youden_threshold(&[0.9], &[true]), None);
+    }
+
+    #[test]
+    fn a_sensitivity_is_reached_with_as_few_false_positives_as_can_be() {
+        // The positives have 0.9, 0.8, 0.8, 0.35 and 0.2, sorted with the others.
+        let labels = [
+            false, false, true, true, true, true, true, false, false, false,
+        ];
+        let threshold = |share| sensitivity_threshold(&SCORES, &labels, share).unwrap();
+        assert_eq!(threshold(0.2), (0.9 + 0.8) / 2.0);
+        assert_eq!(threshold(0.6), (0.8 + 0.5) / 2.0);
+        assert_eq!(threshold(0.8), (0.35 + 0.2) / 2.0);
+        assert_eq!(threshold(1.0), (0.2 + 0.1) / 2.0);
+        assert_eq!(sensitivity_threshold(&[0.9], &[true], 0.9), None);
     }
 }

@@ -8,7 +8,10 @@ mod measures;
 mod predictions;
 
 pub use confusion::Confusion;
-pub use curves::{CurvePoint, Ranked, average_precision, roc_auc, roc_curve, youden_threshold};
+pub use curves::{
+    CurvePoint, Ranked, average_precision, roc_auc, roc_curve, sensitivity_threshold,
+    youden_threshold,
+};
 pub use evaluation::{EvaluateError, Evaluation, Scores, Step, evaluate, score};
 pub use intervals::{Interval, bootstrap, wilson};
 pub use measures::{Measures, Scored};

@@ -28,6 +28,8 @@ pub struct Card<'a> {
     pub left_out: usize,
     /// Its decision threshold.
     pub threshold: f64,
+    /// The sensitivity that the threshold was chosen for, if it was.
+    pub sensitivity: Option<f64>,
     /// Its measures on the calibration cohort's test films.
     pub test: &'a Measures,
     /// ROC-AUC of the run in floating point on the same films, where they are of both classes.
@@ -51,13 +53,19 @@ impl Card<'_> {
             StoragePrecision::F32 => "32-bit floats",
             StoragePrecision::Int8 => "8-bit integers, one scale an output channel",
         };
+        let chosen = match self.sensitivity {
+            Some(share) => format!(
+                "the largest threshold that finds {} % of the positives",
+                100.0 * share
+            ),
+            None => "the threshold with the largest sensitivity + specificity".into(),
+        };
         let mut text = format!(
             "# {} {}\n\nReads a frontal chest film and gives the probability that it shows \
              scoliosis (Cobb angle of 10 degrees or more). A screening aid for trained staff: it \
              points out films for a specialist's look and makes no diagnosis.\n\n\
              - Network: {network}.\n- Weights: {weights}.\n- Positive from a probability of {:.4}, \
-             the threshold with the largest sensitivity + specificity on the validation films of \
-             the calibration cohort.\n- Preprocessing: `{}`.\n",
+             {chosen} on the validation films of the calibration cohort.\n- Preprocessing: `{}`.\n",
             self.model, self.model_version, self.threshold, self.record.preprocessing
         );
         if !self.remarks.trim().is_empty() {

@@ -12,7 +12,9 @@ use super::onnx::onnx;
 use super::statistics::statistics;
 use super::weights::{StoragePrecision, weights};
 use crate::cohort::{Cohort, PackedFilms, Split};
-use crate::evaluate::{Measures, Scored, Step, roc_auc, score, youden_threshold};
+use crate::evaluate::{
+    Measures, Scored, Step, roc_auc, score, sensitivity_threshold, youden_threshold,
+};
 use crate::model::Model;
 use crate::train::Run;
 
@@ -25,6 +27,9 @@ pub struct ExportOptions {
     pub model_version: String,
     /// The precision of the stored weights.
     pub precision: StoragePrecision,
+    /// The share of positives that the threshold must find, 0 to 1; without, the threshold has the
+    /// largest sum of sensitivity and specificity.
+    pub sensitivity: Option<f64>,
     /// Remarks for the model card, in Markdown.
     pub remarks: String,
 }
@@ -89,7 +94,12 @@ pub fn export(
     let bundle = Model::from_bundle(&provisional).map_err(Box::new)?;
     let validation = scores(&bundle, Split::Val)?;
     let scored = Scored::of(&validation.predictions);
-    let threshold = youden_threshold(&scored.probabilities, &scored.labels)
+    let (probabilities, labels) = (&scored.probabilities, &scored.labels);
+    let threshold = match options.sensitivity {
+        Some(share) => sensitivity_threshold(probabilities, labels, share),
+        None => youden_threshold(probabilities, labels),
+    };
+    let threshold = threshold
         .ok_or(ExportError::OneClass)?
         .clamp(1e-6, 1.0 - 1e-6);
     let test = scores(&bundle, Split::Test)?;
@@ -108,6 +118,7 @@ pub fn export(
         calibration: cohort.fingerprint(),
         left_out,
         threshold,
+        sensitivity: options.sensitivity,
         test: &measures,
         float_auc: float_auc.is_finite().then_some(float_auc),
         remarks: &options.remarks,
