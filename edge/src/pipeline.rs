@@ -262,11 +262,17 @@ impl Read<'_> {
     pub fn draw(&self, bundle: &Bundle) -> RgbImage {
         let manifest = bundle.manifest();
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        let doubts = self
+            .findings
+            .iter()
+            .map(|finding| format!("This film {finding}."));
+        let doubts: Vec<String> = doubts.collect();
         let caption = Caption {
             film: &name.to_string_lossy(),
             model: &manifest.model,
             model_version: &manifest.model_version,
             decision: &self.reading.decision,
+            doubts: &doubts,
             notes: &self.notes,
         };
         overlay(&self.film, &self.reading.cam, self.content, &caption)

@@ -13,6 +13,8 @@ pub struct Caption<'a> {
     pub model_version: &'a str,
     /// The network's decision.
     pub decision: &'a Decision,
+    /// What makes the result doubtful, each a sentence.
+    pub doubts: &'a [String],
     /// What was done to the film before it was read, in words.
     pub notes: &'a [String],
 }

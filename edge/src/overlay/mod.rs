@@ -69,8 +69,31 @@ mod tests {
             model: "chexnet",
             model_version: "1.0.0",
             decision,
+            doubts: &[],
             notes: &[],
         }
+    }
+
+    #[test]
+    fn doubts_are_to_be_seen() {
+        let film = Film::new(64, 64, vec![30_000; 4096]).unwrap();
+        let cam = Cam {
+            rows: 1,
+            columns: 1,
+            values: vec![0.0],
+        };
+        let decision = Decision::from_logits(&[1.0], 0.5).unwrap();
+        let doubts = ["This film is of something that the network has never seen.".to_owned()];
+        let drawn = |doubts: &[String]| {
+            let caption = Caption {
+                doubts,
+                ..caption(&decision)
+            };
+            overlay(&film, &cam, prepare_content(&film), &caption)
+        };
+        let (with, without) = (drawn(&doubts), drawn(&[]));
+        let differ = with.pixels().zip(without.pixels()).filter(|(a, b)| a != b);
+        assert!(differ.count() > 500);
     }
 
     /// The mean saturation of the pixels around (x, y).
@@ -126,6 +149,7 @@ mod tests {
             let content = prepare_content(&film);
             let caption = Caption {
                 film: &long,
+                doubts: std::slice::from_ref(&long),
                 ..caption(&decision)
             };
             let picture = overlay(&film, &cam, content, &caption);

@@ -11,7 +11,7 @@ use super::heat;
 /// Width of the panel.
 pub(super) const WIDTH: u32 = 380;
 /// Least height that holds the panel.
-pub(super) const HEIGHT: u32 = 600;
+pub(super) const HEIGHT: u32 = 700;
 
 const BRIGHT: Rgb<u8> = Rgb([240, 242, 245]);
 const DIM: Rgb<u8> = Rgb([150, 158, 170]);
@@ -30,6 +30,8 @@ const SMALL: f32 = 16.0;
 const INDENT: f32 = 90.0;
 /// Height of a line of notes.
 const NOTE_LINE: f32 = 22.0;
+/// Most lines of doubts that are shown.
+const MOST_DOUBT_LINES: usize = 6;
 /// Most notes that are shown.
 const MOST_NOTES: usize = 4;
 
@@ -47,6 +49,7 @@ pub(super) fn draw(canvas: &mut RgbImage, left: u32, top: u32, height: u32, capt
     panel.field("Film", caption.film);
     panel.field("Model", caption.model);
     panel.field("Version", caption.model_version);
+    panel.doubts(caption.doubts);
     panel.notes(caption.notes);
     panel.y = (top + height) as f32;
     panel.write("Screening aid, not a diagnosis", (0.0, -6.0), TEXT, BRIGHT);
@@ -103,6 +106,39 @@ impl Panel<'_> {
         self.write(name, (0.0, 0.0), SMALL, DIM);
         self.write(&value, (INDENT, 0.0), TEXT, BRIGHT);
         self.y += 42.0;
+    }
+
+    /// Draws what makes the result doubtful, in as many lines as there is room for.
+    fn doubts(&mut self, doubts: &[String]) {
+        if doubts.is_empty() {
+            return;
+        }
+        self.bar(0.0, -26.0, WIDTH as f32, 1.0, |_| LINE);
+        self.write("Doubtful", (0.0, 0.0), SMALL, REFER);
+        let lines = doubts.iter().flat_map(|doubt| self.wrapped(doubt));
+        let lines: Vec<String> = lines.take(MOST_DOUBT_LINES).collect();
+        for line in lines {
+            self.write(&line, (INDENT, 0.0), SMALL, BRIGHT);
+            self.y += NOTE_LINE;
+        }
+        self.y += 42.0 - NOTE_LINE;
+    }
+
+    /// Breaks a text between words into lines that fit beside a field's name.
+    fn wrapped(&self, text: &str) -> Vec<String> {
+        let width = WIDTH as f32 - INDENT;
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split_whitespace() {
+            let word = self.pen.fit(word, SMALL, width);
+            match lines.last_mut() {
+                Some(line) if self.pen.width(&format!("{line} {word}"), SMALL) <= width => {
+                    line.push(' ');
+                    line.push_str(&word);
+                }
+                _ => lines.push(word),
+            }
+        }
+        lines
     }
 
     /// Draws what was done to the film, in as many lines as there is room for.
