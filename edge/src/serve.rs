@@ -91,7 +91,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         panel: panel_status.clone(),
     };
     let dicom = listen(settings, &receiver)?;
-    let link = match (&settings.link, kept) {
+    let link = match (&settings.link, kept.clone()) {
         (Some(link), Some(log)) => {
             let station = Station {
                 name: settings.dicom.ae_title.clone(),
@@ -138,6 +138,8 @@ pub fn serve(settings: &Settings) -> Result<()> {
         place: panel.place.clone(),
         settings: panel.settings,
         film_within: panel.film_within,
+        firmware: panel.firmware.clone(),
+        log: kept,
         store: Arc::clone(&store),
         metrics: Arc::clone(&metrics),
         status,

@@ -16,13 +16,19 @@ use plumbline_wire::link::{Link, News, Timing};
 use plumbline_wire::message::read;
 use plumbline_wire::outbox::Outbox;
 use plumbline_wire::panel::{
-    Activity, Buzzer, FromPanel, Occurrence, Outcome, Press, Question, Settings, SettingsReport,
-    Show, Time, ToPanel, identity,
+    Activity, Board as Kind, Build, Buzzer, FromPanel, Occurrence, Outcome, Press, Question,
+    Settings, SettingsReport, Show, Time, ToPanel, identity,
 };
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 use station::*;
+
+/// The build id of the program in `shared/tests/firmware`.
+const BUILD: [u8; 20] = [
+    0x0d, 0xe4, 0xc7, 0xa7, 0x34, 0xb5, 0x26, 0xb2, 0x58, 0xa2, 0x5e, 0x03, 0x45, 0x14, 0x05, 0xb3,
+    0xe4, 0xe3, 0x13, 0x97,
+];
 
 /// A panel board at one end of a pseudo-terminal.
 struct Board {
@@ -36,6 +42,8 @@ struct Shared {
     shows: Mutex<Option<Show>>,
     settings: Mutex<Option<Settings>>,
     happened: Mutex<Vec<Occurrence>>,
+    /// Frames that the board logs, the last one first.
+    logs: Mutex<Vec<Vec<u8>>>,
     /// The station has kept all that happened.
     all_kept: AtomicBool,
     unplugged: AtomicBool,
@@ -153,11 +161,18 @@ fn run(mut line: File, identity: Identity, shared: &Shared) {
                 ToPanel::Ask(Question::Time { token }) => {
                     Some(FromPanel::Time(Time { token, at: now }))
                 }
+                ToPanel::Ask(Question::Build) => Some(FromPanel::Build(Build {
+                    board: Kind::An386,
+                    id: BUILD,
+                })),
                 ToPanel::Ask(_) => None,
             };
             if let Some(answer) = answer {
                 link.send(&answer).unwrap();
             }
+        }
+        if let Some(frames) = shared.logs.lock().unwrap().pop() {
+            assert!(link.log(&frames));
         }
         while let Some(event) = outbox.unsaid()
             && link.send(&FromPanel::Event(*event)).is_ok()
@@ -285,4 +300,26 @@ fn a_panel_of_another_version_is_named_and_the_station_works() {
     assert_eq!(status, 201, "{uploaded}");
     assert_eq!(station.settled()[0]["state"], json!("read"));
     assert_eq!(board.shows(), None);
+}
+
+#[test]
+fn the_boards_log_is_told_with_the_stations() {
+    let board = board();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/tests/firmware");
+    let station = Station::start(&format!("{}firmware = \"{folder}\"\n", settings(&board)));
+    board
+        .shared
+        .logs
+        .lock()
+        .unwrap()
+        .push(vec![1, 0, 0x74, 0x0e, 2, 0]);
+    let log = station.path("log");
+    for words in ["battery 3700 mV", "the button is stuck"] {
+        wait_for(|| {
+            fs::read_to_string(&log)
+                .unwrap()
+                .contains(words)
+                .then_some(())
+        });
+    }
 }

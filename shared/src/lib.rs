@@ -3,7 +3,7 @@
 //!
 //! The crate needs no operating system (`no_std` and an allocator) unless one of its features is
 //! on: `std` writes files that survive a power cut, `decode` reads film files, `text` writes on
-//! pictures, `tls` knows the other side by its certificate.
+//! pictures, `tls` knows the other side by its certificate, `firmware` decodes the panel's logs.
 
 #![no_std]
 
@@ -22,6 +22,8 @@ pub mod decode;
 pub mod durable;
 pub mod features;
 pub mod film;
+#[cfg(feature = "firmware")]
+pub mod firmware;
 pub mod gradcam;
 pub mod grey;
 pub mod json;

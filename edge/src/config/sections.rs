@@ -114,6 +114,7 @@ impl Panel {
             <[u32; 6]>::try_from(lines).map_err(|_| "must be six numbers of lines".to_owned())
         });
         let seconds = table.take("film_within_seconds", table::whole(0..86_401));
+        let firmware = table.take("firmware", table::path);
         let mut settings = BoardSettings::DEFAULT;
         let percent = |percent: Option<u64>| percent.map(|percent| percent as u8);
         let brightness = table.take("brightness", table::whole(1..101));
@@ -145,6 +146,7 @@ impl Panel {
             place,
             film_within: (seconds > 0).then(|| Duration::from_secs(seconds)),
             settings,
+            firmware,
         };
         (Some(panel), None)
     }

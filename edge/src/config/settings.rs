@@ -51,6 +51,8 @@ pub struct Panel {
     pub film_within: Option<Duration>,
     /// What it is to keep.
     pub settings: BoardSettings,
+    /// The folder of a board's programs, by whose ELF files its log is decoded.
+    pub firmware: Option<PathBuf>,
 }
 
 /// Receiving films by DICOM.

@@ -3,6 +3,7 @@
 use plumbline_wire::host::{FromStation, LogEntry};
 
 use super::session::{LinkError, Session};
+use crate::logs::Said;
 use crate::store::{StoreError, StoredFilm};
 
 /// The most entries that are told at a time.
@@ -55,10 +56,19 @@ impl Session<'_> {
         };
         for line in lines {
             self.require_going_on()?;
+            let entry = match &line.said {
+                Said::Line(line) => LogEntry::Station(line),
+                Said::Panel(panel) => LogEntry::Panel {
+                    build: panel.build,
+                    boot: panel.boot,
+                    missing: panel.missing,
+                    frames: &panel.frames,
+                },
+            };
             self.say(&FromStation::Log {
                 number: line.number,
                 time: &line.time,
-                entry: LogEntry::Station(&line.line),
+                entry,
             })?;
         }
         self.say(&FromStation::End { more })

@@ -38,7 +38,31 @@ pub struct Line {
     /// When it was written, by the station's clock (RFC 3339).
     pub time: String,
     /// What it says.
-    pub line: String,
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Said {
+    /// A line of the station.
+    Line(String),
+    /// Frames of the panel board, which who has its program decodes.
+    Panel(PanelFrames),
+}
+
+/// Whole defmt frames of the panel board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelFrames {
+    /// The build id of the board's program.
+    pub build: [u8; 20],
+    /// The number of the board's start.
+    pub boot: u64,
+    /// How many pieces before these are missing.
+    pub missing: u16,
+    /// The frames.
+    pub frames: Vec<u8>,
 }
 
 impl KeptLog {
@@ -92,6 +116,14 @@ impl KeptLog {
         Ok((lines, more))
     }
 
+    /// Keeps frames of the panel board as a line.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep_panel(&self, frames: PanelFrames) -> io::Result<()> {
+        self.files().keep(Said::Panel(frames))
+    }
+
     fn files(&self) -> MutexGuard<'_, Files> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +132,9 @@ impl KeptLog {
 /// Keeps what is written at once as a line.
 impl Write for &KeptLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.files().keep(&String::from_utf8_lossy(bytes))?;
+        let line = String::from_utf8_lossy(bytes);
+        let line = line.trim_end().chars().take(MOST).collect();
+        self.files().keep(Said::Line(line))?;
         Ok(bytes.len())
     }
 
@@ -110,12 +144,12 @@ impl Write for &KeptLog {
 }
 
 impl Files {
-    fn keep(&mut self, line: &str) -> io::Result<()> {
+    fn keep(&mut self, said: Said) -> io::Result<()> {
         let number = self.newest + 1;
         let mut line = serde_json::to_string(&Line {
             number,
             time: format!("{:.3}", Timestamp::now()),
-            line: line.trim_end().chars().take(MOST).collect(),
+            said,
         })?;
         line.push('\n');
         if self.bytes >= FULL {
@@ -161,7 +195,31 @@ mod tests {
 
     fn said(log: &KeptLog, after: u64, most: usize) -> (Vec<String>, bool) {
         let (lines, more) = log.after(after, most).unwrap();
-        (lines.into_iter().map(|line| line.line).collect(), more)
+        let text = |line: Line| match line.said {
+            Said::Line(line) => line,
+            Said::Panel(panel) => format!("{panel:?}"),
+        };
+        (lines.into_iter().map(text).collect(), more)
+    }
+
+    #[test]
+    fn frames_of_the_panel_stand_between_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = KeptLog::open(folder.path()).unwrap();
+        say(&log, "one");
+        let frames = PanelFrames {
+            build: [7; 20],
+            boot: u64::MAX,
+            missing: 2,
+            frames: vec![0, 1, 255],
+        };
+        log.keep_panel(frames.clone()).unwrap();
+        say(&log, "three");
+        drop(log);
+        let log = KeptLog::open(folder.path()).unwrap();
+        let (lines, _) = log.after(1, 9).unwrap();
+        assert_eq!((lines[0].number, &lines[0].said), (2, &Said::Panel(frames)));
+        assert_eq!(lines[1].said, Said::Line("three".into()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Log, LogFormat};
 
-pub use kept::{KeptLog, Line};
+pub use kept::{KeptLog, Line, PanelFrames, Said};
 
 /// Starts the log of this process. `kept` keeps its lines as well, if there is one.
 pub fn start(log: Log, kept: Option<Arc<KeptLog>>) {

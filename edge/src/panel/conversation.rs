@@ -11,9 +11,13 @@ use plumbline_wire::panel::{
 };
 
 use super::board_clock::BoardClock;
+use crate::logs::PanelFrames;
 
 /// The most events that wait for the board's clock to be known; the board keeps the others.
 const MOST_WAITING: usize = 16;
+
+/// The most pieces of its log that wait for the board to tell which program it runs.
+const MOST_LOGS: usize = 64;
 
 /// How often the board is asked what it measures, in microseconds.
 const MEASURES: u64 = 30_000_000;
@@ -29,6 +33,8 @@ pub(super) struct Conversation {
     /// What is still to be said in this session, beside what is shown.
     to_say: Vec<ToPanel>,
     waiting: Vec<Event>,
+    /// Frames of the log, and how many pieces before them are missing.
+    logs: Vec<(Vec<u8>, u16)>,
     measured: u64,
     board: Option<Board>,
 }
@@ -54,13 +60,8 @@ pub(super) enum Heard {
     /// Something happened at the board, at this time of the station's clock. It is told again until
     /// it is acknowledged.
     Event(Event, u64),
-    /// Whole defmt frames of the board.
-    Log {
-        /// The frames.
-        frames: Vec<u8>,
-        /// How many pieces before these are missing.
-        missing: u16,
-    },
+    /// Whole defmt frames of the board, once it has told its program's build id.
+    Log(PanelFrames),
 }
 
 impl Conversation {
@@ -75,6 +76,7 @@ impl Conversation {
             settings,
             to_say: Vec::new(),
             waiting: Vec::new(),
+            logs: Vec::new(),
             measured: 0,
             board: None,
         }
@@ -94,8 +96,11 @@ impl Conversation {
                     self.board = None;
                 }
                 News::Log { frames, missing } => {
-                    let frames = frames.to_vec();
-                    heard.push(Heard::Log { frames, missing });
+                    self.logs.push((frames.to_vec(), missing));
+                    if self.logs.len() > MOST_LOGS {
+                        let (_, missing) = self.logs.remove(0);
+                        self.logs[0].1 = self.logs[0].1.saturating_add(missing).saturating_add(1);
+                    }
                 }
             }
         }
@@ -124,6 +129,22 @@ impl Conversation {
                 Some(FromPanel::Time(time)) => self.clock.answered(now, time.token, time.at),
             }
         }
+        if let Some(Board {
+            identity,
+            build: Some(build),
+            ..
+        }) = self.board
+        {
+            let logs = self.logs.drain(..).map(|(frames, missing)| {
+                Heard::Log(PanelFrames {
+                    build: build.id,
+                    boot: identity.boot,
+                    missing,
+                    frames,
+                })
+            });
+            heard.extend(logs);
+        }
         for event in mem::take(&mut self.waiting) {
             match self.clock.station_time(event.at) {
                 Some(at) => heard.push(Heard::Event(event, at)),
@@ -137,6 +158,7 @@ impl Conversation {
         self.clock = BoardClock::default();
         self.told = None;
         self.waiting.clear();
+        self.logs.clear();
         self.measured = 0;
         self.to_say = vec![
             ToPanel::Ask(Question::Build),

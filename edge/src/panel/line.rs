@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use plumbline_shared::firmware::Firmware;
 use plumbline_wire::frame::FRAME;
 use plumbline_wire::hello::{Agreement, Identity};
 use plumbline_wire::panel::{Event, Settings};
@@ -18,6 +19,7 @@ use super::gpio::Pins;
 use super::port::Port;
 use super::shown::shown;
 use crate::clock::since_boot;
+use crate::logs::{KeptLog, PanelFrames};
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::store::{PanelDeed, Store};
@@ -57,6 +59,10 @@ pub struct PanelLine {
     pub settings: Settings,
     /// How long after an exposure its film counts as missing; none if never.
     pub film_within: Option<Duration>,
+    /// The folder of the board's programs, by whose ELF files its log is decoded.
+    pub firmware: Option<PathBuf>,
+    /// Where what cannot be decoded is kept for hosts; nowhere if there are none.
+    pub log: Option<Arc<KeptLog>>,
     /// The memory.
     pub store: Arc<Store>,
     /// The counts.
@@ -141,6 +147,7 @@ impl PanelLine {
         let boot = Uuid::new_v4().as_u64_pair().0;
         let show = shown(self.store.panel_state().unwrap_or_default(), false);
         let mut conversation = Conversation::new(self.settings, show, boot);
+        let mut firmware = Firmware::new(self.firmware.clone());
         let mut looked: Option<Instant> = None;
         let mut buffer = [0; 4096];
         let mut frame = [0; FRAME];
@@ -160,7 +167,7 @@ impl PanelLine {
             }
             let length = port.read(now(), &mut buffer)?;
             for heard in conversation.receive(now(), &buffer[..length]) {
-                self.hear(heard, &mut conversation)?;
+                self.hear(heard, &mut conversation, &mut firmware)?;
             }
             match conversation.board(now()) {
                 Some(board) => {
@@ -188,7 +195,12 @@ impl PanelLine {
         Ok(())
     }
 
-    fn hear(&self, heard: Heard, conversation: &mut Conversation) -> io::Result<()> {
+    fn hear(
+        &self,
+        heard: Heard,
+        conversation: &mut Conversation,
+        firmware: &mut Firmware,
+    ) -> io::Result<()> {
         match heard {
             Heard::Opened(Identity { version, .. }) => {
                 tracing::info!(%version, "the panel is there");
@@ -202,7 +214,25 @@ impl PanelLine {
                 self.keep(&event, at)?;
                 conversation.acknowledge(event.id);
             }
-            Heard::Log { .. } => {}
+            Heard::Log(log) => self.keep_log(log, firmware)?,
+        }
+        Ok(())
+    }
+
+    /// Tells the board's log with the station's where its program is there, and else keeps it for hosts.
+    fn keep_log(&self, log: PanelFrames, firmware: &mut Firmware) -> io::Result<()> {
+        if firmware.knows(&log.build) {
+            if log.missing > 0 {
+                tracing::warn!(
+                    missing = log.missing,
+                    "pieces of the panel's log are missing"
+                );
+            }
+            for line in firmware.decode(&log.build, &log.frames) {
+                tracing::info!(line, "the panel says");
+            }
+        } else if let Some(kept) = &self.log {
+            kept.keep_panel(log)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use plumbline_shared::decode::Listing;
+use plumbline_shared::firmware::Firmware;
 use plumbline_shared::manifest::hexadecimal;
 use plumbline_shared::outcome::in_words;
 use plumbline_shared::printable::printable;
@@ -19,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{out, progress, sentence};
-use crate::device::{Address, DeviceError, FilmFile, Firmware, Station, Told};
+use crate::device::{Address, DeviceError, FilmFile, Station, Told};
 
 /// How often a station is asked again with --follow.
 const FOLLOW: Duration = Duration::from_secs(1);

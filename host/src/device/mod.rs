@@ -4,7 +4,6 @@ mod address;
 mod connection;
 mod error;
 mod film;
-mod firmware;
 mod history;
 mod station;
 
@@ -12,5 +11,4 @@ pub use address::Address;
 pub use connection::Connection;
 pub use error::DeviceError;
 pub use film::{FilmFile, Told};
-pub use firmware::Firmware;
 pub use station::Station;

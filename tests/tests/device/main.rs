@@ -382,7 +382,7 @@ fn the_panels_logs_are_decoded_by_its_program() {
         }
     };
     let (address, thread) = station(&own, today(), vec![Box::new(answer), Box::new(answer)]);
-    let firmware = plumbline_tests::root().join("host/tests/firmware");
+    let firmware = plumbline_tests::root().join("shared/tests/firmware");
     let arguments = [
         "logs",
         "--after",

@@ -1,15 +1,20 @@
 //! The panel's programs, by which its logs are decoded: ELF files in a folder, found by their build id.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use defmt_decoder::Table;
 use object::Object;
-use plumbline_shared::manifest::hexadecimal;
+
+use crate::manifest::hexadecimal;
 
 /// A build id: the SHA-1 that the linker gives a program.
-type BuildId = [u8; 20];
+pub type BuildId = [u8; 20];
 
 /// The panel's programs in a folder.
 pub struct Firmware {
@@ -27,15 +32,15 @@ impl Firmware {
         }
     }
 
+    /// True if the program with this build id is there.
+    pub fn knows(&mut self, build: &BuildId) -> bool {
+        self.table(build).is_some()
+    }
+
     /// Decodes whole frames of the program with this build id to lines. What cannot be decoded is a line
     /// that says so, with its number of bytes.
     pub fn decode(&mut self, build: &BuildId, mut frames: &[u8]) -> Vec<String> {
-        let folder = self.folder.as_deref();
-        let table = self
-            .known
-            .entry(*build)
-            .or_insert_with(|| folder.and_then(|folder| find(folder, build)));
-        let Some(table) = table else {
+        let Some(table) = self.table(build) else {
             let program = hexadecimal(build);
             let bytes = frames.len();
             return vec![format!(
@@ -57,6 +62,13 @@ impl Firmware {
             }
         }
         lines
+    }
+
+    fn table(&mut self, build: &BuildId) -> Option<&Table> {
+        let folder = self.folder.as_deref();
+        let known = self.known.entry(*build);
+        let table = known.or_insert_with(|| folder.and_then(|folder| find(folder, build)));
+        table.as_ref()
     }
 }
 
@@ -105,6 +117,7 @@ mod tests {
     fn what_cannot_be_decoded_is_counted() {
         let mut other = BUILD;
         other[0] ^= 1;
+        assert!(firmware().knows(&BUILD) && !firmware().knows(&other));
         let lines = firmware().decode(&other, &[1, 0, 2, 0]);
         assert!(
             lines[0].starts_with("4 bytes by the program 0ce4c7a7"),
