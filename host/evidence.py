@@ -10,6 +10,7 @@ of --held-out are measured on their test films. Needs Python alone, and the prog
 import argparse
 import csv
 import json
+import random
 import subprocess
 from pathlib import Path
 
@@ -70,9 +71,45 @@ def cohort(program, work, name, folder, films):
 
 
 def measured(program, bundle, folder, out):
+    """A bundle's measures on a cohort, and its predictions."""
     command = [program, "evaluate", "--bundle", bundle, "--cohort", folder, "--out", out, "--json"]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(run.stdout)
+    return json.loads(run.stdout), rows(out / "predictions.csv")
+
+
+def share(films, threshold, draws=2000):
+    """The share of films that are referred, and its 95 % interval: patients are drawn again and again."""
+    patients = {}
+    for film in films:
+        counts = patients.setdefault(film["patient"], [0, 0])
+        counts[0] += float(film["probability"]) >= threshold
+        counts[1] += 1
+    counts = list(patients.values())
+    chance = random.Random(1)
+
+    def of(drawn):
+        return sum(referred for referred, _ in drawn) / sum(count for _, count in drawn)
+
+    drawn = sorted(of(chance.choices(counts, k=len(counts))) for _ in range(draws))
+    return of(counts), drawn[draws * 25 // 1000], drawn[draws * 975 // 1000 - 1]
+
+
+def cell(value, low, high, digits):
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def line(name, measures, films):
+    """The table's row of a cohort."""
+    cells = [name, str(measures["n"]), str(measures["positives"])]
+    interval = measures["roc_auc_95"]
+    if interval:
+        cells.append(cell(measures["roc_auc"], interval["low"], interval["high"], 3))
+    else:
+        cells.append("")
+    for label in ("1", "0"):
+        of_class = [film for film in films if film["label"] == label]
+        cells.append(cell(*(100 * part for part in share(of_class, measures["threshold"])), 1) if of_class else "")
+    return f"| {' | '.join(cells)} |"
 
 
 def main():
@@ -87,10 +124,13 @@ def main():
         cohorts[name] = Path(folder)
     for bundle in args.bundles:
         manifest = json.loads((bundle / "manifest.json").read_text())
-        print(f"{manifest['model']} {manifest['model_version']}")
+        version = manifest["model_version"]
+        print(f"\n**{manifest['model']} {version}**, positive from {manifest['threshold']:.3f}\n")
+        print("| films | number | positive | ROC-AUC | positives referred, % | negatives referred, % |")
+        print("|---|---|---|---|---|---|", flush=True)
         for name, folder in cohorts.items():
-            out = args.work / "measured" / bundle.name / manifest["model_version"] / folder.name
-            print(name, json.dumps(measured(args.plumbline, bundle, folder, out)))
+            out = args.work / "measured" / bundle.name / version / folder.name
+            print(line(name, *measured(args.plumbline, bundle, folder, out)), flush=True)
 
 
 if __name__ == "__main__":
