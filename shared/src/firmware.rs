@@ -16,6 +16,9 @@ use crate::manifest::hexadecimal;
 /// A build id: the SHA-1 that the linker gives a program.
 pub type BuildId = [u8; 20];
 
+/// The bytes that an ELF file has fewer than; those of boards have some megabytes.
+const LARGEST: u64 = 64 << 20;
+
 /// The panel's programs in a folder.
 pub struct Firmware {
     folder: Option<PathBuf>,
@@ -75,6 +78,11 @@ impl Firmware {
 /// Reads the table of the program with this build id, if it is in the folder.
 fn find(folder: &Path, build: &BuildId) -> Option<Table> {
     for entry in fs::read_dir(folder).ok()?.flatten() {
+        // A pipe would be waited for, and no program of a board is as large.
+        let is_file = |data: fs::Metadata| data.is_file() && data.len() < LARGEST;
+        if !fs::metadata(entry.path()).is_ok_and(is_file) {
+            continue;
+        }
         let Ok(bytes) = fs::read(entry.path()) else {
             continue;
         };

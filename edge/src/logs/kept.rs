@@ -48,7 +48,7 @@ pub struct Line {
 pub enum Said {
     /// A line of the station.
     Line(String),
-    /// Frames of the panel board, which who has its program decodes.
+    /// Frames of the panel board, decoded by whoever has its program.
     Panel(PanelFrames),
 }
 

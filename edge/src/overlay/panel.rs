@@ -11,7 +11,7 @@ use super::heat;
 /// Width of the panel.
 pub(super) const WIDTH: u32 = 380;
 /// Least height that holds the panel.
-pub(super) const HEIGHT: u32 = 700;
+pub(super) const HEIGHT: u32 = 780;
 
 const BRIGHT: Rgb<u8> = Rgb([240, 242, 245]);
 const DIM: Rgb<u8> = Rgb([150, 158, 170]);
@@ -31,7 +31,7 @@ const INDENT: f32 = 90.0;
 /// Height of a line of notes.
 const NOTE_LINE: f32 = 22.0;
 /// Most lines of doubts that are shown.
-const MOST_DOUBT_LINES: usize = 6;
+const MOST_DOUBT_LINES: usize = 8;
 /// Most notes that are shown.
 const MOST_NOTES: usize = 4;
 
@@ -116,7 +116,11 @@ impl Panel<'_> {
         self.bar(0.0, -26.0, WIDTH as f32, 1.0, |_| LINE);
         self.write("Doubtful", (0.0, 0.0), SMALL, REFER);
         let lines = doubts.iter().flat_map(|doubt| self.wrapped(doubt));
-        let lines: Vec<String> = lines.take(MOST_DOUBT_LINES).collect();
+        let mut lines: Vec<String> = lines.collect();
+        if lines.len() > MOST_DOUBT_LINES {
+            lines.truncate(MOST_DOUBT_LINES - 1);
+            lines.push("and more: see the results".into());
+        }
         for line in lines {
             self.write(&line, (INDENT, 0.0), SMALL, BRIGHT);
             self.y += NOTE_LINE;

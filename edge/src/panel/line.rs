@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plumbline_shared::firmware::Firmware;
+use plumbline_shared::manifest::hexadecimal;
 use plumbline_wire::frame::FRAME;
 use plumbline_wire::hello::{Agreement, Identity};
 use plumbline_wire::panel::{Event, Settings};
@@ -100,6 +102,13 @@ impl PanelStatus {
     }
 }
 
+/// The programs that decode a board's log.
+struct BoardPrograms {
+    firmware: Firmware,
+    /// True once it was told that the board's is not there.
+    unknown: bool,
+}
+
 /// Microseconds since the system's start.
 fn now() -> u64 {
     since_boot() as u64 / 1000
@@ -147,7 +156,10 @@ impl PanelLine {
         let boot = Uuid::new_v4().as_u64_pair().0;
         let show = shown(self.store.panel_state().unwrap_or_default(), false);
         let mut conversation = Conversation::new(self.settings, show, boot);
-        let mut firmware = Firmware::new(self.firmware.clone());
+        let mut programs = BoardPrograms {
+            firmware: Firmware::new(self.firmware.clone()),
+            unknown: false,
+        };
         let mut looked: Option<Instant> = None;
         let mut buffer = [0; 4096];
         let mut frame = [0; FRAME];
@@ -167,7 +179,7 @@ impl PanelLine {
             }
             let length = port.read(now(), &mut buffer)?;
             for heard in conversation.receive(now(), &buffer[..length]) {
-                self.hear(heard, &mut conversation, &mut firmware)?;
+                self.hear(heard, &mut conversation, &mut programs)?;
             }
             match conversation.board(now()) {
                 Some(board) => {
@@ -199,7 +211,7 @@ impl PanelLine {
         &self,
         heard: Heard,
         conversation: &mut Conversation,
-        firmware: &mut Firmware,
+        programs: &mut BoardPrograms,
     ) -> io::Result<()> {
         match heard {
             Heard::Opened(Identity { version, .. }) => {
@@ -214,13 +226,13 @@ impl PanelLine {
                 self.keep(&event, at)?;
                 conversation.acknowledge(event.id);
             }
-            Heard::Log(log) => self.keep_log(log, firmware)?,
+            Heard::Log(log) => self.keep_log(log, programs),
         }
         Ok(())
     }
 
     /// Tells the board's log with the station's where its program is there, and else keeps it for hosts.
-    fn keep_log(&self, log: PanelFrames, firmware: &mut Firmware) -> io::Result<()> {
+    fn keep_log(&self, log: PanelFrames, BoardPrograms { firmware, unknown }: &mut BoardPrograms) {
         if firmware.knows(&log.build) {
             if log.missing > 0 {
                 tracing::warn!(
@@ -231,10 +243,21 @@ impl PanelLine {
             for line in firmware.decode(&log.build, &log.frames) {
                 tracing::info!(line, "the panel says");
             }
-        } else if let Some(kept) = &self.log {
-            kept.keep_panel(log)?;
+            return;
         }
-        Ok(())
+        if let Some(folder) = &self.firmware
+            && !mem::replace(unknown, true)
+        {
+            tracing::warn!(
+                program = hexadecimal(&log.build),
+                "the panel's log cannot be decoded: its program's ELF file is not in {}",
+                folder.display()
+            );
+        }
+        // A log that cannot be kept is no reason to leave the panel.
+        if let Some(Err(error)) = self.log.as_ref().map(|kept| kept.keep_panel(log)) {
+            tracing::debug!(%error, "the panel's log cannot be kept");
+        }
     }
 
     /// Keeps an event. If it cannot be kept the line is opened again, and the board tells it again.

@@ -78,12 +78,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             None => String::new(),
         },
     };
+    let is_gate = run.recipe.architecture == Architecture::Gate;
+    anyhow::ensure!(
+        options.sensitivity.is_none() || !is_gate,
+        "a gate has a threshold for each reason to refuse a film; leave out --sensitivity"
+    );
     let packed = open_packed(&cohort)?;
-    if run.recipe.architecture == Architecture::Gate {
-        anyhow::ensure!(
-            options.sensitivity.is_none(),
-            "a gate has a threshold for each reason to refuse a film; leave out --sensitivity"
-        );
+    if is_gate {
         let exported =
             scoring(|progress| export_gate(&run, &cohort, &packed, &options, &args.out, progress))?;
         return tell(&args.out, &options, exported.left_out, &exported.measures);

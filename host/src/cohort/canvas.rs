@@ -1,5 +1,6 @@
 //! A film as numbers that can be changed.
 
+use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma};
 use plumbline_shared::film::{Film, FilmError};
 
@@ -52,20 +53,18 @@ impl Canvas {
         Film::new(self.width as u32, self.height as u32, pixels)
     }
 
-    /// The canvas of a picture.
-    pub(super) fn from_luma(picture: &Picture) -> Self {
+    /// The canvas at another size, each pixel a weighted mean of those that it covers.
+    pub(super) fn averaged(&self, width: u32, height: u32) -> Self {
+        let (own_width, own_height) = (self.width as u32, self.height as u32);
+        let picture: Option<Picture> =
+            ImageBuffer::from_raw(own_width, own_height, self.values.clone());
+        let picture = picture.expect("a canvas has a value for each pixel");
+        let resized = imageops::resize(&picture, width, height, FilterType::Triangle);
         Self {
-            width: picture.width() as usize,
-            height: picture.height() as usize,
-            values: picture.as_raw().clone(),
+            width: width as usize,
+            height: height as usize,
+            values: resized.into_raw(),
         }
-    }
-
-    /// The canvas as a picture.
-    pub(super) fn luma(&self) -> Picture {
-        let (width, height) = (self.width as u32, self.height as u32);
-        let picture = ImageBuffer::from_raw(width, height, self.values.clone());
-        picture.expect("a canvas has a value for each pixel")
     }
 
     /// The value at a place between pixels, whose middles lie at whole numbers and a half: Catmull and
@@ -243,8 +242,9 @@ mod tests {
             let expected = 0.1 * (x - 0.5) + 0.05 * (y - 0.5);
             assert!((slope.between([x, y]) - expected as f32).abs() < 1e-6);
         }
-        assert_eq!(slope.between([-9.0, -9.0]), slope.at(0, 0));
-        assert_eq!(Canvas::from_luma(&slope.luma()), slope);
+        assert!((slope.between([99.0, 99.0]) - slope.at(7, 5)).abs() < 1e-6);
+        let half = slope.averaged(4, 3);
+        assert!((half.at(2, 1) - (slope.at(4, 2) + slope.at(5, 3)) / 2.0).abs() < 1e-6);
     }
 
     #[test]

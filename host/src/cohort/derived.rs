@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use image::ImageError;
 use plumbline_phantom::{Size, Variates, files};
 use plumbline_shared::decode::{DecodeError, Decoded, decode, read_file};
 use plumbline_shared::durable::{Disk, replace_file_on};
@@ -37,6 +38,22 @@ pub enum DerivedError {
     /// A film of a source.
     #[error(transparent)]
     Film(#[from] FilmsError),
+    /// A file of a source that cannot be read.
+    #[error("cannot read {file} ({error})", file = file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The reason.
+        error: io::Error,
+    },
+    /// A film that cannot be encoded.
+    #[error("a film made of {film} cannot be encoded ({what}); report it", film = film.display())]
+    Encode {
+        /// The source.
+        film: PathBuf,
+        /// The reason.
+        what: String,
+    },
     /// A film that came to nothing.
     #[error("a film made of {film} has no pixels ({error}); report it", film = film.display())]
     Nothing {
@@ -74,14 +91,19 @@ pub(super) struct Made {
 /// Makes a cohort in the new or empty folder `out` of what `make` gives for the numbers from 0 to
 /// `films`, on all cores, and calls `progress` after each.
 ///
+/// Returns how often `make` gave nothing.
+///
 /// # Errors
-/// If the folder is in use or cannot be written, or the first of `make`.
+/// If there are to be no films, if the folder is in use or cannot be written, or the first of `make`.
 pub(super) fn derive(
     out: &Path,
     films: u64,
     make: impl Fn(u64) -> Result<Option<Made>, DerivedError> + Sync,
     progress: impl Fn() + Sync,
-) -> Result<(), DerivedError> {
+) -> Result<u64, DerivedError> {
+    if films == 0 {
+        return Err(DerivedError::Options("films must be 1 or more"));
+    }
     let folders = begin(out)?;
     let rows: Vec<Option<Row>> = finishing(&Disk, &folders, |finisher| {
         let made = (0..films).into_par_iter().map(|index| {
@@ -100,7 +122,9 @@ pub(super) fn derive(
         });
         made.collect()
     })?;
-    finish(out, &rows.into_iter().flatten().collect::<Vec<Row>>())
+    let rows: Vec<Row> = rows.into_iter().flatten().collect();
+    finish(out, &rows)?;
+    Ok(films - rows.len() as u64)
 }
 
 /// Makes the folders of films and masks in the new or empty folder `out`.
@@ -143,6 +167,9 @@ pub(super) fn deal(
     seed: u64,
     wanted: impl Fn(&Entry) -> bool,
 ) -> Result<Vec<&Entry>, DerivedError> {
+    if sources.is_empty() {
+        return Err(DerivedError::Options("give a cohort whose films are taken"));
+    }
     let mut rng = Variates::new(seed, 0);
     let mut decks = Vec::new();
     for cohort in sources {
@@ -192,11 +219,19 @@ pub(super) fn encoded(entry: &Entry, film: &Film) -> Result<Vec<u8>, DerivedErro
         height: film.height() as usize,
     };
     let encoded = files::png16(size, film.pixels());
-    encoded.map_err(|error| unwritten(&entry.film)(io::Error::other(error)))
+    encoded.map_err(unencoded(entry))
+}
+
+/// The error of a film that cannot be encoded.
+pub(super) fn unencoded(entry: &Entry) -> impl Fn(ImageError) -> DerivedError {
+    |error| DerivedError::Encode {
+        film: entry.film.clone(),
+        what: error.to_string(),
+    }
 }
 
 /// The error of a file that cannot be written.
-pub(super) fn unwritten(file: &Path) -> impl Fn(io::Error) -> DerivedError {
+fn unwritten(file: &Path) -> impl Fn(io::Error) -> DerivedError {
     move |error| DerivedError::Write {
         file: file.to_owned(),
         error,

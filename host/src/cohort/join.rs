@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use plumbline_shared::durable::Disk;
 
-use super::derived::{DerivedError, begin, finish, unwritten};
+use super::derived::{DerivedError, begin, finish};
 use super::finishing::{Finisher, finishing};
-use super::manifest::{Entry, NO_FINDING, Row};
+use super::manifest::{Entry, Row};
 use super::{Cohort, split};
 
 /// Makes a cohort in `out` of all films and masks of `sources`, which keep their patients and splits, and
@@ -31,7 +31,7 @@ pub fn join(sources: &[Cohort], out: &Path, progress: impl Fn()) -> Result<(), D
             };
             let row = Row {
                 mask: entry.mask.as_ref().map(|mask| name("masks", mask)),
-                ..row(entry, name("films", &entry.film))
+                ..Row::of(entry, name("films", &entry.film))
             };
             take(finisher, &entry.film, out.join(&row.film))?;
             if let (Some(from), Some(to)) = (&entry.mask, &row.mask) {
@@ -47,41 +47,16 @@ pub fn join(sources: &[Cohort], out: &Path, progress: impl Fn()) -> Result<(), D
 
 /// Links or copies a file.
 fn take(finisher: &Finisher<'_>, from: &Path, to: PathBuf) -> Result<(), DerivedError> {
-    let from = fs::canonicalize(from).map_err(unwritten(&to))?;
-    if fs::hard_link(&from, &to).is_err() {
-        let mut source = File::open(&from).map_err(unwritten(&to))?;
+    let unread = |error| DerivedError::Read {
+        file: from.to_owned(),
+        error,
+    };
+    let whole = fs::canonicalize(from).map_err(unread)?;
+    if fs::hard_link(&whole, &to).is_err() {
+        let mut source = File::open(&whole).map_err(unread)?;
         finisher.write(&to, |file| io::copy(&mut source, file).map(drop))?;
     }
     Ok(())
-}
-
-/// The row of an entry whose film has another name, without its mask.
-fn row(entry: &Entry, film: String) -> Row {
-    let findings = entry.findings.as_ref();
-    Row {
-        study: entry.study.clone(),
-        label: entry.label.map(u8::from),
-        refusal: entry.refusal,
-        findings: findings.map(|findings| written(findings)),
-        cobb_degrees: entry.cobb_degrees,
-        curve: entry.curve,
-        apex: entry.apex.clone(),
-        convexity: entry.convexity,
-        cobb_angles: entry.cobb_angles.clone(),
-        rotation_degrees: entry.rotation_degrees,
-        age: entry.age,
-        sex: entry.sex,
-        projection: entry.projection,
-        ..Row::new(film, entry.patient.clone(), entry.split)
-    }
-}
-
-/// Findings as the manifest writes them.
-pub(super) fn written(findings: &[String]) -> String {
-    match findings.is_empty() {
-        true => NO_FINDING.to_owned(),
-        false => findings.join("|"),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! | `convexity` | `left`, `right` or `none`: the patient's side that the major curve bulges to |
 //! | `cobb_angles` | every curve of five degrees or more from above, such as `T5-T11 right 34.21; T11-L4 left 28.10` |
 //! | `rotation_degrees` | the patient's axial rotation before the detector, positive with the left side to the front |
-//! | `mask` | path of the spine's mask: 0 outside the column from T1 to L5, 10, 20 ... 170 in the bodies of T1, T2 ... L5, 255 in discs |
+//! | `mask` | path of the spine's mask: 0 outside the column from T1 to L5, 10, 20 ... 170 in the bodies of T1, T2 ... L5, 255 in discs; of a bent film 255 in a band along the spine |
 //! | `age` | years |
 //! | `sex` | `F` or `M` |
 //! | `projection` | `PA`, `AP`, `FRONTAL` (one of these two, not said which) or `LATERAL` |
@@ -105,6 +105,31 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Makes the row of a film that is called otherwise and of which all is known that is of `entry`, but
+    /// for its mask.
+    pub(crate) fn of(entry: &Entry, film: String) -> Self {
+        let findings = entry.findings.as_ref();
+        Self {
+            study: entry.study.clone(),
+            label: entry.label.map(u8::from),
+            refusal: entry.refusal,
+            findings: findings.map(|findings| match findings.is_empty() {
+                true => NO_FINDING.to_owned(),
+                false => findings.join("|"),
+            }),
+            cobb_degrees: entry.cobb_degrees,
+            curve: entry.curve,
+            apex: entry.apex.clone(),
+            convexity: entry.convexity,
+            cobb_angles: entry.cobb_angles.clone(),
+            rotation_degrees: entry.rotation_degrees,
+            age: entry.age,
+            sex: entry.sex,
+            projection: entry.projection,
+            ..Self::new(film, entry.patient.clone(), entry.split)
+        }
+    }
+
     /// Makes the row of a film of which nothing else is known.
     pub(crate) fn new(film: String, patient: String, split: Split) -> Self {
         Self {

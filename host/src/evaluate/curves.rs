@@ -159,10 +159,8 @@ pub fn sensitivity_threshold(scores: &[f64], labels: &[bool], share: f64) -> Opt
     if last.true_positives == 0 || last.false_positives == 0 {
         return None;
     }
-    let enough = share * last.true_positives as f64;
-    let reached = points
-        .iter()
-        .position(|point| point.true_positives as f64 >= enough)?;
+    let found = |point: &CurvePoint| point.true_positives as f64 / last.true_positives as f64;
+    let reached = points.iter().position(|point| found(point) >= share)?;
     Some(below(&points, reached))
 }
 

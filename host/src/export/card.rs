@@ -55,7 +55,7 @@ impl Card<'_> {
         };
         let chosen = match self.sensitivity {
             Some(share) => format!(
-                "the largest threshold that finds {} % of the positives",
+                "the largest threshold that finds {:.1} % of the positives",
                 100.0 * share
             ),
             None => "the threshold with the largest sensitivity + specificity".into(),

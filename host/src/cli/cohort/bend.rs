@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::out;
 use crate::cli::progress::bar;
 use crate::cohort::Cohort;
 use crate::cohort::bend::{BendOptions, bend};
@@ -46,7 +47,10 @@ pub fn run(args: BendArgs) -> anyhow::Result<()> {
         out: args.out,
     };
     let bar = bar(options.films_of(&sources), "films");
-    bend(&sources, &options, || bar.inc(1))?;
+    let left_out = bend(&sources, &options, || bar.inc(1))?;
     bar.finish_and_clear();
+    if left_out > 0 {
+        out::note(format_args!("films left out: {left_out}"));
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::out;
 use crate::cli::progress::bar;
 use crate::cohort::Cohort;
 use crate::cohort::spoil::{SpoilOptions, spoil};
@@ -50,7 +51,10 @@ pub fn run(args: SpoilArgs) -> anyhow::Result<()> {
         out: args.out,
     };
     let bar = bar(options.films, "films");
-    spoil(&sources, &options, || bar.inc(1))?;
+    let left_out = spoil(&sources, &options, || bar.inc(1))?;
     bar.finish_and_clear();
+    if left_out > 0 {
+        out::note(format_args!("films left out: {left_out}"));
+    }
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! Where the spine runs on a film on which it is straight.
 
-use image::imageops::{self, FilterType};
-
 use crate::cohort::canvas::Canvas;
 
 /// The side of the film on which the spine is looked for, in pixels.
@@ -34,12 +32,7 @@ impl Midline {
     /// is: between the lungs, in the neck and below the diaphragm. The heart, which is brighter on one
     /// side alone, counts little.
     pub(super) fn of(film: &Canvas) -> Self {
-        let small = Canvas::from_luma(&imageops::resize(
-            &film.luma(),
-            SIDE as u32,
-            SIDE as u32,
-            FilterType::Triangle,
-        ));
+        let small = film.averaged(SIDE as u32, SIDE as u32);
         let side = SIDE as f32;
         let sums: Vec<Vec<f32>> = small.values.chunks_exact(SIDE).map(running_sums).collect();
         let mean = |row: usize, from: f32, to: f32| {

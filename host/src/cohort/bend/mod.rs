@@ -12,7 +12,6 @@ mod spine;
 
 use std::path::PathBuf;
 
-use image::imageops::{self, FilterType};
 use plumbline_phantom::curve::{Cobb, LEVELS};
 use plumbline_phantom::{Size, Variates, files};
 use plumbline_shared::clinical::{Convexity, CurveType, Projection, SCOLIOSIS_DEGREES};
@@ -20,13 +19,21 @@ use plumbline_shared::clinical::{Convexity, CurveType, Projection, SCOLIOSIS_DEG
 use super::Cohort;
 use super::canvas::Canvas;
 use super::derived::{
-    DerivedError, Made, deal, decoded, derive, encoded, nothing, undecodable, unwritten,
+    DerivedError, Made, deal, decoded, derive, encoded, nothing, undecodable, unencoded,
 };
-use super::join::written;
 use super::manifest::{Entry, Row};
 use super::phantom::angle;
 use field::Field;
 use midline::Midline;
+
+/// The largest Cobb angle of a spine that counts as straight, in degrees, where it is known.
+const STRAIGHT: f32 = 2.0;
+
+/// Fields that are drawn for a film before it counts as one that cannot be bent.
+const TRIES: usize = 500;
+
+/// The largest side of a film that can be bent, for one of the other side.
+const LONGEST: usize = 4;
 
 /// Half the width of the mask's band around the spine, as a share of the film's width.
 const HALF_BAND: f64 = 0.04;
@@ -54,6 +61,7 @@ pub struct BendOptions {
 fn can_be_bent(entry: &Entry) -> bool {
     entry.refusal.is_none()
         && entry.label != Some(true)
+        && entry.cobb_degrees.is_none_or(|degrees| degrees <= STRAIGHT)
         && entry.projection != Some(Projection::Lateral)
 }
 
@@ -73,48 +81,49 @@ impl BendOptions {
 ///
 /// # Errors
 /// If a source has no films that can be bent, one of them cannot be read, or the folder cannot be
-/// written.
+/// written. Returns the number of films that were left out, as no field was found that bends them by
+/// the angle that was drawn.
 pub fn bend(
     sources: &[Cohort],
     options: &BendOptions,
     progress: impl Fn() + Sync,
-) -> Result<(), DerivedError> {
+) -> Result<u64, DerivedError> {
     if !(0.0..=1.0).contains(&options.prevalence) {
-        return Err(DerivedError::Options("a prevalence that is not 0 to 1"));
+        return Err(DerivedError::Options("prevalence must lie between 0 and 1"));
     }
     if !(64..=4096).contains(&options.side) {
-        return Err(DerivedError::Options(
-            "a side that is not 64 to 4096 pixels",
-        ));
+        return Err(DerivedError::Options("side must be 64 to 4096 pixels"));
     }
     let count = options.films_of(sources);
     let films = deal(sources, count, options.seed, can_be_bent)?;
     let make = |index: u64| {
         let mut rng = Variates::new(options.seed, index + 1);
-        make(films[index as usize], index, options, &mut rng).map(Some)
+        make(films[index as usize], index, options, &mut rng)
     };
     derive(&options.out, count, make, progress)
 }
 
-/// Makes one film of an entry's.
+/// Makes one film of an entry's; none if it cannot be bent by the angle that is drawn.
 fn make(
     entry: &Entry,
     index: u64,
     options: &BendOptions,
     rng: &mut Variates,
-) -> Result<Made, DerivedError> {
+) -> Result<Option<Made>, DerivedError> {
     let film = decoded(entry).map_err(undecodable(entry))?;
     let film = reduced(&Canvas::of(&film.film), options.side);
     let midline = Midline::of(&film);
     let positive = rng.chance(options.prevalence);
     let size = [film.width, film.height];
+    if size[0] > LONGEST * size[1] || size[1] > LONGEST * size[0] {
+        return Ok(None);
+    }
     // A straight film goes through what a bent one would.
-    let (degrees, field) = loop {
-        let degrees = angle(rng, positive);
-        let around = (!positive).then(|| angle(rng, true));
-        if let Some(field) = Field::draw(rng, midline, size, degrees, around) {
-            break (degrees, field);
-        }
+    let degrees = angle(rng, positive);
+    let around = (!positive).then(|| angle(rng, true));
+    let mut tries = (0..TRIES).map(|_| Field::draw(rng, midline, size, degrees, around));
+    let Some(field) = tries.find_map(|field| field) else {
+        return Ok(None);
     };
     let sampled = field.sampled();
     let middle = |x: usize, y: usize| [x as f64 + 0.5, y as f64 + 0.5];
@@ -135,13 +144,12 @@ fn make(
         width: film.width,
         height: film.height,
     };
-    let mask = files::png8(size, &mask);
-    let unencoded = |error| unwritten(&entry.film)(std::io::Error::other(error));
-    Ok(Made {
+    let mask = files::png8(size, &mask).map_err(unencoded(entry))?;
+    Ok(Some(Made {
         row: row(entry, index, options.seed, degrees, &field),
         film: encoded(entry, &bent.film().map_err(nothing(entry))?)?,
-        mask: Some(mask.map_err(unencoded)?),
-    })
+        mask: Some(mask),
+    }))
 }
 
 /// The film with at most `side` pixels along its longer edge.
@@ -155,12 +163,7 @@ fn reduced(film: &Canvas, side: u32) -> Canvas {
         let length = (length as f64 * share).round() as u32;
         length.max(1)
     });
-    Canvas::from_luma(&imageops::resize(
-        &film.luma(),
-        width,
-        height,
-        FilterType::Triangle,
-    ))
+    film.averaged(width, height)
 }
 
 /// The row of a film that was made of an entry's.
@@ -172,26 +175,16 @@ fn row(entry: &Entry, index: u64, seed: u64, degrees: f64, field: &Field) -> Row
         false => (CurveType::None, Convexity::None),
     };
     let curves: Vec<String> = spine.curves.iter().map(Cobb::to_string).collect();
-    let findings = entry.findings.as_ref();
     Row {
-        study: entry.study.clone(),
         label: Some(u8::from(positive)),
-        findings: findings.map(|findings| written(findings)),
         cobb_degrees: Some(degrees as f32),
         curve: Some(curve),
         apex: positive.then(|| LEVELS[spine.cobb.apex].to_owned()),
         convexity: Some(convexity),
         cobb_angles: Some(curves.join("; ")),
         mask: Some(format!("masks/{index:06}.png")),
-        age: entry.age,
-        sex: entry.sex,
-        projection: entry.projection,
         seed: Some(seed),
-        ..Row::new(
-            format!("films/{index:06}.png"),
-            entry.patient.clone(),
-            entry.split,
-        )
+        ..Row::of(entry, format!("films/{index:06}.png"))
     }
 }
 
@@ -228,8 +221,8 @@ mod tests {
                 side: 128,
                 out: folder.path().join(name),
             };
-            assert_eq!(options.films_of(&sources), 90);
-            bend(&sources, &options, || {}).unwrap();
+            assert_eq!(options.films_of(&sources) % 10, 0);
+            assert_eq!(bend(&sources, &options, || {}).unwrap(), 0);
             Cohort::open(&options.out).unwrap()
         };
         let (one, other) = (make("one"), make("other"));
@@ -267,7 +260,8 @@ mod tests {
             let share = band as f64 / mask.as_raw().len() as f64;
             assert!((0.05..0.12).contains(&share), "{share}");
         }
-        assert!((30..60).contains(&positives), "{positives}");
+        let share = f64::from(positives) / one.entries().len() as f64;
+        assert!((0.3..0.7).contains(&share), "{share}");
     }
 
     #[test]

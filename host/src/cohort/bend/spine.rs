@@ -11,6 +11,10 @@ use super::midline::Midline;
 const HEIGHT: (f64, f64) = (340.0, 430.0);
 const TOP: (f64, f64) = (0.03, 0.13);
 
+/// Near the film's upper and lower borders, within this share of its height, endplates do not count: a
+/// film that is zoomed in lacks them, and they are not wholly turned.
+pub(super) const BORDER: f64 = 0.1;
+
 /// A curve is drawn anew if the film shows less of its Cobb angle than this.
 const LEAST_SHOWN: f64 = 0.8;
 
@@ -34,6 +38,20 @@ impl Scale {
         }
     }
 
+    /// The row of the straight film at a level, by bisection.
+    #[cfg(test)]
+    fn row(&self, level: f64) -> f64 {
+        let (mut above, mut below) = (0.0, 10_000.0);
+        for _ in 0..60 {
+            let middle = (above + below) / 2.0;
+            match self.level(middle) < level {
+                true => above = middle,
+                false => below = middle,
+            }
+        }
+        above
+    }
+
     /// The level at a row of the straight film.
     fn level(&self, row: f64) -> f64 {
         level_at((row - self.top) * self.pitch)
@@ -54,37 +72,52 @@ pub(super) struct BentSpine {
     places: Vec<[f64; 2]>,
     /// Directions from the vertical for the same rows, in radians, positive to the right downwards.
     directions: Vec<f64>,
+    /// The row of the straight film and the tilt, in radians, of each superior endplate that counts.
+    #[cfg(test)]
+    pub(super) endplates: Vec<(f64, f64)>,
 }
 
 impl BentSpine {
     /// Bends the spine along `midline` of a film with so many rows by a curve whose Cobb angle, as
-    /// far as the film shows it, is exactly `degrees`.
-    pub(super) fn draw(rng: &mut Variates, midline: &Midline, rows: usize, degrees: f64) -> Self {
+    /// far as the film shows it, is exactly `degrees`. None if the film shows too little of the curve.
+    pub(super) fn draw(
+        rng: &mut Variates,
+        midline: &Midline,
+        rows: usize,
+        degrees: f64,
+    ) -> Option<Self> {
         let degrees = degrees.max(LEAST_DEGREES);
-        loop {
-            let scale = Scale::draw(rng, rows);
-            let curve = Curve::draw(rng, degrees);
-            let last = scale.level(rows as f64);
-            let shown = (0..LEVELS.len())
-                .filter(|index| *index as f64 + 0.9 < last)
-                .count();
-            let share = Cobb::measure(&endplates(&curve, shown)).degrees / degrees;
-            if share < LEAST_SHOWN {
-                continue;
-            }
-            let curve = curve.scaled(1.0 / share);
-            let endplates = endplates(&curve, shown);
-            let tilt = |row: usize| tilt(&curve, scale.level(row as f64));
-            let tilts: Vec<f64> = (0..=rows).map(tilt).collect();
-            let (places, directions) = way(midline, &tilts);
-            return Self {
-                kind: curve.kind(),
-                cobb: Cobb::measure(&endplates),
-                curves: Cobb::all(&endplates, 5.0),
-                places,
-                directions,
-            };
+        let scale = Scale::draw(rng, rows);
+        let curve = Curve::draw(rng, degrees);
+        let [first, last] = [BORDER, 1.0 - BORDER].map(|at| scale.level(at * rows as f64));
+        let inside = |index: &usize| {
+            let level = *index as f64;
+            first <= level + 0.1 && level + 0.9 <= last
+        };
+        let shown: Vec<usize> = (0..LEVELS.len()).filter(inside).collect();
+        let share = measured(&curve, &shown)?.degrees / degrees;
+        if share < LEAST_SHOWN {
+            return None;
         }
+        let curve = curve.scaled(1.0 / share);
+        let tilt = |row: usize| tilt(&curve, scale.level(row as f64));
+        let tilts: Vec<f64> = (0..=rows).map(tilt).collect();
+        let (places, directions) = followed(midline, &tilts);
+        let beginning = *shown.first()?;
+        let curves = Cobb::all(&endplates(&curve, &shown), 5.0).into_iter();
+        Some(Self {
+            kind: curve.kind(),
+            cobb: measured(&curve, &shown)?,
+            curves: curves.map(|cobb| from(cobb, beginning)).collect(),
+            #[cfg(test)]
+            endplates: (shown.iter())
+                .map(|index| scale.row(*index as f64 + 0.1))
+                .zip(endplates(&curve, &shown))
+                .map(|(row, (superior, _))| (row, superior))
+                .collect(),
+            places,
+            directions,
+        })
     }
 
     /// The number of rows that the bent spine takes, from the first to the last of the straight film: fewer,
@@ -117,9 +150,25 @@ impl BentSpine {
     }
 }
 
-/// The tilts of the endplates of the first `shown` vertebrae, from above.
-fn endplates(curve: &Curve, shown: usize) -> Vec<(f64, f64)> {
-    let levels = (0..shown).map(|index| index as f64);
+/// The major curve between the vertebrae `shown`; none without any.
+fn measured(curve: &Curve, shown: &[usize]) -> Option<Cobb> {
+    let beginning = *shown.first()?;
+    Some(from(Cobb::measure(&endplates(curve, shown)), beginning))
+}
+
+/// A curve whose levels were counted from the vertebra `beginning`.
+fn from(cobb: Cobb, beginning: usize) -> Cobb {
+    Cobb {
+        upper: cobb.upper + beginning,
+        lower: cobb.lower + beginning,
+        apex: cobb.apex + beginning,
+        ..cobb
+    }
+}
+
+/// The tilts of the endplates of some vertebrae, from above.
+fn endplates(curve: &Curve, shown: &[usize]) -> Vec<(f64, f64)> {
+    let levels = shown.iter().map(|index| *index as f64);
     levels
         .map(|level| (curve.tilt(level + 0.1), curve.tilt(level + 0.9)))
         .collect()
@@ -136,13 +185,13 @@ fn tilt(curve: &Curve, level: f64) -> f64 {
 
 /// Follows the tilts, in radians from the midline's direction, row by row; the bent line has the
 /// straight one's mean column.
-fn way(midline: &Midline, tilts: &[f64]) -> (Vec<[f64; 2]>, Vec<f64>) {
-    let lean = midline.lean.atan();
+fn followed(midline: &Midline, tilts: &[f64]) -> (Vec<[f64; 2]>, Vec<f64>) {
+    let lean = libm::atan(midline.lean);
     let directions: Vec<f64> = tilts.iter().map(|tilt| tilt + lean).collect();
     let mut at = [midline.top, 0.0];
     let mut places = vec![at];
     for pair in directions.windows(2) {
-        let (sin, cos) = ((pair[0] + pair[1]) / 2.0).sin_cos();
+        let (sin, cos) = libm::sincos((pair[0] + pair[1]) / 2.0);
         at = [at[0] + sin, at[1] + cos];
         places.push(at);
     }
@@ -166,12 +215,21 @@ mod tests {
         lean: 0.04,
     };
 
+    /// A spine of a film that shows enough of the curve.
+    fn spine(rng: &mut Variates, rows: usize, degrees: f64) -> BentSpine {
+        loop {
+            if let Some(spine) = BentSpine::draw(rng, &MIDLINE, rows, degrees) {
+                return spine;
+            }
+        }
+    }
+
     #[test]
     fn the_film_shows_exactly_the_angle_that_was_asked_for() {
         let mut rng = Variates::new(5, 1);
         for degrees in [0.0, 3.0, 10.0, 31.25, 70.0] {
             for _ in 0..20 {
-                let spine = BentSpine::draw(&mut rng, &MIDLINE, 500, degrees);
+                let spine = spine(&mut rng, 500, degrees);
                 assert!((spine.cobb.degrees - degrees.max(LEAST_DEGREES)).abs() < 1e-9);
                 // The same by the directions of the line itself, which rows sample finely enough.
                 let way = spine.directions.iter();
@@ -186,7 +244,7 @@ mod tests {
     #[test]
     fn rows_and_places_are_each_other_s_inverse() {
         let mut rng = Variates::new(7, 1);
-        let spine = BentSpine::draw(&mut rng, &MIDLINE, 400, 50.0);
+        let spine = spine(&mut rng, 400, 50.0);
         for row in [0.0, 0.3, 117.25, 399.9, 400.0] {
             let (place, _) = spine.place(row);
             assert!((spine.row_at(place[1]) - row).abs() < 1e-6);
@@ -202,7 +260,7 @@ mod tests {
     #[test]
     fn a_spine_that_is_not_bent_is_the_midline() {
         let mut rng = Variates::new(9, 1);
-        let spine = BentSpine::draw(&mut rng, &MIDLINE, 300, 0.0);
+        let spine = spine(&mut rng, 300, 0.0);
         for row in [0.0, 150.0, 300.0] {
             let ([column, at], direction) = spine.place(row);
             assert!((column - MIDLINE.at(at)).abs() < 0.3);

@@ -60,6 +60,11 @@ impl PhantomOptions {
         if !(1..=1_000_000).contains(&self.films) {
             return Err(PhantomError::Options("films must be 1 to 1,000,000"));
         }
+        if self.refused > 0 && self.frame == Frame::WholeSpine {
+            return Err(PhantomError::Options(
+                "films of the whole spine are not drawn to be refused: leave them out",
+            ));
+        }
         if self.refused > 1_000_000 {
             return Err(PhantomError::Options("refused must be 0 to 1,000,000"));
         }

@@ -57,13 +57,15 @@ pub struct SpoilOptions {
 /// Makes the cohort of `options` from `sources`, each of which gives the same number of films, and
 /// calls `progress` after each film, from any thread. The same call gives the same bytes.
 ///
+/// Returns the number of films that were left out, as nothing was left of them.
+///
 /// # Errors
 /// If a source has no films, one of them cannot be read, or the folder cannot be written.
 pub fn spoil(
     sources: &[Cohort],
     options: &SpoilOptions,
     progress: impl Fn() + Sync,
-) -> Result<(), DerivedError> {
+) -> Result<u64, DerivedError> {
     let films = deal(sources, options.films, options.seed, |_| true)?;
     let make = |index: u64| {
         let entry = films[index as usize];
