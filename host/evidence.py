@@ -1,6 +1,6 @@
-"""Measures bundles on real and near-real films that are not the product's, and prints docs/evidence.md's table.
+"""Measures bundles on real and near-real films that are not the product's, and prints a table of each.
 
-    python3 host/evidence.py --real REAL --work WORK --held-out NAME=COHORT... BUNDLE...
+    python3 host/evidence.py --real REAL --nih NIH --work WORK --held-out NAME=COHORT... BUNDLE...
 
 REAL is a folder with the collections `nih`, `spine` and `spinal-ai`, each with its table of films. Of `nih`, only
 the patients that the cohort --nih holds for testing are measured, as networks learn from the others. Cohorts
@@ -19,7 +19,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plumbline", default="plumbline", help="the program")
     parser.add_argument("--real", type=Path, required=True, help="the folder of collections")
-    parser.add_argument("--nih", type=Path, help="the cohort that networks learnt from, for its test patients")
+    parser.add_argument("--nih", type=Path, required=True, help="the cohort that networks learnt from, for its test patients")
     parser.add_argument("--held-out", nargs="*", default=[], metavar="NAME=COHORT")
     parser.add_argument("--work", type=Path, required=True, help="a folder for cohorts and predictions")
     parser.add_argument("bundles", type=Path, nargs="+")
@@ -33,10 +33,8 @@ def rows(table):
 
 def collections(real, nih):
     """The films of each collection, with label and patient."""
-    films = rows(real / "nih" / "films.csv")
-    if nih:
-        tested = {row["patient"] for row in rows(nih / "cohort.csv") if row["split"] == "test"}
-        films = [row for row in films if row["patient"] in tested]
+    tested = {row["patient"] for row in rows(nih / "cohort.csv") if row["split"] == "test"}
+    films = [row for row in rows(real / "nih" / "films.csv") if row["patient"] in tested]
     for finding in ("no finding", "pneumonia"):
         yield f"chest, {finding}", real / "nih", [
             {"path": row["path"], "label": 0, "patient": row["patient"]}
@@ -58,7 +56,7 @@ def cohort(program, work, name, folder, films):
     out = work / name.replace(", ", "-").replace(" ", "-")
     if not (out / "cohort.csv").exists():
         source = work / f"{out.name}-source"
-        source.mkdir(parents=True)
+        source.mkdir(parents=True, exist_ok=True)
         for film in films:
             (source / film["path"]).write_bytes((folder / film["path"]).read_bytes())
         with open(source / "films.csv", "w", newline="") as file:
@@ -66,14 +64,14 @@ def cohort(program, work, name, folder, films):
             writer.writeheader()
             writer.writerows({**film, "split": "test"} for film in films)
         command = [program, "cohort", "import", "folder", source / "films.csv", "--copy", "--out", out]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True)
     return out
 
 
 def measured(program, bundle, folder, out):
     """A bundle's measures on a cohort, and its predictions."""
     command = [program, "evaluate", "--bundle", bundle, "--cohort", folder, "--out", out, "--json"]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(run.stdout), rows(out / "predictions.csv")
 
 
@@ -129,7 +127,7 @@ def main():
         print("| films | number | positive | ROC-AUC | positives referred, % | negatives referred, % |")
         print("|---|---|---|---|---|---|", flush=True)
         for name, folder in cohorts.items():
-            out = args.work / "measured" / bundle.name / version / folder.name
+            out = args.work / "measured" / bundle.name / version / name
             print(line(name, *measured(args.plumbline, bundle, folder, out)), flush=True)
 
 

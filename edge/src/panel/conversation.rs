@@ -88,6 +88,7 @@ impl Conversation {
         while let Some(news) = self.link.receive(now, &mut bytes) {
             match news {
                 News::Opened(board) => {
+                    heard.extend(self.known_logs());
                     heard.push(Heard::Opened(board));
                     self.begin(board);
                 }
@@ -129,22 +130,7 @@ impl Conversation {
                 Some(FromPanel::Time(time)) => self.clock.answered(now, time.token, time.at),
             }
         }
-        if let Some(Board {
-            identity,
-            build: Some(build),
-            ..
-        }) = self.board
-        {
-            let logs = self.logs.drain(..).map(|(frames, missing)| {
-                Heard::Log(PanelFrames {
-                    build: build.id,
-                    boot: identity.boot,
-                    missing,
-                    frames,
-                })
-            });
-            heard.extend(logs);
-        }
+        heard.extend(self.known_logs());
         for event in mem::take(&mut self.waiting) {
             match self.clock.station_time(event.at) {
                 Some(at) => heard.push(Heard::Event(event, at)),
@@ -152,6 +138,27 @@ impl Conversation {
             }
         }
         heard
+    }
+
+    /// Takes the logs that wait, if the board has told which program it runs.
+    fn known_logs(&mut self) -> Vec<Heard> {
+        let Some(Board {
+            identity,
+            build: Some(build),
+            ..
+        }) = self.board
+        else {
+            return Vec::new();
+        };
+        let logs = self.logs.drain(..).map(|(frames, missing)| {
+            Heard::Log(PanelFrames {
+                build: build.id,
+                boot: identity.boot,
+                missing,
+                frames,
+            })
+        });
+        logs.collect()
     }
 
     fn begin(&mut self, identity: Identity) {
@@ -223,7 +230,7 @@ impl Conversation {
 mod tests {
     use plumbline_wire::outbox::Outbox;
     use plumbline_wire::panel::{
-        Activity, Buzzer, Occurrence, Press, SettingsReport, Time, ToPanel,
+        Activity, Board as Kind, Buzzer, Occurrence, Press, SettingsReport, Time, ToPanel,
     };
 
     use super::*;
@@ -241,7 +248,13 @@ mod tests {
         outbox: Outbox<8>,
         settings: Settings,
         shows: Option<Show>,
+        tells_build: bool,
     }
+
+    const BUILD: Build = Build {
+        board: Kind::Pico2,
+        id: [9; 20],
+    };
 
     const BEHIND: u64 = 5_000_000;
 
@@ -253,6 +266,7 @@ mod tests {
                 outbox: Outbox::new(boot),
                 settings: Settings::DEFAULT,
                 shows: None,
+                tells_build: true,
             }
         }
 
@@ -287,6 +301,7 @@ mod tests {
                         settings: self.settings,
                         kept: false,
                     }),
+                    ToPanel::Ask(Question::Build) if self.tells_build => FromPanel::Build(BUILD),
                     ToPanel::Ask(_) => continue,
                 };
                 self.link.send(&answer).unwrap();
@@ -380,6 +395,36 @@ mod tests {
         now += 2_000_000;
         while station.transmit(now, &mut out).is_some() {}
         assert_eq!(station.board(now), None);
+    }
+
+    #[test]
+    fn logs_wait_until_the_board_tells_its_program() {
+        let mut now = 10_000_000;
+        let mut station = Conversation::new(Settings::DEFAULT, SHOW, 1);
+        let mut board = FakeBoard::new(2);
+        board.tells_build = false;
+        talk(&mut station, &mut board, &mut now, 300);
+        for number in 0..MOST_LOGS as u8 + 3 {
+            assert!(board.link.log(&[number]));
+            assert_eq!(talk(&mut station, &mut board, &mut now, 20), []);
+        }
+        board.link.send(&FromPanel::Build(BUILD)).unwrap();
+        let heard = talk(&mut station, &mut board, &mut now, 100);
+        assert_eq!(heard.len(), MOST_LOGS);
+        let log = |missing, number| {
+            Heard::Log(PanelFrames {
+                build: BUILD.id,
+                boot: 2,
+                missing,
+                frames: vec![number],
+            })
+        };
+        // The oldest three had no room.
+        assert_eq!((&heard[0], &heard[1]), (&log(3, 3), &log(0, 4)));
+        // From now on they come at once.
+        assert!(board.link.log(&[200]));
+        let heard = talk(&mut station, &mut board, &mut now, 20);
+        assert_eq!(heard, [log(0, 200)]);
     }
 
     #[test]

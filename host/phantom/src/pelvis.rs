@@ -83,6 +83,7 @@ impl Skeleton<'_> {
             }
             let hip = at(side, HIP, 10.0);
             let shaft = at(side, [HIP[0] + 42.0, HIP[1] + 60.0], 0.0);
+            // A round head needs two stations, nearly at one place.
             let femur = [(hip, HEAD), (hip, HEAD), (shaft, 18.0)];
             let femur: Vec<Station> = femur
                 .into_iter()

@@ -5,7 +5,7 @@ use crate::layer::{Layer, Scratch};
 use crate::pen::Pen;
 use crate::rng::Variates;
 
-/// Adds a ruler of lead to some films: a mark each centimetre, a long one each tenth.
+/// Adds a ruler of lead to some films: a mark each centimetre, every tenth one longer.
 pub(crate) fn add_ruler(
     layer: &mut Layer,
     scratch: &mut Scratch,

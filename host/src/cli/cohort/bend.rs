@@ -13,7 +13,7 @@ use crate::cohort::bend::{BendOptions, bend};
 #[derive(Debug, Args)]
 pub struct BendArgs {
     /// Cohorts whose films are taken, each as often as the others: frontal chests that no reader
-    /// should refuse and that are not known to show scoliosis
+    /// should refuse and whose spine is not known to have a curve
     #[arg(required = true)]
     sources: Vec<PathBuf>,
     /// Number of films [default: ten for each film of the sources]

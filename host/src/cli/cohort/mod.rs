@@ -31,8 +31,8 @@ enum Command {
     Phantom(phantom::PhantomArgs),
     /// Make a cohort of films that others have collected
     Import(import::ImportArgs),
-    /// Make a cohort of films with a curve of a known Cobb angle, and of straight ones that went
-    /// through as much, of chest films without scoliosis
+    /// Make a cohort of films with a curve of a known Cobb angle, and of straight ones moved by a
+    /// similar field around the spine, of chest films without scoliosis
     Bend(bend::BendArgs),
     /// Make one cohort of several
     Join(join::JoinArgs),
