@@ -2,7 +2,6 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use std::collections::HashMap;
 use std::fs;
@@ -10,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 use defmt_decoder::Table;
 use object::Object;
-
-use crate::manifest::hexadecimal;
 
 /// A build id: the SHA-1 that the linker gives a program.
 pub type BuildId = [u8; 20];
@@ -35,22 +32,13 @@ impl Firmware {
         }
     }
 
-    /// True if the program with this build id is there.
-    pub fn knows(&mut self, build: &BuildId) -> bool {
-        self.table(build).is_some()
-    }
-
-    /// Decodes whole frames of the program with this build id to lines. What cannot be decoded is a line
-    /// that says so, with its number of bytes.
-    pub fn decode(&mut self, build: &BuildId, mut frames: &[u8]) -> Vec<String> {
-        let Some(table) = self.table(build) else {
-            let program = hexadecimal(build);
-            let bytes = frames.len();
-            return vec![format!(
-                "{bytes} bytes by the program {program}, which is not there: name the folder of its ELF \
-                 file by --firmware"
-            )];
-        };
+    /// Decodes whole frames of the program with this build id to lines; none if it is not there. What is
+    /// no frame is a line that says so, with its number of bytes.
+    pub fn decode(&mut self, build: &BuildId, mut frames: &[u8]) -> Option<Vec<String>> {
+        let folder = self.folder.as_deref();
+        let known = self.known.entry(*build);
+        let table = known.or_insert_with(|| folder.and_then(|folder| find(folder, build)));
+        let table = table.as_ref()?;
         let mut lines = Vec::new();
         while !frames.is_empty() {
             match table.decode(frames) {
@@ -64,14 +52,7 @@ impl Firmware {
                 }
             }
         }
-        lines
-    }
-
-    fn table(&mut self, build: &BuildId) -> Option<&Table> {
-        let folder = self.folder.as_deref();
-        let known = self.known.entry(*build);
-        let table = known.or_insert_with(|| folder.and_then(|folder| find(folder, build)));
-        table.as_ref()
+        Some(lines)
     }
 }
 
@@ -112,7 +93,9 @@ mod tests {
 
     #[test]
     fn frames_are_decoded_by_the_program_of_their_build_id() {
-        let lines = firmware().decode(&BUILD, &[1, 0, 0x74, 0x0e, 2, 0]);
+        let lines = firmware()
+            .decode(&BUILD, &[1, 0, 0x74, 0x0e, 2, 0])
+            .unwrap();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(
             lines[0].contains("INFO") && lines[0].contains("battery 3700 mV"),
@@ -125,17 +108,11 @@ mod tests {
     fn what_cannot_be_decoded_is_counted() {
         let mut other = BUILD;
         other[0] ^= 1;
-        assert!(firmware().knows(&BUILD) && !firmware().knows(&other));
-        let lines = firmware().decode(&other, &[1, 0, 2, 0]);
-        assert!(
-            lines[0].starts_with("4 bytes by the program 0ce4c7a7"),
-            "{lines:?}"
-        );
-        let lines = Firmware::new(None).decode(&BUILD, &[2, 0]);
-        assert!(lines[0].contains("--firmware"), "{lines:?}");
+        assert_eq!(firmware().decode(&other, &[1, 0, 2, 0]), None);
+        assert_eq!(Firmware::new(None).decode(&BUILD, &[2, 0]), None);
         // A frame that is cut off, and a message that the program does not have.
         for frames in [&[2, 0, 1, 0, 7][..], &[2, 0, 99, 0, 1]] {
-            let lines = firmware().decode(&BUILD, frames);
+            let lines = firmware().decode(&BUILD, frames).unwrap();
             assert_eq!(lines[1..], ["3 bytes that are no frame"], "{lines:?}");
         }
     }

@@ -218,7 +218,6 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
-
     use sha2::{Digest, Sha256};
 
     use super::*;

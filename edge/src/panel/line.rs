@@ -118,10 +118,14 @@ impl PanelLine {
     /// Serves the board until `stop` is true.
     pub fn run(&self, stop: &AtomicBool) {
         let started = since_boot();
+        let mut programs = BoardPrograms {
+            firmware: Firmware::new(self.firmware.clone()),
+            unknown: false,
+        };
         let mut told = None;
         while !stop.load(Ordering::Relaxed) {
             let ended = Port::open(&self.place, self.settings)
-                .and_then(|port| self.serve(port, started, stop, &mut told));
+                .and_then(|port| self.serve(port, started, stop, &mut programs, &mut told));
             self.status.set(BoardState::Silent);
             self.metrics.panel_connected(false);
             if let Err(error) = ended {
@@ -150,16 +154,13 @@ impl PanelLine {
         mut port: Port,
         started: i64,
         stop: &AtomicBool,
+        programs: &mut BoardPrograms,
         told: &mut Option<String>,
     ) -> io::Result<()> {
         let mut with_reader = Instant::now();
         let boot = Uuid::new_v4().as_u64_pair().0;
         let show = shown(self.store.panel_state().unwrap_or_default(), false);
         let mut conversation = Conversation::new(self.settings, show, boot);
-        let mut programs = BoardPrograms {
-            firmware: Firmware::new(self.firmware.clone()),
-            unknown: false,
-        };
         let mut looked: Option<Instant> = None;
         let mut buffer = [0; 4096];
         let mut frame = [0; FRAME];
@@ -179,7 +180,7 @@ impl PanelLine {
             }
             let length = port.read(now(), &mut buffer)?;
             for heard in conversation.receive(now(), &buffer[..length]) {
-                self.hear(heard, &mut conversation, &mut programs)?;
+                self.hear(heard, &mut conversation, programs)?;
             }
             match conversation.board(now()) {
                 Some(board) => {
@@ -233,14 +234,14 @@ impl PanelLine {
 
     /// Tells the board's log with the station's where its program is there, and else keeps it for hosts.
     fn keep_log(&self, log: PanelFrames, BoardPrograms { firmware, unknown }: &mut BoardPrograms) {
-        if firmware.knows(&log.build) {
+        if let Some(lines) = firmware.decode(&log.build, &log.frames) {
             if log.missing > 0 {
                 tracing::warn!(
                     missing = log.missing,
                     "pieces of the panel's log are missing"
                 );
             }
-            for line in firmware.decode(&log.build, &log.frames) {
+            for line in lines {
                 tracing::info!(line, "the panel says");
             }
             return;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use plumbline_shared::decode::Listing;
-use plumbline_shared::firmware::Firmware;
+use plumbline_shared::firmware::{BuildId, Firmware};
 use plumbline_shared::manifest::hexadecimal;
 use plumbline_shared::outcome::in_words;
 use plumbline_shared::printable::printable;
@@ -392,6 +392,18 @@ fn fetch(
     Ok(())
 }
 
+/// The lines of the panel's frames; one that names their program where it is not there.
+fn decoded(build: &BuildId, frames: &[u8], firmware: &mut Firmware) -> Vec<String> {
+    firmware.decode(build, frames).unwrap_or_else(|| {
+        let program = hexadecimal(build);
+        let bytes = frames.len();
+        vec![format!(
+            "{bytes} bytes by the program {program}, which is not there: name the folder of its ELF \
+             file by --firmware"
+        )]
+    })
+}
+
 fn log_json(number: u64, time: &str, entry: &LogEntry, firmware: &mut Firmware) -> Value {
     match entry {
         LogEntry::Station(line) => json!({ "number": number, "time": time, "line": line }),
@@ -408,7 +420,7 @@ fn log_json(number: u64, time: &str, entry: &LogEntry, firmware: &mut Firmware) 
                 "boot": format!("{boot:016x}"),
                 "missing": missing,
                 "bytes": frames.len(),
-                "lines": firmware.decode(build, frames),
+                "lines": decoded(build, frames, firmware),
             },
         }),
     }
@@ -424,7 +436,7 @@ fn log_text(number: u64, time: &str, entry: &LogEntry, firmware: &mut Firmware) 
             ..
         } => {
             let gap = (*missing > 0).then(|| format!("panel: {missing} pieces are missing"));
-            let lines = firmware.decode(build, frames).into_iter();
+            let lines = decoded(build, frames, firmware).into_iter();
             let lines = lines.map(|line| format!("panel: {line}"));
             gap.into_iter().chain(lines).collect()
         }
@@ -433,4 +445,21 @@ fn log_text(number: u64, time: &str, entry: &LogEntry, firmware: &mut Firmware) 
         .iter()
         .map(|line| format!("{number:8}  {}  {}", printable(time), printable(line)));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let mut build = [0; 20];
+        build[..4].copy_from_slice(&[0x0c, 0xe4, 0xc7, 0xa7]);
+        let lines = decoded(&build, &[1, 0, 2, 0], &mut Firmware::new(None));
+        assert!(
+            lines[0].starts_with("4 bytes by the program 0ce4c7a7"),
+            "{lines:?}"
+        );
+        assert!(lines[0].contains("--firmware"), "{lines:?}");
+    }
 }

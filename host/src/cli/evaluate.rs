@@ -64,10 +64,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if args.json {
         out::line(evaluation.to_json()?)?;
     } else {
-        let left_out = evaluation.left_out.len();
-        if left_out > 0 {
-            out::note(format_args!("films left out: {left_out}"));
-        }
+        out::left_out(evaluation.left_out.len());
         let measures = &evaluation.measures;
         out::line(format_args!("{} {}\n{measures}", model.name, model.version))?;
     }

@@ -101,9 +101,7 @@ fn tell(
     left_out: usize,
     measures: &impl Display,
 ) -> anyhow::Result<()> {
-    if left_out > 0 {
-        out::note(format_args!("films left out: {left_out}"));
-    }
+    out::left_out(left_out);
     let (bundle, name, version) = (out.display(), &options.name, &options.model_version);
     out::line(format_args!("{bundle} holds {name} {version}\n{measures}"))?;
     Ok(())

@@ -18,6 +18,13 @@ pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Says how many films were left out, if any were.
+pub fn left_out(films: usize) {
+    if films > 0 {
+        note(format_args!("films left out: {films}"));
+    }
+}
+
 /// Says on standard error what went wrong, without the control characters that a file's name may
 /// hold.
 pub fn complain(sentence: impl Display) {

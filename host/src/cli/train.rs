@@ -56,9 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let training = films(&cohort, &packed, Split::Train, &recipe)?;
     let validation = films(&cohort, &packed, Split::Val, &recipe)?;
     let left_out = training.left_out() + validation.left_out();
-    if left_out > 0 {
-        out::note(format_args!("films left out: {left_out}"));
-    }
+    out::left_out(left_out);
     let record = Record {
         variant: initial
             .as_ref()

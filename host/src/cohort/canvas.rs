@@ -5,7 +5,7 @@ use image::{ImageBuffer, Luma};
 use plumbline_shared::film::{Film, FilmError};
 
 /// A film as the image crate has it.
-type Picture = ImageBuffer<Luma<f32>, Vec<f32>>;
+type Picture<'a> = ImageBuffer<Luma<f32>, &'a [f32]>;
 
 /// Brightest grey of a film.
 const WHITE: f32 = 65_535.0;
@@ -56,8 +56,7 @@ impl Canvas {
     /// The canvas at another size, each pixel a weighted mean of those that it covers.
     pub(super) fn averaged(&self, width: u32, height: u32) -> Self {
         let (own_width, own_height) = (self.width as u32, self.height as u32);
-        let picture: Option<Picture> =
-            ImageBuffer::from_raw(own_width, own_height, self.values.clone());
+        let picture: Option<Picture> = ImageBuffer::from_raw(own_width, own_height, &self.values);
         let picture = picture.expect("a canvas has a value for each pixel");
         let resized = imageops::resize(&picture, width, height, FilterType::Triangle);
         Self {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use image::ImageError;
 use plumbline_phantom::{Size, Variates, files};
-use plumbline_shared::decode::{DecodeError, Decoded, decode, read_file};
 use plumbline_shared::durable::{Disk, replace_file_on};
 use plumbline_shared::film::{Film, FilmError};
 use rayon::prelude::*;
@@ -100,7 +99,7 @@ pub(super) fn derive(
     films: u64,
     make: impl Fn(u64) -> Result<Option<Made>, DerivedError> + Sync,
     progress: impl Fn() + Sync,
-) -> Result<u64, DerivedError> {
+) -> Result<usize, DerivedError> {
     if films == 0 {
         return Err(DerivedError::Options("films must be 1 or more"));
     }
@@ -124,7 +123,7 @@ pub(super) fn derive(
     })?;
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     finish(out, &rows)?;
-    Ok(films - rows.len() as u64)
+    Ok(films as usize - rows.len())
 }
 
 /// Makes the folders of films and masks in the new or empty folder `out`.
@@ -187,21 +186,6 @@ pub(super) fn deal(
         deck[number(index) / decks.len() % deck.len()]
     });
     Ok(films.collect())
-}
-
-/// Reads the film of an entry.
-pub(super) fn decoded(entry: &Entry) -> Result<Decoded, DecodeError> {
-    read_file(&entry.film).and_then(|bytes| decode(&bytes))
-}
-
-/// The error of a film that cannot be decoded.
-pub(super) fn undecodable(entry: &Entry) -> impl Fn(DecodeError) -> DerivedError {
-    |source| {
-        DerivedError::Film(FilmsError::Undecodable {
-            path: entry.film.clone(),
-            source,
-        })
-    }
 }
 
 /// The error of a film that came to nothing.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use plumbline_shared::decode::{DecodeError, ErrorKind, decode, read_file};
+use plumbline_shared::film::Film;
 use plumbline_shared::preprocess::{Prepared, prepare};
 
 /// The share of a cohort's films, in per cent, that a command may leave out because they cannot be
@@ -54,15 +55,23 @@ pub struct TooManyUnusable {
     pub first: Box<FilmsError>,
 }
 
+/// Decodes one film of a cohort.
+///
+/// # Errors
+/// If the file cannot be read or is not a film.
+pub(super) fn decode_file(path: &Path) -> Result<Film, FilmsError> {
+    let decoded = read_file(path).and_then(|bytes| decode(&bytes));
+    let decoded = decoded.map_err(|source| FilmsError::Undecodable {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(decoded.film)
+}
+
 /// Decodes and prepares one film of a cohort.
 ///
 /// # Errors
 /// If the file cannot be read or is not a film.
 pub fn prepare_file(path: &Path) -> Result<Prepared, FilmsError> {
-    let film = read_file(path).and_then(|bytes| decode(&bytes));
-    let film = film.map_err(|source| FilmsError::Undecodable {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(prepare(&film.film))
+    Ok(prepare(&decode_file(path)?))
 }

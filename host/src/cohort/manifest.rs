@@ -26,7 +26,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use plumbline_shared::clinical::{Convexity, CurveType, Projection, Refusal, Sex};
+use plumbline_phantom::curve::{Cobb, LEVELS};
+use plumbline_shared::clinical::{
+    Convexity, CurveType, Projection, Refusal, SCOLIOSIS_DEGREES, Sex,
+};
 use serde::{Deserialize, Serialize};
 
 use super::error::CohortError;
@@ -113,10 +116,7 @@ impl Row {
             study: entry.study.clone(),
             label: entry.label.map(u8::from),
             refusal: entry.refusal,
-            findings: findings.map(|findings| match findings.is_empty() {
-                true => NO_FINDING.to_owned(),
-                false => findings.join("|"),
-            }),
+            findings: findings.map(|findings| written(findings)),
             cobb_degrees: entry.cobb_degrees,
             curve: entry.curve,
             apex: entry.apex.clone(),
@@ -128,6 +128,29 @@ impl Row {
             projection: entry.projection,
             ..Self::new(film, entry.patient.clone(), entry.split)
         }
+    }
+
+    /// Fills in the truth about a spine of which every curve is known: the major one, of exactly
+    /// `degrees`, and those of five degrees or more. A spine that is straight enough has no kind of curve.
+    pub(crate) fn tell_curve(
+        &mut self,
+        degrees: f64,
+        kind: CurveType,
+        major: &Cobb,
+        curves: &[Cobb],
+    ) {
+        let positive = degrees >= SCOLIOSIS_DEGREES;
+        let (curve, convexity) = match positive {
+            true => (kind, major.convexity),
+            false => (CurveType::None, Convexity::None),
+        };
+        let curves: Vec<String> = curves.iter().map(Cobb::to_string).collect();
+        self.label = Some(u8::from(positive));
+        self.cobb_degrees = Some(degrees as f32);
+        self.curve = Some(curve);
+        self.apex = positive.then(|| LEVELS[major.apex].to_owned());
+        self.convexity = Some(convexity);
+        self.cobb_angles = Some(curves.join("; "));
     }
 
     /// Makes the row of a film of which nothing else is known.
@@ -290,6 +313,17 @@ fn entry(folder: &Path, row: Row) -> Result<Entry, String> {
         sex: row.sex,
         projection: row.projection,
     })
+}
+
+/// Returns the cell of findings with these names.
+pub(super) fn written<S: AsRef<str>>(findings: &[S]) -> String {
+    match findings.is_empty() {
+        true => NO_FINDING.to_owned(),
+        false => {
+            let names: Vec<&str> = findings.iter().map(AsRef::as_ref).collect();
+            names.join("|")
+        }
+    }
 }
 
 /// Returns the names in a cell of findings.

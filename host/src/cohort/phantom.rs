@@ -10,7 +10,7 @@ mod options;
 mod plan;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -140,21 +140,19 @@ fn caption(entry: &Entry) -> [String; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::phantom::{Format, Frame, PhantomOptions, generate};
+    use super::super::phantom::tests::options;
+    use super::super::phantom::{Frame, PhantomOptions, generate};
     use super::*;
 
     #[test]
     fn every_kind_has_a_row_of_its_films() {
         let folder = tempfile::tempdir().unwrap();
         let options = PhantomOptions {
-            films: 20,
             refused: 5,
             prevalence: 0.5,
-            seed: 3,
-            out: folder.path().to_owned(),
-            format: Format::Png,
             side: 64,
             frame: Frame::SquareChest,
+            ..options(folder.path(), 20, 3)
         };
         generate(&options, |_| {}).unwrap();
         let cohort = Cohort::open(folder.path()).unwrap();

@@ -49,8 +49,6 @@ pub fn run(args: BendArgs) -> anyhow::Result<()> {
     let bar = bar(options.films_of(&sources), "films");
     let left_out = bend(&sources, &options, || bar.inc(1))?;
     bar.finish_and_clear();
-    if left_out > 0 {
-        out::note(format_args!("films left out: {left_out}"));
-    }
+    out::left_out(left_out);
     Ok(())
 }

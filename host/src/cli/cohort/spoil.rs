@@ -53,8 +53,6 @@ pub fn run(args: SpoilArgs) -> anyhow::Result<()> {
     let bar = bar(options.films, "films");
     let left_out = spoil(&sources, &options, || bar.inc(1))?;
     bar.finish_and_clear();
-    if left_out > 0 {
-        out::note(format_args!("films left out: {left_out}"));
-    }
+    out::left_out(left_out);
     Ok(())
 }

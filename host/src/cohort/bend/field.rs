@@ -39,15 +39,15 @@ const LEAST_AREA: f64 = 0.2;
 
 /// The field that gives a film one spine.
 #[derive(Clone, Debug)]
-pub(super) struct Bending {
-    pub(super) spine: BentSpine,
+struct Bending {
+    spine: BentSpine,
     midline: Midline,
     size: [f64; 2],
     share: f64,
 }
 
 impl Bending {
-    pub(super) fn draw(
+    fn draw(
         rng: &mut Variates,
         midline: Midline,
         [width, height]: [usize; 2],
@@ -219,8 +219,8 @@ impl Field {
         let corners = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
         let corners = corners.map(|(column, row)| {
             let place = [column as f64 * step, row as f64 * step];
-            let [x, y] = self.source(place);
-            [x, y, self.beside_spine(place)]
+            let ([x, y], beside) = self.at(place);
+            [x, y, beside]
         });
         SampledField {
             corners: corners.collect(),
@@ -229,32 +229,26 @@ impl Field {
         }
     }
 
-    /// The place of the old film that comes to a place of the new one, which has the same size.
-    fn source(&self, place: [f64; 2]) -> [f64; 2] {
-        let bent = self.bent(place);
+    /// The place of the old film that comes to a place of the new one, which has the same size, and how
+    /// far to the right of the spine's middle that is, in pixels.
+    fn at(&self, place: [f64; 2]) -> ([f64; 2], f64) {
+        let middle = self.own.size.map(|length| length / 2.0);
+        let zoomed = [0, 1].map(|axis| middle[axis] + (place[axis] - middle[axis]) / self.zoom);
+        // On the film that the spine's own bending begins with.
+        let bent = self.own.source(zoomed).moved;
+        let beside = bent[0] - self.own.midline.at(bent[1]);
         let Some(around) = &self.around else {
-            return bent;
+            return (bent, beside);
         };
         let source = around.source(bent);
         let away = (source.still[0] - around.midline.at(source.still[1])).abs();
-        mix(
-            source.still,
-            source.moved,
-            rise(away / around.size[0], STILL),
-        )
+        let share = rise(away / around.size[0], STILL);
+        (mix(source.still, source.moved, share), beside)
     }
 
-    /// How far to the right of its spine's middle a place of the new film is, in pixels.
-    fn beside_spine(&self, place: [f64; 2]) -> f64 {
-        let [column, row] = self.bent(place);
-        column - self.own.midline.at(row)
-    }
-
-    /// The place on the film that the spine's own bending begins with.
-    fn bent(&self, place: [f64; 2]) -> [f64; 2] {
-        let middle = self.own.size.map(|length| length / 2.0);
-        let zoomed = [0, 1].map(|axis| middle[axis] + (place[axis] - middle[axis]) / self.zoom);
-        self.own.source(zoomed).moved
+    /// The place of the old film that comes to a place of the new one.
+    fn source(&self, place: [f64; 2]) -> [f64; 2] {
+        self.at(place).0
     }
 
     /// A grid of places over the film.
@@ -280,14 +274,15 @@ impl Field {
     /// The smallest area of the old film that a pixel of the new one shows, beside what the zoom alone
     /// leaves it.
     fn least_area(&self) -> f64 {
+        let bendings = [Some(&self.own), self.around.as_ref()];
+        let zooms = bendings.into_iter().flatten().map(Bending::zoom);
+        let zoom = self.zoom * zooms.product::<f64>();
         let area = |[x, y]: [f64; 2]| {
             let from = self.source([x, y]);
             let (right, below) = (self.source([x + 1.0, y]), self.source([x, y + 1.0]));
             let (a, b) = (right[0] - from[0], right[1] - from[1]);
             let (c, d) = (below[0] - from[0], below[1] - from[1]);
-            let bendings = [Some(&self.own), self.around.as_ref()];
-            let zooms = bendings.into_iter().flatten().map(Bending::zoom);
-            (a * d - b * c) * (self.zoom * zooms.product::<f64>()).powi(2)
+            (a * d - b * c) * zoom.powi(2)
         };
         self.grid(48).map(area).fold(f64::MAX, f64::min)
     }
@@ -335,7 +330,7 @@ mod tests {
             let (mut left, mut right) = (0.0, SIZE[0] as f64);
             for _ in 0..50 {
                 let middle = (left + right) / 2.0;
-                match field.beside_spine([middle, y]) < 0.0 {
+                match field.at([middle, y]).1 < 0.0 {
                     true => left = middle,
                     false => right = middle,
                 }
@@ -411,9 +406,9 @@ mod tests {
             for place in (0..2000).map(|i| [f64::from(i * 37 % 400), f64::from(i * 91 % 480)]) {
                 let place = [place[0] + 0.5, place[1] + 0.5];
                 let ([x, y], beside) = sampled.at(place);
-                let exact = field.source(place);
+                let (exact, exactly_beside) = field.at(place);
                 assert!((x - exact[0]).hypot(y - exact[1]) < 0.15, "{place:?}");
-                assert!((beside - field.beside_spine(place)).abs() < 0.15);
+                assert!((beside - exactly_beside).abs() < 0.15);
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Cohorts of bent films: chest films of straight spines made into films with a curve of a known Cobb
-//! angle, and into films that went through as much and whose spine is straight still.
+//! angle, and into films that a similar field has moved around a spine that is straight still.
 //!
 //! A film is bent by a smooth field along the curves that phantoms have. Vertebrae turn with the curve;
 //! ribs and mediastinum follow; arms, collimation and the film's borders stay. The Cobb angle is the
@@ -12,19 +12,18 @@ mod spine;
 
 use std::path::PathBuf;
 
-use plumbline_phantom::curve::{Cobb, LEVELS};
 use plumbline_phantom::{Size, Variates, files};
-use plumbline_shared::clinical::{Convexity, CurveType, Projection, SCOLIOSIS_DEGREES};
+use plumbline_shared::clinical::Projection;
 
 use super::Cohort;
 use super::canvas::Canvas;
-use super::derived::{
-    DerivedError, Made, deal, decoded, derive, encoded, nothing, undecodable, unencoded,
-};
+use super::derived::{DerivedError, Made, deal, derive, encoded, nothing, unencoded};
+use super::films::decode_file;
 use super::manifest::{Entry, Row};
 use super::phantom::angle;
 use field::Field;
 use midline::Midline;
+use spine::BentSpine;
 
 /// The largest Cobb angle of a spine that counts as straight, in degrees, where it is known.
 const STRAIGHT: f32 = 2.0;
@@ -77,17 +76,17 @@ impl BendOptions {
 }
 
 /// Makes the cohort of `options` from `sources`, each of which gives the same number of films, and
-/// calls `progress` after each film, from any thread. The same call gives the same bytes.
+/// calls `progress` after each film, from any thread. The same call gives the same bytes. Returns the
+/// number of films that were left out, as no field was found that bends them by the angle that was drawn.
 ///
 /// # Errors
 /// If a source has no films that can be bent, one of them cannot be read, or the folder cannot be
-/// written. Returns the number of films that were left out, as no field was found that bends them by
-/// the angle that was drawn.
+/// written.
 pub fn bend(
     sources: &[Cohort],
     options: &BendOptions,
     progress: impl Fn() + Sync,
-) -> Result<u64, DerivedError> {
+) -> Result<usize, DerivedError> {
     if !(0.0..=1.0).contains(&options.prevalence) {
         return Err(DerivedError::Options("prevalence must lie between 0 and 1"));
     }
@@ -110,15 +109,14 @@ fn make(
     options: &BendOptions,
     rng: &mut Variates,
 ) -> Result<Option<Made>, DerivedError> {
-    let film = decoded(entry).map_err(undecodable(entry))?;
-    let film = reduced(&Canvas::of(&film.film), options.side);
-    let midline = Midline::of(&film);
+    let film = reduced(Canvas::of(&decode_file(&entry.film)?), options.side);
     let positive = rng.chance(options.prevalence);
     let size = [film.width, film.height];
     if size[0] > LONGEST * size[1] || size[1] > LONGEST * size[0] {
         return Ok(None);
     }
-    // A straight film goes through what a bent one would.
+    let midline = Midline::of(&film);
+    // A straight film is moved by a field as strong as a bent one's.
     let degrees = angle(rng, positive);
     let around = (!positive).then(|| angle(rng, true));
     let mut tries = (0..TRIES).map(|_| Field::draw(rng, midline, size, degrees, around));
@@ -146,18 +144,18 @@ fn make(
     };
     let mask = files::png8(size, &mask).map_err(unencoded(entry))?;
     Ok(Some(Made {
-        row: row(entry, index, options.seed, degrees, &field),
+        row: row(entry, index, options.seed, degrees, field.spine()),
         film: encoded(entry, &bent.film().map_err(nothing(entry))?)?,
         mask: Some(mask),
     }))
 }
 
 /// The film with at most `side` pixels along its longer edge.
-fn reduced(film: &Canvas, side: u32) -> Canvas {
+fn reduced(film: Canvas, side: u32) -> Canvas {
     let longer = film.width.max(film.height) as f64;
     let share = f64::from(side) / longer;
     if share >= 1.0 {
-        return film.clone();
+        return film;
     }
     let [width, height] = [film.width, film.height].map(|length| {
         let length = (length as f64 * share).round() as u32;
@@ -167,34 +165,24 @@ fn reduced(film: &Canvas, side: u32) -> Canvas {
 }
 
 /// The row of a film that was made of an entry's.
-fn row(entry: &Entry, index: u64, seed: u64, degrees: f64, field: &Field) -> Row {
-    let positive = degrees >= SCOLIOSIS_DEGREES;
-    let spine = field.spine();
-    let (curve, convexity) = match positive {
-        true => (spine.kind, spine.cobb.convexity),
-        false => (CurveType::None, Convexity::None),
-    };
-    let curves: Vec<String> = spine.curves.iter().map(Cobb::to_string).collect();
-    Row {
-        label: Some(u8::from(positive)),
-        cobb_degrees: Some(degrees as f32),
-        curve: Some(curve),
-        apex: positive.then(|| LEVELS[spine.cobb.apex].to_owned()),
-        convexity: Some(convexity),
-        cobb_angles: Some(curves.join("; ")),
+fn row(entry: &Entry, index: u64, seed: u64, degrees: f64, spine: &BentSpine) -> Row {
+    let mut row = Row {
         mask: Some(format!("masks/{index:06}.png")),
         seed: Some(seed),
         ..Row::of(entry, format!("films/{index:06}.png"))
-    }
+    };
+    row.tell_curve(degrees, spine.kind, &spine.cobb, &spine.curves);
+    row
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use plumbline_shared::decode::{decode, read_file};
+    use plumbline_shared::clinical::SCOLIOSIS_DEGREES;
 
-    use super::super::phantom::{Format, Frame, PhantomOptions, generate};
+    use super::super::phantom::tests::options;
+    use super::super::phantom::{PhantomOptions, generate};
     use super::*;
 
     #[test]
@@ -202,14 +190,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let phantoms = folder.path().join("phantoms");
         let drawn = PhantomOptions {
-            films: 12,
             refused: 5,
             prevalence: 0.25,
-            seed: 3,
-            out: phantoms.clone(),
-            format: Format::Png,
             side: 160,
-            frame: Frame::Chest,
+            ..options(&phantoms, 12, 3)
         };
         generate(&drawn, |_| {}).unwrap();
         let sources = [Cohort::open(&phantoms).unwrap()];
@@ -243,7 +227,7 @@ mod tests {
             assert_eq!(film.label, Some(positive));
             assert_eq!(film.apex.is_some(), positive);
             positives += u32::from(positive);
-            let pixels = decode(&read_file(&film.film).unwrap()).unwrap().film;
+            let pixels = decode_file(&film.film).unwrap();
             assert_eq!(pixels.width().max(pixels.height()), 128);
             let mask = image::open(film.mask.as_ref().unwrap())
                 .unwrap()

@@ -1,11 +1,10 @@
 //! The manifest's row of a phantom.
 
-use plumbline_phantom::curve::{Cobb, LEVELS};
 use plumbline_phantom::{FilmSpec, Phantom};
-use plumbline_shared::clinical::{Convexity, CurveType, Refusal, SCOLIOSIS_DEGREES};
+use plumbline_shared::clinical::Refusal;
 
 use super::options::Format;
-use crate::cohort::manifest::{NO_FINDING, Row, Split};
+use crate::cohort::manifest::{self, Row, Split};
 
 /// Returns the row of a film.
 pub(super) fn row(format: Format, spec: &FilmSpec, phantom: &Phantom, split: Split) -> Row {
@@ -41,23 +40,8 @@ pub(super) fn row(format: Format, spec: &FilmSpec, phantom: &Phantom, split: Spl
 
 /// Fills in the truth about the spine and the diseases.
 fn tell_truth(row: &mut Row, degrees: f64, phantom: &Phantom) {
-    let cobb = phantom.cobb();
-    let positive = degrees >= SCOLIOSIS_DEGREES;
-    let findings = phantom.findings();
-    let curves: Vec<String> = phantom.curves().iter().map(Cobb::to_string).collect();
-    let (curve, convexity) = match positive {
-        true => (phantom.curve().kind(), cobb.convexity),
-        false => (CurveType::None, Convexity::None),
-    };
-    row.label = Some(u8::from(positive));
-    row.findings = Some(match findings.is_empty() {
-        true => NO_FINDING.to_owned(),
-        false => findings.join("|"),
-    });
-    row.cobb_degrees = Some(degrees as f32);
-    row.curve = Some(curve);
-    row.apex = positive.then(|| LEVELS[cobb.apex].to_owned());
-    row.convexity = Some(convexity);
-    row.cobb_angles = Some(curves.join("; "));
+    let kind = phantom.curve().kind();
+    row.tell_curve(degrees, kind, &phantom.cobb(), &phantom.curves());
+    row.findings = Some(manifest::written(&phantom.findings()));
     row.rotation_degrees = Some(phantom.patient.rotation.to_degrees() as f32);
 }

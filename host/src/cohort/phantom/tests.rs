@@ -8,7 +8,7 @@ use plumbline_shared::decode::{ErrorKind, decode};
 use super::*;
 use crate::cohort::{Cohort, Split};
 
-fn options(out: &Path, films: u64, seed: u64) -> PhantomOptions {
+pub(in crate::cohort) fn options(out: &Path, films: u64, seed: u64) -> PhantomOptions {
     PhantomOptions {
         films,
         prevalence: 0.3,

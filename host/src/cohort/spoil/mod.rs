@@ -20,7 +20,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Cohort;
 use super::canvas::Canvas;
-use super::derived::{DerivedError, Made, deal, decoded, derive, encoded, nothing, undecodable};
+use super::derived::{DerivedError, Made, deal, derive, encoded, nothing};
+use super::films::{FilmsError, decode_file};
 use super::manifest::{Entry, Row};
 use framing::End;
 
@@ -65,7 +66,7 @@ pub fn spoil(
     sources: &[Cohort],
     options: &SpoilOptions,
     progress: impl Fn() + Sync,
-) -> Result<u64, DerivedError> {
+) -> Result<usize, DerivedError> {
     let films = deal(sources, options.films, options.seed, |_| true)?;
     let make = |index: u64| {
         let entry = films[index as usize];
@@ -106,13 +107,15 @@ fn film(
     whole: bool,
     rng: &mut ChaCha8Rng,
 ) -> Result<Option<Vec<u8>>, DerivedError> {
-    let decoded = match decoded(entry) {
-        Err(error) if error.kind() == ErrorKind::Blank && entry.refusal.is_some() => {
+    let decoded = match decode_file(&entry.film) {
+        Err(FilmsError::Undecodable { source, .. })
+            if source.kind() == ErrorKind::Blank && entry.refusal.is_some() =>
+        {
             return Ok(None);
         }
-        decoded => decoded.map_err(undecodable(entry))?,
+        decoded => decoded?,
     };
-    let canvas = Canvas::of(&decoded.film);
+    let canvas = Canvas::of(&decoded);
     let made = match entry.refusal {
         Some(_) => varied(canvas, rng),
         None => spoilt(canvas, fault, rng),
@@ -192,7 +195,8 @@ fn shaded(film: Canvas, rng: &mut ChaCha8Rng) -> Canvas {
 mod tests {
     use std::fs;
 
-    use super::super::phantom::{Format, Frame, PhantomOptions, generate};
+    use super::super::phantom::tests::options;
+    use super::super::phantom::{PhantomOptions, generate};
     use super::*;
 
     #[test]
@@ -200,14 +204,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let phantoms = folder.path().join("phantoms");
         let drawn = PhantomOptions {
-            films: 6,
             refused: 5,
             prevalence: 0.5,
-            seed: 3,
-            out: phantoms.clone(),
-            format: Format::Png,
-            side: 96,
-            frame: Frame::Chest,
+            ..options(&phantoms, 6, 3)
         };
         generate(&drawn, |_| {}).unwrap();
         let source = Cohort::open(&phantoms).unwrap();

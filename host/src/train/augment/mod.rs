@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use placement::{Placement, reduced};
+use placement::{Placement, averaged};
 use processing::Processing;
 
 /// The ranges of random changes to films; none by default.
@@ -172,7 +172,7 @@ impl Variation {
             false => {
                 let mut whole = self.placement.place(grey, SIDE);
                 self.processing.apply(&mut whole);
-                reduced(&whole, side)
+                averaged(whole.into_iter(), side)
             }
         };
         if self.contrast != 1.0 || self.brightness != 0.0 {

@@ -28,40 +28,34 @@ impl Placement {
     /// `grey` (`SIDE x SIDE`) placed anew and reduced to `side x side` by averaging, from 0 to
     /// 65535. What comes from outside the film has the level of the film's border.
     pub(super) fn place(&self, grey: &[u16], side: usize) -> Vec<f32> {
-        let step = SIDE / side;
-        let mut out = vec![0.0; side * side];
         if *self == Self::AS_IS {
-            for (at, grey) in grey.iter().enumerate() {
-                out[at / SIDE / step * side + at % SIDE / step] += f32::from(*grey);
-            }
-        } else {
-            let border = border_level(grey);
-            let middle = (SIDE as f32 - 1.0) / 2.0;
-            for row in 0..SIDE {
-                let y = row as f32 - middle - self.down;
-                for column in 0..SIDE {
-                    let x = (column as f32 - middle - self.right) * self.narrowing;
-                    let x = if self.mirrored { -x } else { x };
-                    let from_x = self.cosine * x + self.sine * y + middle;
-                    let from_y = self.cosine * y - self.sine * x + middle;
-                    out[row / step * side + column / step] += sample(grey, from_x, from_y, border);
-                }
-            }
+            return averaged(grey.iter().copied().map(f32::from), side);
         }
-        let share = 1.0 / (step * step) as f32;
-        for value in &mut out {
-            *value *= share;
-        }
-        out
+        let border = border_level(grey);
+        let middle = (SIDE as f32 - 1.0) / 2.0;
+        let places = (0..SIDE).flat_map(|row| (0..SIDE).map(move |column| (row, column)));
+        let placed = places.map(|(row, column)| {
+            let y = row as f32 - middle - self.down;
+            let x = (column as f32 - middle - self.right) * self.narrowing;
+            let x = if self.mirrored { -x } else { x };
+            let from_x = self.cosine * x + self.sine * y + middle;
+            let from_y = self.cosine * y - self.sine * x + middle;
+            sample(grey, from_x, from_y, border)
+        });
+        averaged(placed, side)
     }
 }
 
-/// A film of `SIDE x SIDE` reduced to `side x side` by averaging.
-pub(super) fn reduced(film: &[f32], side: usize) -> Vec<f32> {
+/// A film of `SIDE x SIDE`, row by row, reduced to `side x side` by averaging.
+pub(super) fn averaged(film: impl Iterator<Item = f32>, side: usize) -> Vec<f32> {
     let step = SIDE / side;
     let mut out = vec![0.0; side * side];
-    for (at, value) in film.iter().enumerate() {
-        out[at / SIDE / step * side + at % SIDE / step] += value / (step * step) as f32;
+    for (at, value) in film.enumerate() {
+        out[at / SIDE / step * side + at % SIDE / step] += value;
+    }
+    let share = 1.0 / (step * step) as f32;
+    for value in &mut out {
+        *value *= share;
     }
     out
 }
@@ -153,7 +147,7 @@ mod tests {
         let film = gradient();
         let whole = Placement::AS_IS.place(&film, SIDE);
         let at_once = Placement::AS_IS.place(&film, 64);
-        let later = reduced(&whole, 64);
+        let later = averaged(whole.into_iter(), 64);
         assert!(at_once.iter().zip(later).all(|(a, b)| (a - b).abs() < 0.1));
     }
 }
