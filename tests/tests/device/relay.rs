@@ -23,14 +23,22 @@ impl Relay {
             for (index, host) in listener.incoming().enumerate() {
                 let (host, station) = (host.unwrap(), TcpStream::connect(to).unwrap());
                 counts.lock().unwrap().push(0);
-                let back = (station.try_clone().unwrap(), host.try_clone().unwrap());
-                thread::spawn(move || carry(back.0, back.1, usize::MAX, |_| {}));
+                let to_host = host.try_clone().unwrap();
+                let from_station = station.try_clone().unwrap();
                 let most = most.get(index).copied().unwrap_or(usize::MAX);
                 let counts = Arc::clone(&counts);
+                // The station still reads what was carried and then ends the connection: only then
+                // does the host learn that it broke, so that time has no part in how much arrived.
                 thread::spawn(move || {
-                    carry(host, station, most, |bytes| {
+                    carry(&host, &station, most, |bytes| {
                         counts.lock().unwrap()[index] += bytes
                     });
+                    station.shutdown(Shutdown::Write).ok();
+                });
+                thread::spawn(move || {
+                    carry(&from_station, &to_host, usize::MAX, |_| {});
+                    from_station.shutdown(Shutdown::Both).ok();
+                    to_host.shutdown(Shutdown::Both).ok();
                 });
             }
         });
@@ -43,7 +51,8 @@ impl Relay {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, mut most: usize, count: impl Fn(usize)) {
+/// Carries bytes until a side ends or `most` are carried.
+fn carry(mut from: &TcpStream, mut to: &TcpStream, mut most: usize, count: impl Fn(usize)) {
     let mut buffer = [0; 4096];
     while most > 0 {
         let room = buffer.len().min(most);
@@ -55,8 +64,5 @@ fn carry(mut from: TcpStream, mut to: TcpStream, mut most: usize, count: impl Fn
         }
         count(length);
         most -= length;
-    }
-    for socket in [from, to] {
-        socket.shutdown(Shutdown::Both).ok();
     }
 }
