@@ -9,7 +9,7 @@ use jiff::Zoned;
 use plumbline_reader::Bundle;
 use plumbline_shared::printable::printable;
 
-use crate::config::{Folder, PeerService, Settings};
+use crate::config::{Address, Archive, Destination, Folder, PeerService, Settings};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
 use crate::models;
 use crate::store::{Store, StoreError};
@@ -41,6 +41,10 @@ pub fn check(settings: &Settings) -> Result<bool> {
     }
     if let Some(folder) = &settings.folder {
         report.line("folder", watched(folder))?;
+    }
+    for destination in &settings.destinations {
+        let subject = format!("destination {}", printable(&destination.name));
+        report.line(&subject, reach(settings, destination))?;
     }
     for peer in &settings.peers {
         let asked = ask(settings, peer);
@@ -165,6 +169,35 @@ fn watched(folder: &Folder) -> Result<String, String> {
             wrong.len(),
             wrong.join("; ")
         )),
+    }
+}
+
+/// Looks whether what is sent to a destination would be taken there.
+fn reach(settings: &Settings, destination: &Destination) -> Result<String, String> {
+    match &destination.address {
+        Address::Archive(Archive { address, ae_title }) => {
+            let archive = Peer {
+                address,
+                ae_title,
+                own_title: &settings.dicom.ae_title,
+            };
+            archive.echo().map_err(|error| error.to_string())?;
+            let offers = archive.offers_storage();
+            offers.map_err(|error| format!("it answers an echo, but {error}"))?;
+            Ok("answers, and takes reports and captures".into())
+        }
+        Address::Folder(folder) => {
+            let probe = folder.join(".check.unfinished");
+            let written = File::create(&probe)
+                .and_then(|file| file.sync_all())
+                .and_then(|()| fs::remove_file(&probe));
+            let unwritten = |error| {
+                let folder = folder.display();
+                format!("{folder} cannot be written ({error}): make it, or give it to the station")
+            };
+            written.map_err(unwritten)?;
+            Ok(format!("{} can be written", folder.display()))
+        }
     }
 }
 

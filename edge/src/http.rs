@@ -93,6 +93,8 @@ impl Interface {
             .route("/films/{film}/acknowledge", post(acknowledge))
             .route("/films/{film}/read-anyway", post(read_anyway))
             .route("/films/{film}/delivered", post(delivered))
+            .route("/deliveries", get(deliveries))
+            .route("/deliveries/{delivery}/send-again", post(send_again))
             .route_layer(middleware::from_fn_with_state(self.clone(), require_token));
         let router = Router::new()
             .route("/health", get(health))
@@ -190,7 +192,7 @@ fn refusal(status: StatusCode, what: &str) -> Response {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let status = match &error {
-            StoreError::NoFilm(_) => StatusCode::NOT_FOUND,
+            StoreError::NoFilm(_) | StoreError::NoDelivery(_) => StatusCode::NOT_FOUND,
             StoreError::State { .. } => StatusCode::CONFLICT,
             StoreError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             StoreError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
@@ -379,6 +381,33 @@ async fn delivered(
 ) -> Result<StatusCode, Failure> {
     change.require(&change.to, " and where to: {\"who\": ..., \"to\": ...}")?;
     blocking(move || interface.store().deliver(film, &change.who, &change.to)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which of the newest deliveries are listed.
+#[derive(Deserialize)]
+struct ListedDeliveries {
+    #[serde(default = "fifty")]
+    newest: usize,
+    film: Option<i64>,
+}
+
+async fn deliveries(
+    State(interface): State<Interface>,
+    Query(listed): Query<ListedDeliveries>,
+) -> Result<Response, Failure> {
+    let most = listed.newest.min(MOST_LISTED);
+    let deliveries = blocking(move || interface.store().deliveries(listed.film, most));
+    Ok(Json(deliveries.await?).into_response())
+}
+
+async fn send_again(
+    State(interface): State<Interface>,
+    UrlPath(delivery): UrlPath<i64>,
+    Json(change): Json<Change>,
+) -> Result<StatusCode, Failure> {
+    change.require(&change.who, ": {\"who\": ...}")?;
+    blocking(move || interface.store().send_again(delivery, &change.who)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

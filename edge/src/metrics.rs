@@ -33,6 +33,7 @@ pub struct Metrics {
     associations: Family<Association, Counter>,
     hosts: Gauge,
     states: Family<InState, Gauge>,
+    deliveries: Family<OfDestination, Gauge>,
     free: Gauge,
     audit: Gauge,
     clock_wrong: Gauge,
@@ -75,6 +76,12 @@ struct InState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDestination {
+    destination: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PanelEvent {
     event: &'static str,
 }
@@ -93,6 +100,7 @@ impl Default for Metrics {
             associations: Family::default(),
             hosts: Gauge::default(),
             states: Family::default(),
+            deliveries: Family::default(),
             free: Gauge::default(),
             audit: Gauge::default(),
             clock_wrong: Gauge::default(),
@@ -139,6 +147,11 @@ impl Default for Metrics {
             metrics.hosts.clone(),
         );
         registry.register("films", "Films in each state", metrics.states.clone());
+        registry.register(
+            "deliveries",
+            "What was to be sent to each destination, by where it stands",
+            metrics.deliveries.clone(),
+        );
         registry.register_with_unit("disk_free", "Free disk", Unit::Bytes, metrics.free.clone());
         registry.register(
             "audit_sequence",
@@ -274,6 +287,15 @@ impl Metrics {
                 state: state.name(),
             });
             gauge.set(count.map_or(0, |(_, count)| *count as i64));
+        }
+        // One that has fallen to nothing is not counted by the store.
+        self.deliveries.clear();
+        for (destination, state, count) in store.count_deliveries()? {
+            let state = state.name();
+            let gauge = self
+                .deliveries
+                .get_or_create(&OfDestination { destination, state });
+            gauge.set(count as i64);
         }
         self.free.set(store.free()? as i64);
         self.film_missing

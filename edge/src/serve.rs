@@ -23,17 +23,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use crate::clock::ClockWatch;
-use crate::config::Settings;
+use crate::config::{Destination, Settings};
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
 use crate::link::{InstalledBundle, LinkListener, Station};
 use crate::logs::KeptLog;
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
-use crate::store::{Action, Entry, Event, Outcome, Store, TOKEN};
-use crate::{logs, models};
+use crate::store::{Action, Entry, Event, Outcome, Recipient, Store, TOKEN};
+use crate::{logs, models, report};
 use plumbline_dimse::{Patience, Rules};
 
 /// The version of this program.
@@ -145,6 +146,23 @@ pub fn serve(settings: &Settings) -> Result<()> {
         status,
         pulse: pulse(),
     });
+    let recipients = settings.destinations.iter().map(|destination| Recipient {
+        name: destination.name.clone(),
+        kinds: destination.sends.clone(),
+    });
+    store.set_recipients(&recipients.collect::<Vec<_>>())?;
+    let in_reports = report::Station {
+        uid: store.station_uid()?,
+        name: settings.dicom.ae_title.clone(),
+    };
+    let outboxes = settings.destinations.iter().map(|destination| Outbox {
+        store: Arc::clone(&store),
+        destination: destination.clone(),
+        station: in_reports.clone(),
+        program: PathBuf::from(THIS_PROGRAM),
+        pulse: pulse(),
+    });
+    let outboxes: Vec<_> = outboxes.collect();
     let interface = Interface::new(receiver, token, settings.limits.film);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -177,6 +195,9 @@ pub fn serve(settings: &Settings) -> Result<()> {
         }
         for _ in 0..settings.reading.readers {
             scope.spawn(|| or_end("a reader's parent", || pool.run(stop)));
+        }
+        for outbox in &outboxes {
+            scope.spawn(|| or_end("the outbox", || outbox.run(stop)));
         }
         scope.spawn(|| or_end("housekeeping", || keep_house(&store, &clock, &pulses, stop)));
         let served = runtime.block_on(async {
@@ -277,6 +298,9 @@ fn announce(
     match &settings.panel {
         Some(panel) => writeln!(out, "panel: {}", panel.place)?,
         None => writeln!(out, "panel: none")?,
+    }
+    for Destination { name, address, .. } in &settings.destinations {
+        writeln!(out, "destination: {name}, {address}")?;
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
     if let Some(link) = link {

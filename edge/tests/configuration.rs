@@ -36,7 +36,9 @@ fn every_fault_of_a_configuration_is_told_at_once() {
          tls_key = \"/k\"\ntls_certificate = \"c\"\n[http]\nlisten = \"0.0.0.0:80\"\n[folder]\n\
          after = \"burn\"\n[[peer]]\nname = \"x\"\n[store]\nreserve_mib = 900\n\
          low_water_mib = 800\n[link]\nlisten = \"0.0.0.0:7114\"\nkey = \"k\"\n\
-         connections = 0\n",
+         connections = 0\n[[destination]]\nname = \"a\"\nfolder = \"/f\"\n\
+         [[destination]]\nname = \"a\"\nfolder = \"/g\"\nsends = [\"all\"]\n\
+         [[destination]]\nfolder = \"/h\"\n",
         &[
             (1, "data must be a text"),
             (3, "listen is \"here\""),
@@ -52,6 +54,12 @@ fn every_fault_of_a_configuration_is_told_at_once() {
             (17, "[link] needs listen, certificate, key and authorities"),
             (19, "key is \"k\": write the whole path"),
             (20, "connections must be a whole number from 1 to 64"),
+            (24, "another [[destination]] has this name"),
+            (
+                27,
+                "sends has an entry that is \"all\": write \"originals\" or",
+            ),
+            (28, "a [[destination]] needs a name"),
         ],
     );
     // Each of these is right by itself.
@@ -83,9 +91,16 @@ fn the_documented_configuration_has_every_setting_at_its_default() {
     });
     let text: Vec<_> = lines.collect();
     let settings = Settings::parse(&path, &text.join("\n"));
-    // Of the folder's three only one can be right at a time, and of a panel's two places.
+    // Of the folder's three only one can be right at a time, of a panel's two places, and of a
+    // destination's.
     let faults = settings.unwrap_err().faults;
-    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    assert!(
+        faults[2]
+            .what
+            .starts_with("a [[destination]] needs address and ae_title"),
+        "{faults:?}"
+    );
     assert!(
         faults[1].what.starts_with("[panel] needs device"),
         "{faults:?}"

@@ -10,6 +10,8 @@ use plumbline_dimse::service::{
 };
 use plumbline_dimse::{Patience, Rejection, Status};
 use plumbline_edge::config::Settings;
+use plumbline_edge::outbox::{ANSWERS, Meaning};
+use plumbline_edge::report::{CAPTURE_CLASS, REPORT_CLASS};
 
 /// The tests of the rows.
 const FILMS: &str = "films_that_are_sent_are_kept_once_and_read_as_screen_reads_them";
@@ -166,6 +168,70 @@ fn rejections() -> String {
     )
 }
 
+/// What is sent to archives.
+fn sent() -> String {
+    const FILED: &str = "what_is_filed_is_valid_and_means_what_it_says";
+    const KEPT: &str = "archives_of_others_keep_all_of_it_in_the_films_study";
+    let explicit = "Explicit VR Little Endian";
+    let mut rows = vec![
+        vec![
+            REPORT_CLASS.into(),
+            "Comprehensive 3D SR Storage".into(),
+            "reports".into(),
+            explicit.into(),
+            format!("`{FILED}`"),
+        ],
+        vec![
+            CAPTURE_CLASS.into(),
+            "Secondary Capture Image Storage".into(),
+            "captures".into(),
+            explicit.into(),
+            format!("`{FILED}`"),
+        ],
+    ];
+    rows.extend(STORAGE.iter().map(|class| {
+        vec![
+            class.uid.into(),
+            class.name.into(),
+            "originals".into(),
+            "as it came".into(),
+            format!("`{KEPT}`"),
+        ]
+    }));
+    table(
+        &[
+            "UID",
+            "SOP Class",
+            "sent as",
+            "transfer syntax",
+            "tested by",
+        ],
+        rows,
+    )
+}
+
+/// What an archive's answers mean.
+fn answers() -> String {
+    let rows = ANSWERS.map(|(from, to, meaning)| {
+        let statuses = match (from, to) {
+            (0x0001, 0xFFFF) => "any other".to_owned(),
+            _ if from == to => format!("{from:04X}"),
+            _ => format!("{from:04X} to {to:04X}"),
+        };
+        let means = match meaning {
+            Meaning::Delivered => "delivered",
+            Meaning::DeliveredWithWarning => "delivered; the status and its comment are told",
+            Meaning::Later => "sent again, after waits of 2 s up to 12 minutes",
+            Meaning::Refused => {
+                "kept with the status and its comment, until a person has it sent again"
+            }
+        };
+        let test = "`every_answer_means_what_the_standard_says`";
+        vec![statuses, means.into(), test.into()]
+    });
+    table(&["status", "means", "tested by"], rows.into())
+}
+
 /// The statement with the tables that the program has now.
 fn current(text: &str) -> String {
     let mut text = text.to_owned();
@@ -175,6 +241,8 @@ fn current(text: &str) -> String {
         ("syntaxes", syntaxes()),
         ("statuses", statuses()),
         ("rejections", rejections()),
+        ("sent", sent()),
+        ("answers", answers()),
     ] {
         let mark = format!("<!-- table: {name} -->\n");
         let start = text.find(&mark).unwrap() + mark.len();
@@ -202,6 +270,8 @@ fn every_test_that_it_names_exists() {
         "tests/hostile_peers.rs",
         "tests/serve.rs",
         "tests/peers.rs",
+        "tests/filing.rs",
+        "tests/outbox.rs",
         "../shared/tests/films.rs",
         "../tests/tests/regressions.rs",
     ];

@@ -1,27 +1,15 @@
 //! The station with DICOM programs that nobody here wrote: dcmtk, Orthanc and pynetdicom.
 //! `.ci/peers` installs them and runs these tests.
 
+#[path = "station/programs.rs"]
+mod programs;
 mod station;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use programs::{Background, Orthanc, free_port, run, wait_for_port};
 use station::*;
-
-/// Runs a program, and returns whether it succeeded and what it said.
-fn run(program: &str, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(program).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; run .ci/peers"));
-    let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
-}
 
 /// Sends `film` by dcmtk's storescu with `options`.
 fn storescu(station: &Station, options: &[&str], film: &Path) -> (bool, String) {
@@ -51,40 +39,6 @@ fn golden(folder: &Path, name: &str) -> PathBuf {
     );
     assert!(done, "{said}");
     copy
-}
-
-/// A program in the background. Killed when dropped.
-struct Background(Child);
-
-impl Background {
-    fn start(program: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        let command = command
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// A port that nobody listens on just now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-fn wait_for_port(port: u16) {
-    wait_for(|| TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
 #[test]
@@ -244,41 +198,12 @@ fn orthanc_sends_films_and_is_checked_as_a_peer() {
         "[[peer]]\nname = \"archive\"\naddress = \"127.0.0.1:{port}\"\nae_title = \"ORTHANC\"\n\
          service = \"storage\"\n"
     ));
-    let configuration = serde_json::json!({
-        "Name": "archive",
-        "StorageDirectory": folder.path().join("storage"),
-        "IndexDirectory": folder.path().join("storage"),
-        "HttpPort": web,
-        "DicomPort": port,
-        "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": false,
-        "AuthenticationEnabled": false,
-        "DicomCheckCalledAet": true,
-        "DicomModalities": { "station": ["PLUMBLINE", "127.0.0.1", station.dicom.port()] },
-    });
-    let file = folder.path().join("orthanc.json");
-    fs::write(&file, configuration.to_string()).unwrap();
-    let _orthanc = Background::start("/usr/sbin/Orthanc", &[file.to_str().unwrap()]);
-    wait_for_port(web);
-    wait_for_port(port);
-    let ask = |path: &str, body: &[u8]| -> Value {
-        let mut socket = TcpStream::connect(("127.0.0.1", web)).unwrap();
-        let head = format!(
-            "POST {path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        socket.write_all(&[head.as_bytes(), body].concat()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(" 200 "), "{answer}");
-        serde_json::from_str(body).unwrap()
-    };
+    let orthanc = Orthanc::start(folder.path(), port, web, station.dicom.port());
     for name in ["phantom-4.dcm", "phantom-5.dcm"] {
-        let stored = ask("/instances", &fs::read(sample(name)).unwrap());
+        let stored = orthanc.ask("/instances", &fs::read(sample(name)).unwrap());
         let id = stored["ID"].as_str().unwrap();
         for _ in 0..2 {
-            let sent = ask("/modalities/station/store", id.as_bytes());
+            let sent = orthanc.ask("/modalities/station/store", id.as_bytes());
             assert_eq!(sent["FailedInstancesCount"], 0, "{sent}");
         }
     }

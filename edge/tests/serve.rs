@@ -456,8 +456,12 @@ fn logs_and_metrics_name_no_patient() {
     while at + 8 < instance.data.len() {
         let word = |at: usize| u16::from_le_bytes([instance.data[at], instance.data[at + 1]]);
         let vr = instance.data[at + 4..at + 6].to_vec();
-        let long = [&b"OB"[..], b"OW", b"SQ", b"UN", b"UT"].contains(&&vr[..]);
-        if long {
+        // Into sequences and their items.
+        if word(at) == 0xFFFE || &vr == b"SQ" {
+            at += if word(at) == 0xFFFE { 8 } else { 12 };
+            continue;
+        }
+        if [&b"OB"[..], b"OW", b"UN", b"UT"].contains(&&vr[..]) {
             break;
         }
         let length = usize::from(word(at + 6));
@@ -470,12 +474,17 @@ fn logs_and_metrics_name_no_patient() {
         at += 8 + length;
     }
     assert!(
-        marked >= 2,
+        marked >= 8,
         "{marked} texts in a film of {} bytes",
         film.len()
     );
-    let station = Station::start("[log]\nverbose = true\n[folder]\npath = \"FOLDER\"\n");
+    let station = Station::start(
+        "[log]\nverbose = true\n[folder]\npath = \"FOLDER\"\n[[destination]]\n\
+         name = \"gone\"\nfolder = \"FOLDER/gone\"\n[[destination]]\nname = \"here\"\n\
+         folder = \"FOLDER/data\"\nsends = [\"originals\", \"reports\", \"captures\"]\n",
+    );
     let mut sender = Sender::connect(&station).unwrap();
+    assert_eq!(sender.store(&instance.numbered(7)), 0);
     assert_eq!(sender.store(&instance), 0);
     *instance.data.last_mut().unwrap() ^= 1;
     assert_eq!(sender.store(&instance), 0);
@@ -489,10 +498,13 @@ fn logs_and_metrics_name_no_patient() {
     let name = format!("{marker}.png");
     fs::copy(sample("phantom-1.png"), station.path(&name)).unwrap();
     fs::write(station.path(&format!("{marker}.dcm")), b"no film").unwrap();
-    wait_for(|| (station.films().len() == 3).then_some(()));
+    wait_for(|| (station.films().len() == 4).then_some(()));
     let films = station.settled();
     assert!(films.iter().any(|film| film.to_string().contains("MARKER")));
     wait_for(|| station.log().contains("no whole film").then_some(()));
+    for word in ["delivered", "not delivered yet"] {
+        wait_for(|| station.log().contains(word).then_some(()));
+    }
     let (_, metrics) = station.request("GET", "/metrics", false, "text/plain", b"");
     let (_, health) = station.request("GET", "/health", false, "text/plain", b"");
     let folder = station.stop();

@@ -132,7 +132,7 @@ pub fn prepare(film: &Film) -> Prepared {
 }
 
 /// Returns the part of the square that a film of this size fills.
-fn letterbox(width: u32, height: u32) -> Rect {
+pub fn letterbox(width: u32, height: u32) -> Rect {
     let longer = u64::from(width.max(height));
     let side = SIDE as u64;
     let scaled = |length: u32| {

@@ -7,10 +7,12 @@ use std::time::Duration;
 use dicom_ul::ClientAssociation;
 use dicom_ul::association::Error;
 use dicom_ul::association::client::ClientAssociationOptions;
-use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu, PresentationContextResultReason};
+use dicom_ul::pdu::{
+    AssociationRJResult, PDataValue, PDataValueType, Pdu, PresentationContextResultReason,
+};
 
 use super::command::{C_ECHO, C_FIND, Request, Response};
-use super::service::{IMPLICIT, MOST_PDU, VERIFICATION};
+use super::service::{EXPLICIT, IMPLICIT, MOST_PDU, VERIFICATION};
 
 /// Modality Worklist Information Model - FIND.
 const WORKLIST: &str = "1.2.840.10008.5.1.4.31";
@@ -26,9 +28,6 @@ const RESULTS: [(&str, &str); 2] = [
         "Secondary Capture Image Storage",
     ),
 ];
-
-/// Explicit VR Little Endian, in which results are written.
-const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
@@ -63,9 +62,14 @@ pub enum ClientError {
     },
     /// It rejected the association.
     #[error(
-        "it rejects the station ({0}): enter the station there, and compare both AE titles letter by letter"
+        "it rejects the station ({why}): enter the station there, and compare both AE titles letter by letter"
     )]
-    Rejected(String),
+    Rejected {
+        /// Why, in the protocol's terms.
+        why: String,
+        /// True if it would not be different later.
+        permanent: bool,
+    },
     /// It does not offer the service.
     #[error("it does not offer {0}: allow it there")]
     NotOffered(String),
@@ -79,6 +83,9 @@ pub enum ClientError {
         /// Its comment, after a colon and a blank.
         comment: String,
     },
+    /// What is to be sent cannot be read.
+    #[error("what is to be sent cannot be read ({0}): check the disk")]
+    Unreadable(String),
     /// It broke off, or speaks another protocol.
     #[error("it broke off ({0}): see its log")]
     BrokenOff(String),
@@ -103,6 +110,7 @@ impl Peer<'_> {
             &mut association,
             context,
             PDataValueType::Command,
+            true,
             request.bytes(),
         )?;
         let response = response(&mut association)?;
@@ -143,12 +151,14 @@ impl Peer<'_> {
             &mut association,
             context,
             PDataValueType::Command,
+            true,
             request.bytes(),
         )?;
         send(
             &mut association,
             context,
             PDataValueType::Data,
+            true,
             keys(date, modality),
         )?;
         let mut answers = 0;
@@ -169,7 +179,21 @@ impl Peer<'_> {
         }
     }
 
+    /// Asks for an association for `classes`, each in the syntaxes that the station writes.
     fn associate(&self, classes: &[&str]) -> Result<ClientAssociation<TcpStream>, ClientError> {
+        // Queries are written in implicit VR.
+        let contexts = classes.iter().map(|class| match *class {
+            WORKLIST => (*class, vec![IMPLICIT]),
+            _ => (*class, vec![EXPLICIT, IMPLICIT]),
+        });
+        self.associate_for(contexts)
+    }
+
+    /// Asks for an association with these presentation contexts: SOP classes and transfer syntaxes.
+    pub(super) fn associate_for<'c>(
+        &self,
+        contexts: impl IntoIterator<Item = (&'c str, Vec<&'c str>)>,
+    ) -> Result<ClientAssociation<TcpStream>, ClientError> {
         let no_connection = |why: String| ClientError::NoConnection {
             address: self.address.to_owned(),
             why,
@@ -187,18 +211,14 @@ impl Peer<'_> {
             .connection_timeout(CONNECT)
             .read_timeout(ANSWER)
             .write_timeout(ANSWER);
-        for class in classes {
-            // Queries are written in implicit VR.
-            let syntaxes = match *class {
-                WORKLIST => vec![IMPLICIT],
-                _ => vec![EXPLICIT, IMPLICIT],
-            };
-            options = options.with_presentation_context(*class, syntaxes);
+        for (class, syntaxes) in contexts {
+            options = options.with_presentation_context(class, syntaxes);
         }
         options.establish(address).map_err(|error| match error {
-            Error::Rejected { association_rj, .. } => {
-                ClientError::Rejected(association_rj.source.to_string())
-            }
+            Error::Rejected { association_rj, .. } => ClientError::Rejected {
+                why: association_rj.source.to_string(),
+                permanent: association_rj.result == AssociationRJResult::Permanent,
+            },
             Error::NoAcceptedPresentationContexts { .. } => {
                 ClientError::NotOffered("what the station wants of it".into())
             }
@@ -222,16 +242,17 @@ fn context(
     id.ok_or_else(|| ClientError::NotOffered(name.to_owned()))
 }
 
-fn send(
+pub(super) fn send(
     association: &mut ClientAssociation<TcpStream>,
     context: u8,
     value_type: PDataValueType,
+    is_last: bool,
     data: Vec<u8>,
 ) -> Result<(), ClientError> {
     let value = PDataValue {
         presentation_context_id: context,
         value_type,
-        is_last: true,
+        is_last,
         data,
     };
     association
@@ -240,7 +261,9 @@ fn send(
 }
 
 /// Receives the next response, and its data set, which is not looked at.
-fn response(association: &mut ClientAssociation<TcpStream>) -> Result<Response, ClientError> {
+pub(super) fn response(
+    association: &mut ClientAssociation<TcpStream>,
+) -> Result<Response, ClientError> {
     let mut command = Vec::new();
     let mut response: Option<Response> = None;
     loop {
@@ -287,7 +310,7 @@ fn require_success(response: &Response, service: &'static str) -> Result<(), Cli
     })
 }
 
-fn broken_off(error: Error) -> ClientError {
+pub(super) fn broken_off(error: Error) -> ClientError {
     ClientError::BrokenOff(error.to_string())
 }
 

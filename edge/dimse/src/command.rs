@@ -122,6 +122,8 @@ impl Request {
 /// A response to a request of the station's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
+    /// Message ID Being Responded To (0000,0120).
+    pub message: u16,
     /// Status (0000,0900).
     pub status: u16,
     /// Error Comment (0000,0902).
@@ -138,6 +140,7 @@ impl Response {
     pub fn parse(bytes: &[u8]) -> Result<Self, CommandError> {
         let set = CommandSet::parse(bytes)?;
         Ok(Self {
+            message: set.responds_to.ok_or(CommandError::Incomplete)?,
             status: set.status.ok_or(CommandError::Incomplete)?,
             comment: set.comment,
             has_data: set.data.ok_or(CommandError::Incomplete)? != NO_DATA_SET,
@@ -150,6 +153,7 @@ impl Response {
 struct CommandSet {
     field: Option<u16>,
     message: Option<u16>,
+    responds_to: Option<u16>,
     data: Option<u16>,
     status: Option<u16>,
     sop_class: String,
@@ -176,6 +180,7 @@ impl CommandSet {
                 0x0002 => set.sop_class = unpadded(value),
                 0x0100 => set.field = number(),
                 0x0110 => set.message = number(),
+                0x0120 => set.responds_to = number(),
                 0x0800 => set.data = number(),
                 0x0900 => set.status = number(),
                 0x0902 => set.comment = unpadded(value),

@@ -55,10 +55,13 @@ const fn syntax(uid: &'static str, name: &'static str) -> TransferSyntax {
 /// The transfer syntax of Verification, and the default of all services.
 pub const IMPLICIT: &str = "1.2.840.10008.1.2";
 
+/// The transfer syntax in which results are written: Explicit VR Little Endian.
+pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+
 /// The transfer syntaxes that are received: those that the decoders read.
 pub const TRANSFER_SYNTAXES: [TransferSyntax; 14] = [
     syntax(IMPLICIT, "Implicit VR Little Endian"),
-    syntax("1.2.840.10008.1.2.1", "Explicit VR Little Endian"),
+    syntax(EXPLICIT, "Explicit VR Little Endian"),
     syntax(
         "1.2.840.10008.1.2.1.99",
         "Deflated Explicit VR Little Endian",

@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::sections::take_intended_use;
-use super::settings::{After, Folder, Link, LogFormat, Panel, Peer, Settings};
+use super::settings::{After, Destination, Folder, Link, LogFormat, Panel, Peer, Settings};
 use super::table::{self, Fault, Faults, Gathered, Table, optional, set};
 
 impl Settings {
@@ -74,6 +74,7 @@ impl Settings {
             "log",
         ]
         .map(|key| table.table(key));
+        let destinations = table.tables("destination");
         let peers = table.tables("peer");
         table.finish();
         let entries = |table: Option<(_, _)>| table.map(|(table, _)| table);
@@ -108,6 +109,19 @@ impl Settings {
         );
         set(&mut self.log.verbose, table.take("verbose", table::boolean));
         table.finish();
+        for destination in destinations {
+            let span = destination.1.clone();
+            let taken = optional(Some(destination), gathered, Destination::take);
+            let named =
+                |one: &Destination| self.destinations.iter().any(|other| other.name == one.name);
+            if taken.as_ref().is_some_and(named) {
+                gathered.add(
+                    span,
+                    "another [[destination]] has this name: give it another one",
+                );
+            }
+            self.destinations.extend(taken);
+        }
         for peer in peers {
             self.peers
                 .extend(optional(Some(peer), gathered, Peer::take));

@@ -7,6 +7,7 @@ mod settings;
 mod table;
 
 pub use settings::{
-    After, Dicom, Folder, Http, Link, Log, LogFormat, Panel, Peer, PeerService, Reading, Settings,
+    Address, After, Archive, Destination, Dicom, Folder, Http, Link, Log, LogFormat, Panel, Peer,
+    PeerService, Reading, Settings,
 };
 pub use table::{Fault, Faults};

@@ -7,10 +7,13 @@ use plumbline_shared::tls::Tls;
 use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::DeValue;
 
-use super::settings::{After, Dicom, Folder, Http, Link, Panel, Peer, PeerService};
+use super::settings::{
+    Address, After, Archive, Destination, Dicom, Folder, Http, Link, Panel, Peer, PeerService,
+};
 use super::table::{self, Table, set};
 use crate::panel::{Pins, Place};
 use crate::quality::IntendedUse;
+use crate::store::Kind;
 
 /// How long after an exposure its film counts as missing, in seconds: units take up to a minute to
 /// make one.
@@ -198,6 +201,43 @@ impl Link {
     }
 }
 
+impl Destination {
+    pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        const KINDS: &[(&str, Kind)] = &[
+            ("originals", Kind::Original),
+            ("reports", Kind::Report),
+            ("captures", Kind::Capture),
+        ];
+        let name = table.take("name", table::text);
+        let address = table.take("address", host_and_port);
+        let ae_title = table.take("ae_title", title);
+        let folder = table.take("folder", table::path);
+        let sends = table.take("sends", table::list(table::one_of(KINDS)));
+        table.finish();
+        let address = match (address, ae_title, folder) {
+            (Some(address), Some(ae_title), None) => {
+                Address::Archive(Archive { address, ae_title })
+            }
+            (None, None, Some(folder)) => Address::Folder(folder),
+            _ => {
+                let fault = "a [[destination]] needs address and ae_title, or else folder";
+                return (None, Some(fault));
+            }
+        };
+        let Some(name) = name else {
+            let fault = "a [[destination]] needs a name, which it keeps: by it the station knows \
+                         what it has sent there";
+            return (None, Some(fault));
+        };
+        let destination = Self {
+            name,
+            address,
+            sends: sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]),
+        };
+        (Some(destination), None)
+    }
+}
+
 impl Peer {
     pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
         let services = &[
@@ -205,18 +245,7 @@ impl Peer {
             ("worklist", PeerService::Worklist),
         ];
         let name = table.take("name", table::text);
-        let address = table.take("address", |value| {
-            let address = table::text(value)?;
-            let port = address
-                .rsplit_once(':')
-                .map(|(_, port)| port.parse::<u16>());
-            match port {
-                Some(Ok(1..)) => Ok(address),
-                _ => Err(format!(
-                    "is {address:?}: write a host and a port, such as \"pacs:104\""
-                )),
-            }
-        });
+        let address = table.take("address", host_and_port);
         let ae_title = table.take("ae_title", title);
         let service = table.take("service", table::one_of(services));
         table.finish();
@@ -257,6 +286,20 @@ pub(super) fn take_intended_use(intended: &mut IntendedUse, mut table: Table) {
         table.take("other_views", table::list(table::text)),
     );
     table.finish();
+}
+
+/// Reads a host and a port.
+fn host_and_port(value: &DeValue) -> Result<String, String> {
+    let address = table::text(value)?;
+    let port = address
+        .rsplit_once(':')
+        .map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(1..)) => Ok(address),
+        _ => Err(format!(
+            "is {address:?}: write a host and a port, such as \"pacs:104\""
+        )),
+    }
 }
 
 /// Reads an AE title.

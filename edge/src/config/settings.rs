@@ -1,6 +1,7 @@
 //! The settings of a station.
 
 use std::env;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use plumbline_wire::panel::Settings as BoardSettings;
 
 use crate::panel::Place;
 use crate::quality::IntendedUse;
-use crate::store::Limits;
+use crate::store::{Kind, Limits};
 
 /// The settings of a station.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +39,48 @@ pub struct Settings {
     pub log: Log,
     /// The panel.
     pub panel: Option<Panel>,
+    /// Other systems that results are sent to.
+    pub destinations: Vec<Destination>,
     /// Other systems, for `plumbline-edge check`.
     pub peers: Vec<Peer>,
+}
+
+/// A system that results are sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Its name, by which the store knows what it has.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// What it gets.
+    pub sends: Vec<Kind>,
+}
+
+/// Where a destination is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An archive that stores by DICOM.
+    Archive(Archive),
+    /// A folder.
+    Folder(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive(Archive { address, ae_title }) => write!(f, "{ae_title} at {address}"),
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
+/// An archive that stores by DICOM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Its host and port.
+    pub address: String,
+    /// Its AE title.
+    pub ae_title: String,
 }
 
 /// The panel.
@@ -193,6 +234,7 @@ impl Default for Settings {
                 verbose: false,
             },
             panel: None,
+            destinations: Vec::new(),
             peers: Vec::new(),
         }
     }

@@ -109,21 +109,28 @@ pub(super) fn write(mut output: impl Write, answer: &Answer) -> io::Result<()> {
 macro_rules! between_headers {
     ($($field:ident)+) => {
         fn borrowed(header: &Header) -> decoder::Header<'_> {
-            decoder::Header { $($field: header.$field.as_deref().map(cut)),+ }
+            decoder::Header {
+                $($field: header.$field.as_deref().map(cut),)+
+                rows: header.rows,
+                columns: header.columns,
+            }
         }
 
         fn owned(message: decoder::Header) -> Header {
             let mut header = Header::default();
             $(header.$field = message.$field.map(str::to_owned);)+
+            header.rows = message.rows;
+            header.columns = message.columns;
             header
         }
     };
 }
 
 between_headers! {
-    patient_name patient_id patient_birth_date patient_sex patient_age accession_number
-    study_instance_uid series_instance_uid sop_class_uid sop_instance_uid study_date study_time
-    modality body_part_examined view_position
+    patient_name patient_id issuer_of_patient_id patient_birth_date patient_sex patient_age
+    accession_number study_instance_uid series_instance_uid sop_class_uid sop_instance_uid
+    study_date study_time study_id referring_physician_name modality body_part_examined
+    view_position
 }
 
 #[cfg(test)]
@@ -142,6 +149,7 @@ mod tests {
         let mut header = Header::default();
         header.patient_name = Some("Mu\u{f1}oz^A".into());
         header.view_position = Some("PA".into());
+        (header.rows, header.columns) = (Some(2), Some(3));
         let refusal = Refusal {
             code: RefusalCode::Length,
             sentence: "the file is empty".into(),

@@ -102,7 +102,7 @@ const IMAGE_PROCESSING: DicomCode = DicomCode {
     value: "111219",
     meaning: "Inappropriate image processing",
 };
-const OTHER_FAILURE: DicomCode = DicomCode {
+pub(crate) const OTHER_FAILURE: DicomCode = DicomCode {
     value: "111220",
     meaning: "Other failure",
 };
@@ -154,6 +154,11 @@ impl Code {
             Self::Age => "age",
             Self::UnlikeTraining => "unlike-training",
         }
+    }
+
+    /// Returns the code with this name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
     }
 
     /// Returns what the code means for a film.

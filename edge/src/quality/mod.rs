@@ -18,6 +18,7 @@ use plumbline_wire::decoder::RefusalCode;
 
 use crate::models::{self, ModelsError};
 
+pub(crate) use finding::OTHER_FAILURE;
 pub use finding::{Code, DicomCode, Finding, Severity};
 pub use intended_use::IntendedUse;
 

@@ -44,20 +44,33 @@ pub(super) fn same(one: &Path, other: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A file, read up to its data set.
-struct DataSet {
-    file: BufReader<File>,
-    transfer_syntax: Vec<u8>,
+/// A DICOM file, read up to its data set.
+pub struct DataSet<R> {
+    file: R,
+    transfer_syntax: String,
     /// The data set's length.
     bytes: u64,
 }
 
-impl DataSet {
+impl DataSet<BufReader<File>> {
     /// Opens a file; none if it has no file meta information of known length.
-    fn open(path: &Path) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let whole = file.metadata()?.len();
-        let mut file = BufReader::new(file);
+        Self::read(BufReader::new(file), whole)
+    }
+}
+
+impl<R: Read> DataSet<R> {
+    /// Reads a file of `whole` bytes up to its data set; none if it has no file meta information of known
+    /// length.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(mut file: R, whole: u64) -> io::Result<Option<Self>> {
         let mut start = [0; START];
         if whole < START as u64 {
             return Ok(None);
@@ -75,9 +88,20 @@ impl DataSet {
         file.read_exact(&mut elements)?;
         Ok(transfer_syntax(&elements).map(|transfer_syntax| Self {
             file,
-            transfer_syntax: transfer_syntax.to_vec(),
+            transfer_syntax: String::from_utf8_lossy(transfer_syntax).into_owned(),
             bytes: whole - START as u64 - meta,
         }))
+    }
+
+    /// The transfer syntax of the data set.
+    pub fn transfer_syntax(&self) -> &str {
+        &self.transfer_syntax
+    }
+}
+
+impl<R: Read> Read for DataSet<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
     }
 }
 

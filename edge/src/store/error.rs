@@ -67,6 +67,9 @@ pub enum StoreError {
     /// There is no such film.
     #[error("there is no film {0}")]
     NoFilm(i64),
+    /// There is no such delivery that waits or was refused.
+    #[error("there is no delivery {0} that could be sent again: it was delivered, or never was")]
+    NoDelivery(i64),
     /// The film's state does not allow what was asked.
     #[error("film {film} is {state}: {why}")]
     State {

@@ -11,6 +11,7 @@ use super::audit::{self, Action, Entry, Event, Outcome};
 use super::data_set;
 use super::error::StoreError;
 use super::files::Incoming;
+use super::outbox;
 use super::panel;
 use super::state::State;
 
@@ -258,7 +259,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoFilm`].
     pub fn film(&self, film: i64) -> Result<StoredFilm, StoreError> {
-        load(&self.lock(), film)
+        load(&self.lock(), film, i64::MAX)
     }
 
     /// Returns the numbers of the newest films, at most `most`, the newest first.
@@ -310,6 +311,7 @@ pub(super) fn enter(
         "UPDATE films SET state = ?2 WHERE id = ?1",
         params![film, state],
     )?;
+    outbox::queue(transaction, film, state, audit)?;
     Ok(audit)
 }
 
@@ -402,7 +404,8 @@ fn who<'a>(arrival: &Arrival<'a>) -> &'a str {
     }
 }
 
-fn load(database: &Connection, film: i64) -> Result<StoredFilm, StoreError> {
+/// Returns a film with the findings and the reading that it had at the entry `until` of the audit log.
+pub(super) fn load(database: &Connection, film: i64, until: i64) -> Result<StoredFilm, StoreError> {
     let columns = "SELECT films.*,
         (SELECT wall FROM audit JOIN states ON audit.sequence = states.audit
             WHERE states.film = films.id ORDER BY sequence LIMIT 1) AS received,
@@ -414,9 +417,9 @@ fn load(database: &Connection, film: i64) -> Result<StoredFilm, StoreError> {
         .optional()?;
     let mut stored = row.ok_or(StoreError::NoFilm(film))?;
     let findings = "SELECT code, refuses, sentence FROM findings WHERE film = ?1
-        AND audit = (SELECT max(audit) FROM findings WHERE film = ?1)";
+        AND audit = (SELECT max(audit) FROM findings WHERE film = ?1 AND audit <= ?2)";
     let mut statement = database.prepare(findings)?;
-    let findings = statement.query_map([film], |row| {
+    let findings = statement.query_map([film, until], |row| {
         Ok(Finding {
             code: row.get(0)?,
             refuses: row.get(1)?,
@@ -424,8 +427,11 @@ fn load(database: &Connection, film: i64) -> Result<StoredFilm, StoreError> {
         })
     })?;
     stored.findings = findings.collect::<Result<_, _>>()?;
-    let reading = "SELECT * FROM readings WHERE film = ?1 ORDER BY id DESC LIMIT 1";
-    stored.reading = database.query_row(reading, [film], reading_of).optional()?;
+    let reading = "SELECT * FROM readings WHERE film = ?1 AND audit <= ?2
+        ORDER BY id DESC LIMIT 1";
+    stored.reading = database
+        .query_row(reading, [film, until], reading_of)
+        .optional()?;
     Ok(stored)
 }
 

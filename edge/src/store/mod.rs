@@ -10,8 +10,10 @@ mod backup;
 mod data_set;
 mod error;
 mod files;
+mod filing;
 mod films;
 mod folder_files;
+mod outbox;
 mod panel;
 mod parts;
 mod results;
@@ -28,16 +30,20 @@ use std::time::Duration;
 
 use plumbline_shared::durable::{Disk, Medium};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use uuid::Uuid;
 
 use self::files::Files;
 use self::parts::Parts;
 
 pub use audit::{Action, Entry, Event, Newest, Outcome};
 pub use backup::{BackedUp, back_up, restore};
+pub use data_set::DataSet;
 pub use error::StoreError;
 pub use files::{Incoming, Limits};
+pub use filing::{Came, Filing, Revision};
 pub use films::{Arrival, Finding, Kept, Origin, StoredFilm, StoredReading};
 pub use folder_files::FileVersion;
+pub use outbox::{Delivery, DeliveryState, Kind, Listed, Recipient, Sent};
 pub use panel::{PanelDeed, PanelState};
 pub use parts::{Part, PartError};
 pub use state::State;
@@ -102,6 +108,7 @@ impl Store {
             _lock: Some(lock),
         };
         store.take_back_jobs()?;
+        store.take_back_deliveries()?;
         store.set_orphans_aside()?;
         Ok(store)
     }
@@ -132,6 +139,35 @@ impl Store {
     /// The store's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The file of a film.
+    ///
+    /// # Errors
+    /// [`StoreError::State`] if it has left.
+    pub fn path(&self, film: &StoredFilm) -> Result<PathBuf, StoreError> {
+        if film.removed {
+            return Err(StoreError::State {
+                film: film.film,
+                state: film.state,
+                why: "its file has left to make room; send it again",
+            });
+        }
+        Ok(self.files.path(&film.hash))
+    }
+
+    /// The station's UID, which is drawn when it is first asked for and then stays.
+    ///
+    /// # Errors
+    /// If the database cannot be read or written.
+    pub fn station_uid(&self) -> Result<String, StoreError> {
+        let drawn = format!("2.25.{}", Uuid::new_v4().as_u128());
+        self.change(|transaction| {
+            let insert = "INSERT OR IGNORE INTO station VALUES ('uid', ?1)";
+            transaction.execute(insert, [drawn])?;
+            let uid = "SELECT value FROM station WHERE name = 'uid'";
+            Ok(transaction.query_row(uid, [], |row| row.get(0))?)
+        })
     }
 
     /// Begins to receive a film.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// What brings a database from version i to i + 1. A version that was released is never changed.
-pub(super) const VERSIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+pub(super) const VERSIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 const VERSION_1: &str = "
 CREATE TABLE station (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -122,6 +122,31 @@ CREATE INDEX exposures_without_film ON exposures (missing, seen) WHERE film IS N
 const VERSION_4: &str = "
 -- Hosts ask for what has changed since an entry of the audit log.
 CREATE INDEX states_by_audit ON states (audit);
+";
+
+const VERSION_5: &str = "
+-- What each other system gets of the results that are entered from now on.
+CREATE TABLE recipients (name TEXT NOT NULL, kind TEXT NOT NULL) STRICT;
+
+-- What is to be sent: the film itself, or what is filed of one of its results. Of one study, what has a
+-- smaller number goes first. It is due at a time since the system's start `due_boot`, or at any later start.
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    film INTEGER NOT NULL REFERENCES films (id),
+    result INTEGER NOT NULL REFERENCES audit (sequence),
+    kind TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    study TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_boot TEXT NOT NULL DEFAULT '',
+    due INTEGER NOT NULL DEFAULT 0,
+    lease TEXT,
+    words TEXT,
+    UNIQUE (result, kind, destination)
+) STRICT;
+CREATE INDEX deliveries_by_film ON deliveries (film);
+CREATE INDEX deliveries_that_wait ON deliveries (destination, study, id) WHERE state <> 'delivered';
 ";
 
 /// The version of a database.

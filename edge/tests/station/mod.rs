@@ -294,6 +294,15 @@ impl Instance {
 }
 
 impl Instance {
+    /// The film as if a device of another kind had taken it, which the quality gate refuses.
+    pub fn of_another_device(mut self) -> Self {
+        let modality = b"\x08\0\x60\0CS\x02\0DX";
+        let at = (self.data.windows(modality.len())).position(|window| window == modality);
+        let end = at.expect("the data set has a modality") + modality.len();
+        self.data[end - 2..end].copy_from_slice(b"MG");
+        self
+    }
+
     /// The same film under another SOP Instance UID of the same length.
     pub fn numbered(&self, number: usize) -> Self {
         let old = &self.sop_instance;

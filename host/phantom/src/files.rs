@@ -1,5 +1,6 @@
 //! Films as files: 16-bit PNG, or DICOM.
 
+use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -47,7 +48,7 @@ fn png(
 
 /// The patient's identifier and the numbers that a film's UIDs are made of.
 pub struct Identity<'a> {
-    /// Patient ID, which is also the patient's name.
+    /// Patient ID, which is also the patient's given name; all have the family name Phantom.
     pub patient: &'a str,
     /// Seed of the film's cohort.
     pub seed: u64,
@@ -131,8 +132,9 @@ fn put_instance(object: &mut InMemDicomObject, identity: &Identity<'_>) {
 /// Puts the patient.
 fn put_patient(object: &mut InMemDicomObject, identity: &Identity<'_>, phantom: &Phantom) {
     let age = format!("{:03}Y", phantom.patient.age as u32);
+    let name = format!("Phantom^{}", identity.patient);
     let texts = [
-        (tags::PATIENT_NAME, VR::PN, identity.patient),
+        (tags::PATIENT_NAME, VR::PN, &*name),
         (tags::PATIENT_ID, VR::LO, identity.patient),
         (tags::PATIENT_BIRTH_DATE, VR::DA, ""),
         (tags::PATIENT_SEX, VR::CS, phantom.patient.sex.name()),
@@ -146,9 +148,10 @@ fn put_acquisition(object: &mut InMemDicomObject, phantom: &Phantom) {
     let pitch = format!("{:.5}", phantom.pitch());
     let spacing = format!("{pitch}\\{pitch}");
     // A lateral film runs from the patient's front to the back.
-    let (projection, orientation) = match phantom.projection() {
-        Projection::Lateral => ("LL", "P\\F"),
-        frontal => (frontal.name(), "L\\F"),
+    let (projection, orientation, view) = match phantom.projection() {
+        Projection::Lateral => ("LL", "P\\F", ("399173006", "left lateral")),
+        Projection::Ap => ("AP", "L\\F", ("399348003", "antero-posterior")),
+        Projection::Pa | Projection::Frontal => ("PA", "L\\F", ("272479007", "postero-anterior")),
     };
     let texts = [
         (tags::MODALITY, VR::CS, "DX"),
@@ -158,12 +161,40 @@ fn put_acquisition(object: &mut InMemDicomObject, phantom: &Phantom) {
         (tags::IMAGER_PIXEL_SPACING, VR::DS, &spacing),
         (tags::VIEW_POSITION, VR::CS, projection),
         (tags::DETECTOR_TYPE, VR::CS, "DIRECT"),
+        (tags::POSITIONER_TYPE, VR::CS, ""),
         (tags::PATIENT_ORIENTATION, VR::CS, orientation),
         (tags::IMAGE_LATERALITY, VR::CS, "U"),
         (tags::PIXEL_SPACING, VR::DS, &spacing),
         (tags::BURNED_IN_ANNOTATION, VR::CS, "NO"),
+        (tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00"),
     ];
     put_texts(object, &texts);
+    // Codes of PS3.16's context groups 4031 and 4010.
+    let region = [coded("816094009", "Chest")];
+    put_sequence(object, tags::ANATOMIC_REGION_SEQUENCE, region);
+    put_sequence(object, tags::VIEW_CODE_SEQUENCE, [coded(view.0, view.1)]);
+    put_sequence(object, tags::ACQUISITION_CONTEXT_SEQUENCE, []);
+}
+
+/// A code of SNOMED CT as the item of a sequence.
+fn coded(code: &str, meaning: &str) -> InMemDicomObject {
+    let mut item = InMemDicomObject::new_empty();
+    let texts = [
+        (tags::CODE_VALUE, VR::SH, code),
+        (tags::CODING_SCHEME_DESIGNATOR, VR::SH, "SCT"),
+        (tags::CODE_MEANING, VR::LO, meaning),
+    ];
+    put_texts(&mut item, &texts);
+    item
+}
+
+fn put_sequence<const N: usize>(
+    object: &mut InMemDicomObject,
+    tag: Tag,
+    items: [InMemDicomObject; N],
+) {
+    let items = DataSetSequence::from(items.to_vec());
+    object.put(DataElement::new(tag, VR::SQ, items));
 }
 
 /// Puts the way from stored values to the grey that is shown.

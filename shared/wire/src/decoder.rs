@@ -122,6 +122,8 @@ pub struct Header<'a> {
     pub patient_name: Option<&'a str>,
     /// Patient ID (0010,0020).
     pub patient_id: Option<&'a str>,
+    /// Issuer of Patient ID (0010,0021).
+    pub issuer_of_patient_id: Option<&'a str>,
     /// Patient's Birth Date (0010,0030).
     pub patient_birth_date: Option<&'a str>,
     /// Patient's Sex (0010,0040).
@@ -142,12 +144,20 @@ pub struct Header<'a> {
     pub study_date: Option<&'a str>,
     /// Study Time (0008,0030).
     pub study_time: Option<&'a str>,
+    /// Study ID (0020,0010).
+    pub study_id: Option<&'a str>,
+    /// Referring Physician's Name (0008,0090).
+    pub referring_physician_name: Option<&'a str>,
     /// Modality (0008,0060).
     pub modality: Option<&'a str>,
     /// Body Part Examined (0018,0015).
     pub body_part_examined: Option<&'a str>,
     /// View Position (0018,5101).
     pub view_position: Option<&'a str>,
+    /// Rows (0028,0010).
+    pub rows: Option<u16>,
+    /// Columns (0028,0011).
+    pub columns: Option<u16>,
 }
 
 /// An error of reading or writing a message.
@@ -248,6 +258,7 @@ mod tests {
         let header = Header {
             patient_name: text,
             patient_id: text,
+            issuer_of_patient_id: text,
             patient_birth_date: text,
             patient_sex: text,
             patient_age: text,
@@ -258,9 +269,13 @@ mod tests {
             sop_instance_uid: text,
             study_date: text,
             study_time: text,
+            study_id: text,
+            referring_physician_name: text,
             modality: text,
             body_part_examined: text,
             view_position: text,
+            rows: Some(u16::MAX),
+            columns: Some(u16::MAX),
         };
         let answer = Answer {
             header: Some(header),

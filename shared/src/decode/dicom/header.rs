@@ -21,6 +21,8 @@ pub struct Header {
     pub patient_name: Option<String>,
     /// Patient ID (0010,0020).
     pub patient_id: Option<String>,
+    /// Issuer of Patient ID (0010,0021).
+    pub issuer_of_patient_id: Option<String>,
     /// Patient's Birth Date (0010,0030), `YYYYMMDD`.
     pub patient_birth_date: Option<String>,
     /// Patient's Sex (0010,0040): `F`, `M` or `O`.
@@ -41,12 +43,20 @@ pub struct Header {
     pub study_date: Option<String>,
     /// Study Time (0008,0030), `HHMMSS`.
     pub study_time: Option<String>,
+    /// Study ID (0020,0010).
+    pub study_id: Option<String>,
+    /// Referring Physician's Name (0008,0090), its components separated by `^`.
+    pub referring_physician_name: Option<String>,
     /// Modality (0008,0060), such as `DX` or `CR`.
     pub modality: Option<String>,
     /// Body Part Examined (0018,0015), such as `CHEST`.
     pub body_part_examined: Option<String>,
     /// View Position (0018,5101), such as `PA`, `AP` or `LL`.
     pub view_position: Option<String>,
+    /// Rows (0028,0010).
+    pub rows: Option<u16>,
+    /// Columns (0028,0011).
+    pub columns: Option<u16>,
 }
 
 impl Header {
@@ -55,9 +65,12 @@ impl Header {
         let sets = dataset.text(tags::SPECIFIC_CHARACTER_SET);
         let characters = Characters::of(&sets.unwrap_or_default());
         let text = |tag: Tag| characters.text(dataset.bytes(tag));
+        // Of another length it is damaged, which those who need the pixels tell.
+        let pixels = |tag: Tag| dataset.word(tag).ok().flatten();
         Self {
             patient_name: text(tags::PATIENT_NAME),
             patient_id: text(tags::PATIENT_ID),
+            issuer_of_patient_id: text(tags::ISSUER_OF_PATIENT_ID),
             patient_birth_date: text(tags::PATIENT_BIRTH_DATE),
             patient_sex: text(tags::PATIENT_SEX),
             patient_age: text(tags::PATIENT_AGE),
@@ -68,9 +81,13 @@ impl Header {
             sop_instance_uid: text(tags::SOP_INSTANCE_UID),
             study_date: text(tags::STUDY_DATE),
             study_time: text(tags::STUDY_TIME),
+            study_id: text(tags::STUDY_ID),
+            referring_physician_name: text(tags::REFERRING_PHYSICIAN_NAME),
             modality: text(tags::MODALITY),
             body_part_examined: text(tags::BODY_PART_EXAMINED),
             view_position: text(tags::VIEW_POSITION),
+            rows: pixels(tags::ROWS),
+            columns: pixels(tags::COLUMNS),
         }
     }
 }

@@ -1,0 +1,165 @@
+//! Storing instances in another system by C-STORE (PS3.4, annex B).
+
+use std::io::{self, Read};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use dicom_ul::ClientAssociation;
+use dicom_ul::pdu::{PDataValueType, PresentationContextResultReason};
+
+use super::client::{ClientError, Peer, broken_off, response, send};
+use super::command::{C_STORE, Request, Response};
+use super::service::{LEAST_PDU, MOST_PDU};
+
+/// The bytes of a PDU's value before its data: length, context and flags.
+const VALUE_HEAD: u32 = 6;
+
+/// The longest that sending one instance may take, its answer included.
+const INSTANCE: Duration = Duration::from_secs(600);
+
+/// An instance that is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instance<'a> {
+    /// Its SOP Class UID.
+    pub class: &'a str,
+    /// Its SOP Instance UID.
+    pub uid: &'a str,
+    /// The transfer syntax of its data set.
+    pub syntax: &'a str,
+}
+
+/// An association on which instances are stored.
+pub struct Sender {
+    association: ClientAssociation<TcpStream>,
+    /// The number of the last message.
+    message: u16,
+}
+
+impl Peer<'_> {
+    /// Opens an association to store instances of these SOP classes, each in one transfer syntax.
+    ///
+    /// # Errors
+    /// Why it cannot be had; also if the other system takes only PDUs so short that it must be broken.
+    pub fn open_storage<'c>(
+        &self,
+        offers: impl IntoIterator<Item = (&'c str, &'c str)>,
+    ) -> Result<Sender, ClientError> {
+        // One syntax a context: of several the other system would choose one.
+        let contexts = offers
+            .into_iter()
+            .map(|(class, syntax)| (class, vec![syntax]));
+        let association = self.associate_for(contexts)?;
+        let most = association.acceptor_max_pdu_length();
+        if most < LEAST_PDU {
+            association.abort().ok();
+            return Err(ClientError::BrokenOff(format!(
+                "it takes PDUs of at most {most} bytes, and {LEAST_PDU} are the least that make sense"
+            )));
+        }
+        Ok(Sender {
+            association,
+            message: 0,
+        })
+    }
+}
+
+impl Sender {
+    /// True if the other system stores such an instance.
+    pub fn takes(&self, instance: &Instance) -> bool {
+        self.context(instance).is_some()
+    }
+
+    fn context(&self, instance: &Instance) -> Option<u8> {
+        let mut contexts = self.association.presentation_contexts().iter();
+        let accepted = contexts.find(|context| {
+            context.abstract_syntax == instance.class
+                && context.transfer_syntax == instance.syntax
+                && context.reason == PresentationContextResultReason::Acceptance
+        });
+        accepted.map(|context| context.id)
+    }
+
+    /// Stores an instance whose data set `data` reads, and returns the other system's answer.
+    ///
+    /// # Errors
+    /// [`ClientError::NotOffered`], after which others can still be stored; after any other error the
+    /// association is of no more use.
+    pub fn store(
+        &mut self,
+        instance: &Instance,
+        data: &mut dyn Read,
+    ) -> Result<Response, ClientError> {
+        let Some(context) = self.context(instance) else {
+            let what = format!(
+                "to store SOP class {} in {}",
+                instance.class, instance.syntax
+            );
+            return Err(ClientError::NotOffered(what));
+        };
+        let until = Instant::now() + INSTANCE;
+        self.message = self.message.wrapping_add(1);
+        let request = Request {
+            field: C_STORE,
+            message: self.message,
+            sop_class: instance.class.into(),
+            sop_instance: instance.uid.into(),
+            has_data: true,
+        };
+        let command = PDataValueType::Command;
+        send(
+            &mut self.association,
+            context,
+            command,
+            true,
+            request.bytes(),
+        )?;
+        let most = self.association.acceptor_max_pdu_length().min(MOST_PDU) - VALUE_HEAD;
+        let mut piece = read_piece(data, most)?;
+        loop {
+            let next = read_piece(data, most)?;
+            let last = next.is_empty();
+            send(
+                &mut self.association,
+                context,
+                PDataValueType::Data,
+                last,
+                piece,
+            )?;
+            if last {
+                break;
+            }
+            if Instant::now() > until {
+                let why = "it takes the instance too slowly".to_owned();
+                return Err(ClientError::BrokenOff(why));
+            }
+            piece = next;
+        }
+        loop {
+            let response = response(&mut self.association)?;
+            // A second answer to an earlier message says nothing of this one.
+            if response.message == self.message {
+                return Ok(response);
+            }
+            if Instant::now() > until {
+                return Err(ClientError::BrokenOff("it does not answer".into()));
+            }
+        }
+    }
+
+    /// Ends the association.
+    ///
+    /// # Errors
+    /// If the other system does not agree; what was stored is stored.
+    pub fn release(self) -> Result<(), ClientError> {
+        self.association.release().map_err(broken_off)
+    }
+}
+
+/// Reads the next piece of a data set, shorter than `most` bytes only at its end.
+fn read_piece(data: &mut dyn Read, most: u32) -> Result<Vec<u8>, ClientError> {
+    let mut piece = Vec::new();
+    let read = data.take(u64::from(most)).read_to_end(&mut piece);
+    let unreadable = |error: io::Error| ClientError::Unreadable(error.to_string());
+    read.map_err(unreadable)?;
+    Ok(piece)
+}

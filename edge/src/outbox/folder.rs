@@ -1,0 +1,49 @@
+//! Sending into a folder: a file for each object, in a folder for each study.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use plumbline_dimse::is_uid;
+use plumbline_shared::durable::replace_file;
+use plumbline_shared::manifest::sha256;
+
+use super::Tried;
+use super::letter::Letter;
+use crate::store::{Delivery, Sent};
+
+/// Writes one object's file: whole or not at all, and once, however often it is written.
+pub(super) fn send(folder: &Path, delivery: &Delivery, letter: &Letter) -> Tried {
+    match write(folder, delivery, letter) {
+        Ok(()) => Tried::Ended(Sent::Delivered(None)),
+        Err(error) => Tried::Away(format!("{} cannot be written ({error})", folder.display())),
+    }
+}
+
+fn write(folder: &Path, delivery: &Delivery, letter: &Letter) -> io::Result<()> {
+    // Never made: a medium that is not mounted is no folder.
+    if !folder.is_dir() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let study = folder.join(name(&letter.study));
+    if !study.is_dir() {
+        fs::create_dir(&study)?;
+        fs::File::open(folder)?.sync_all()?;
+    }
+    let path: PathBuf = study.join(format!(
+        "{}-{}.dcm",
+        delivery.kind.name(),
+        name(&letter.instance)
+    ));
+    let mut bytes = Vec::new();
+    letter.file()?.read_to_end(&mut bytes)?;
+    replace_file(&path, &bytes)
+}
+
+/// A UID as a file's name; what the film gives in its place may be any text.
+fn name(uid: &str) -> String {
+    match is_uid(uid) {
+        true => uid.to_owned(),
+        false => sha256(uid.as_bytes())[..32].to_owned(),
+    }
+}

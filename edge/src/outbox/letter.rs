@@ -1,0 +1,158 @@
+//! A delivery's object: the film's own file, or what is made of one of its results.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use plumbline_dimse::service::EXPLICIT;
+use plumbline_shared::decision::Decision;
+use plumbline_shared::gradcam::Cam;
+use plumbline_shared::preprocess::letterbox;
+
+use crate::intake::{WAIT, decode_with};
+use crate::overlay::{Caption, overlay};
+use crate::report::{Made, Station, capture, report};
+use crate::store::{DataSet, Delivery, Filing, Kind, Store, StoreError, StoredReading};
+
+/// An object that is ready to be sent.
+pub(super) struct Letter {
+    /// Its SOP Class UID.
+    pub class: String,
+    /// Its SOP Instance UID.
+    pub instance: String,
+    /// The Study Instance UID.
+    pub study: String,
+    /// Its transfer syntax.
+    pub syntax: String,
+    file: Content,
+}
+
+enum Content {
+    /// The file of a film.
+    Kept(std::path::PathBuf),
+    /// A file that was made.
+    Made(Vec<u8>),
+}
+
+/// Why there is no object to be sent.
+pub(super) enum Unwritten {
+    /// It may be had later.
+    Now(String),
+    /// It will never be had.
+    Ever(String),
+}
+
+impl From<StoreError> for Unwritten {
+    fn from(error: StoreError) -> Self {
+        Self::Now(error.to_string())
+    }
+}
+
+impl Letter {
+    /// Makes the object of a delivery.
+    pub fn write(
+        store: &Store,
+        station: &Station,
+        program: &Path,
+        delivery: &Delivery,
+    ) -> Result<Self, Unwritten> {
+        let filing = store.filing(delivery.film, delivery.result)?;
+        let made = match delivery.kind {
+            Kind::Original => return Self::of_film(store, &filing),
+            Kind::Report => report(station, &filing),
+            Kind::Capture => {
+                let picture = picture(store, program, &filing)?;
+                capture(station, &filing, picture)
+            }
+        };
+        let Made {
+            class,
+            instance,
+            file,
+        } = made.map_err(|error| Unwritten::Ever(error.to_string()))?;
+        let study = &filing.film.header.study_instance_uid;
+        Ok(Self {
+            class: class.to_owned(),
+            instance,
+            study: study.clone().unwrap_or_default(),
+            syntax: EXPLICIT.to_owned(),
+            file: Content::Made(file),
+        })
+    }
+
+    fn of_film(store: &Store, filing: &Filing) -> Result<Self, Unwritten> {
+        let header = &filing.film.header;
+        let path = store.path(&filing.film)?;
+        let data_set = DataSet::open(&path).map_err(|error| Unwritten::Now(error.to_string()))?;
+        let no_syntax = || Unwritten::Ever("its file does not tell its transfer syntax".into());
+        let known = |uid: &Option<String>| uid.clone().unwrap_or_default();
+        Ok(Self {
+            class: known(&header.sop_class_uid),
+            instance: known(&header.sop_instance_uid),
+            study: known(&header.study_instance_uid),
+            syntax: data_set.ok_or_else(no_syntax)?.transfer_syntax().to_owned(),
+            file: Content::Kept(path),
+        })
+    }
+
+    /// Opens its file.
+    pub fn file(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match &self.file {
+            Content::Kept(path) => Box::new(File::open(path)?),
+            Content::Made(bytes) => Box::new(Cursor::new(bytes)),
+        })
+    }
+
+    /// Opens its data set, behind the file meta information.
+    pub fn data_set(&self) -> io::Result<Box<dyn Read + '_>> {
+        let unknown = || io::Error::other("it has no file meta information");
+        Ok(match &self.file {
+            Content::Kept(path) => Box::new(DataSet::open(path)?.ok_or_else(unknown)?),
+            Content::Made(bytes) => Box::new(
+                DataSet::read(Cursor::new(bytes), bytes.len() as u64)?.ok_or_else(unknown)?,
+            ),
+        })
+    }
+}
+
+/// Draws a film that was read, with its heat map, and nobody's name.
+fn picture(store: &Store, program: &Path, filing: &Filing) -> Result<image::RgbImage, Unwritten> {
+    let Some(reading) = filing.reading() else {
+        return Err(Unwritten::Ever("the film was not read".into()));
+    };
+    let path = store.path(&filing.film)?;
+    let decoded = decode_with(program, &path, WAIT);
+    let decoded = decoded.map_err(|error| Unwritten::Now(error.sentence()))?;
+    let doubts = filing.film.findings.iter();
+    let doubts: Vec<_> = doubts
+        .map(|finding| format!("This film {}.", finding.sentence))
+        .collect();
+    let film = format!("film {}", filing.film.film);
+    let caption = Caption {
+        film: &film,
+        model: &reading.model,
+        model_version: &reading.model_version,
+        decision: &decision(reading),
+        doubts: &doubts,
+        notes: &reading.film_notes,
+    };
+    let content = letterbox(decoded.film.width(), decoded.film.height());
+    Ok(overlay(&decoded.film, &cam(reading), content, &caption))
+}
+
+fn decision(reading: &StoredReading) -> Decision {
+    Decision {
+        logit: reading.logit,
+        probability: reading.probability,
+        threshold: reading.threshold,
+        positive: reading.positive,
+    }
+}
+
+fn cam(reading: &StoredReading) -> Cam {
+    Cam {
+        rows: reading.cam.len(),
+        columns: reading.cam.first().map_or(0, Vec::len),
+        values: reading.cam.concat(),
+    }
+}

@@ -1,0 +1,33 @@
+//! What the station files of a film's result in the hospital's systems: a structured report for
+//! machines, and a capture (the picture with the heat map) for viewers that show no reports. Both belong
+//! to the film's own study. Their UIDs are made of what the store knows alone, so that an object that is
+//! made again is the same object.
+
+mod capture;
+mod code;
+mod content;
+mod document;
+mod element;
+mod region;
+mod result;
+mod uid;
+mod words;
+
+pub use capture::capture;
+pub use document::{CAPTURE_CLASS, Made, REPORT_CLASS, Station};
+pub use result::report;
+
+/// Why a result cannot be filed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The film came without the UIDs of a study.
+    #[error("the film came without a study, as a picture does: there is nothing to file it in")]
+    NoStudy,
+    /// A time of the audit log is none.
+    #[error("the audit log has a time that is none: {0:?}")]
+    NoTime(String),
+    /// The encoder's error.
+    #[error("it cannot be written as DICOM: {0}")]
+    Unwritten(String),
+}

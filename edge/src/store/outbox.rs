@@ -1,0 +1,388 @@
+//! What is to be sent to other systems: one row for each object and destination, made within the
+//! transaction that enters the result, so that no result is forgotten.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Store;
+use super::audit::{self, Action, Entry, Event, Outcome};
+use super::error::StoreError;
+use super::films::object;
+use super::state::State;
+use super::work::instance;
+use crate::clock;
+
+/// The longest that a delivery which the destination refused holds up those behind it in its study.
+const REFUSED_HOLDS: i64 = 3600 * NANOSECONDS;
+
+const NANOSECONDS: i64 = 1_000_000_000;
+
+/// What is sent of a film.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The film, as it came.
+    Original,
+    /// The structured report of a result.
+    Report,
+    /// The picture of a result with the heat map.
+    Capture,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are sent.
+    pub const ALL: [Self; 3] = [Self::Original, Self::Report, Self::Capture];
+
+    /// The kind's name in the database and in file names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Report => "report",
+            Self::Capture => "capture",
+        }
+    }
+}
+
+/// A system that results are sent to, and what it gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its name.
+    pub name: String,
+    /// What it gets.
+    pub kinds: Vec<Kind>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// It waits, or is tried again later.
+    Waiting,
+    /// The destination has it.
+    Delivered,
+    /// The destination will not take it. It is kept, and can be sent again.
+    Refused,
+}
+
+impl DeliveryState {
+    const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Refused];
+
+    /// The state's name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A thing that is to be sent, taken by one sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: i64,
+    /// The film.
+    pub film: i64,
+    /// The number of the result.
+    pub result: i64,
+    /// What is to be sent of it.
+    pub kind: Kind,
+    /// How often it was tried before.
+    pub attempts: u32,
+    /// Marks this taking: an end of an earlier one does not count.
+    lease: String,
+}
+
+/// How a try to send ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The destination has it; its words, if it had any.
+    Delivered(Option<String>),
+    /// Not now: again after so many seconds.
+    Later {
+        /// Why, in the destination's words.
+        why: String,
+        /// The wait, in seconds.
+        seconds: u64,
+    },
+    /// Never, in the destination's words.
+    Refused(String),
+}
+
+/// A delivery as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its number.
+    pub delivery: i64,
+    /// The film.
+    pub film: i64,
+    /// The number of the result.
+    pub result: i64,
+    /// What is sent of it.
+    pub kind: Kind,
+    /// Where it goes.
+    pub destination: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The destination's last words.
+    pub words: Option<String>,
+}
+
+impl Store {
+    /// Sets who gets what of results that are entered from now on.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn set_recipients(&self, recipients: &[Recipient]) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            transaction.execute("DELETE FROM recipients", [])?;
+            for Recipient { name, kinds } in recipients {
+                for kind in kinds {
+                    let insert = "INSERT INTO recipients VALUES (?1, ?2)";
+                    transaction.execute(insert, params![name, kind])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes the delivery to `destination` that is next: the oldest that is due, behind which no
+    /// other of its study waits.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn take_delivery(&self, destination: &str) -> Result<Option<Delivery>, StoreError> {
+        self.change(|transaction| {
+            let (boot, now) = (clock::boot(), clock::since_boot());
+            // Times of an earlier start say nothing now: what waited then is due.
+            let next = "SELECT id, film, result, kind, attempts FROM deliveries AS next
+                WHERE destination = ?1 AND state = 'waiting' AND lease IS NULL
+                    AND (due_boot <> ?2 OR due <= ?3)
+                    AND NOT EXISTS (SELECT 1 FROM deliveries AS before
+                        WHERE before.destination = ?1 AND before.study = next.study
+                            AND before.id < next.id
+                            AND (before.state = 'waiting' OR before.state = 'refused'
+                                AND before.due_boot = ?2 AND before.due > ?3))
+                ORDER BY id LIMIT 1";
+            let delivery = transaction.query_row(next, params![destination, boot, now], |row| {
+                Ok(Delivery {
+                    id: row.get(0)?,
+                    film: row.get(1)?,
+                    result: row.get(2)?,
+                    kind: row.get(3)?,
+                    attempts: row.get(4)?,
+                    lease: Uuid::new_v4().to_string(),
+                })
+            });
+            let delivery = delivery.optional()?;
+            if let Some(delivery) = &delivery {
+                let lease = "UPDATE deliveries SET lease = ?2 WHERE id = ?1";
+                transaction.execute(lease, params![delivery.id, delivery.lease])?;
+            }
+            Ok(delivery)
+        })
+    }
+
+    /// Enters how a try to send ended. Returns false if the delivery was taken back meanwhile.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn end_delivery(&self, delivery: &Delivery, sent: &Sent) -> Result<bool, StoreError> {
+        self.change(|transaction| {
+            let (state, words, seconds) = match sent {
+                Sent::Delivered(words) => (DeliveryState::Delivered, words.as_deref(), 0),
+                Sent::Later { why, seconds } => (DeliveryState::Waiting, Some(&**why), *seconds),
+                Sent::Refused(why) => (DeliveryState::Refused, Some(&**why), 0),
+            };
+            let wait = match state {
+                DeliveryState::Refused => REFUSED_HOLDS,
+                _ => i64::try_from(seconds)
+                    .unwrap_or(i64::MAX / 2)
+                    .saturating_mul(NANOSECONDS),
+            };
+            let ended = "UPDATE deliveries SET state = ?3, words = ?4, lease = NULL,
+                    attempts = attempts + 1, due_boot = ?5, due = ?6
+                WHERE id = ?1 AND lease = ?2";
+            let due = clock::since_boot().saturating_add(wait);
+            let ended = transaction.execute(
+                ended,
+                params![
+                    delivery.id,
+                    delivery.lease,
+                    state,
+                    words,
+                    clock::boot(),
+                    due
+                ],
+            )?;
+            if ended == 0 {
+                return Ok(false);
+            }
+            let destination = destination(transaction, delivery.id)?;
+            let (outcome, how) = match sent {
+                Sent::Delivered(_) => (Outcome::Success, "delivered"),
+                Sent::Refused(_) => (Outcome::Serious, "refused by the destination"),
+                // The log would be full of a system that is away for weeks.
+                Sent::Later { .. } => return Ok(true),
+            };
+            let instance = instance(transaction, delivery.film)?;
+            let detail = format!("{} {}: {how}", delivery.kind.name(), delivery.result);
+            let entry = Entry {
+                event: Event::Transferred,
+                action: Action::Read,
+                outcome,
+                who: &destination,
+                object: &object(delivery.film, instance.as_deref()),
+                detail: &detail,
+            };
+            audit::append(transaction, &entry)?;
+            mark_delivered(transaction, delivery.film)?;
+            Ok(true)
+        })
+    }
+
+    /// Has a delivery sent again that its destination refused, or one that waits sent now.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDelivery`] if there is none, or it was delivered.
+    pub fn send_again(&self, delivery: i64, who: &str) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            let again = "UPDATE deliveries SET state = 'waiting', due_boot = '', attempts = 0
+                WHERE id = ?1 AND state <> 'delivered' RETURNING film";
+            let film: Option<i64> = transaction
+                .query_row(again, [delivery], |row| row.get(0))
+                .optional()?;
+            let film = film.ok_or(StoreError::NoDelivery(delivery))?;
+            let instance = instance(transaction, film)?;
+            let object = object(film, instance.as_deref());
+            let detail = format!("delivery {delivery} to be sent again");
+            audit::append(
+                transaction,
+                &Entry::on_film(Action::Update, who, &object, &detail),
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Returns the newest deliveries, at most `most`, the newest first; of one film alone, if it is
+    /// given.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn deliveries(&self, film: Option<i64>, most: usize) -> Result<Vec<Listed>, StoreError> {
+        let database = self.lock();
+        let newest = "SELECT id, film, result, kind, destination, state, attempts, words
+            FROM deliveries WHERE ?1 IS NULL OR film = ?1 ORDER BY id DESC LIMIT ?2";
+        let mut statement = database.prepare(newest)?;
+        let listed = statement.query_map(params![film, most], |row| {
+            Ok(Listed {
+                delivery: row.get(0)?,
+                film: row.get(1)?,
+                result: row.get(2)?,
+                kind: row.get(3)?,
+                destination: row.get(4)?,
+                state: row.get(5)?,
+                attempts: row.get(6)?,
+                words: row.get(7)?,
+            })
+        })?;
+        Ok(listed.collect::<Result<_, _>>()?)
+    }
+
+    /// Counts the deliveries to each destination in each state.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn count_deliveries(&self) -> Result<Vec<(String, DeliveryState, u64)>, StoreError> {
+        let database = self.lock();
+        let counts = "SELECT destination, state, count(*) FROM deliveries
+            GROUP BY destination, state";
+        let mut statement = database.prepare(counts)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes back the deliveries of a process that is no more: this one holds the store's lock.
+    pub(super) fn take_back_deliveries(&self) -> Result<(), StoreError> {
+        let taken = "UPDATE deliveries SET lease = NULL WHERE lease IS NOT NULL";
+        self.lock().execute(taken, [])?;
+        Ok(())
+    }
+}
+
+/// Makes the deliveries of a film that has come to `state` by the entry `audit`. Films that came
+/// without a study, as pictures do, cannot be filed in one.
+pub(super) fn queue(
+    transaction: &Connection,
+    film: i64,
+    state: State,
+    audit: i64,
+) -> Result<(), StoreError> {
+    let kinds: &[Kind] = match state {
+        State::Read => &[Kind::Original, Kind::Report, Kind::Capture],
+        State::Refused | State::Failed => &[Kind::Original, Kind::Report],
+        State::Acknowledged => &[Kind::Report],
+        State::Received | State::Gated | State::Superseded => return Ok(()),
+    };
+    for kind in kinds {
+        let insert = "INSERT INTO deliveries (film, result, kind, destination, study)
+            SELECT ?1, ?2, ?3, recipients.name, header ->> 'study_instance_uid'
+            FROM films, recipients
+            WHERE films.id = ?1 AND recipients.kind = ?3
+                AND header ->> 'study_instance_uid' IS NOT NULL
+                AND header ->> 'series_instance_uid' IS NOT NULL
+                AND header ->> 'sop_class_uid' IS NOT NULL AND sop_instance_uid IS NOT NULL
+                AND (?3 <> 'original' OR NOT EXISTS (SELECT 1 FROM deliveries
+                    WHERE film = ?1 AND kind = ?3 AND destination = recipients.name))
+            ORDER BY recipients.rowid";
+        transaction.execute(insert, params![film, audit, kind])?;
+    }
+    mark_delivered(transaction, film)
+}
+
+/// Notes whether all that is to be sent of a film was delivered.
+fn mark_delivered(transaction: &Connection, film: i64) -> Result<(), StoreError> {
+    let delivered = "UPDATE films SET delivered =
+            NOT EXISTS (SELECT 1 FROM deliveries WHERE film = ?1 AND state <> 'delivered')
+        WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries WHERE film = ?1)";
+    transaction.execute(delivered, [film])?;
+    Ok(())
+}
+
+fn destination(database: &Connection, delivery: i64) -> Result<String, StoreError> {
+    let destination = "SELECT destination FROM deliveries WHERE id = ?1";
+    Ok(database.query_row(destination, [delivery], |row| row.get(0))?)
+}
+
+impl ToSql for Kind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for Kind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let name = value.as_str()?;
+        let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        kind.ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl ToSql for DeliveryState {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for DeliveryState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let name = value.as_str()?;
+        let state = Self::ALL.into_iter().find(|state| state.name() == name);
+        state.ok_or(FromSqlError::InvalidType)
+    }
+}

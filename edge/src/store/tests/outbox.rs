@@ -1,0 +1,191 @@
+//! What is to be sent, and when.
+
+use super::*;
+
+/// A film of a study, with all that a report needs.
+fn keep_in(store: &Store, bytes: &[u8], instance: &str, study: &str) -> i64 {
+    let mut header = header(instance);
+    header.study_instance_uid = Some(study.into());
+    header.series_instance_uid = Some("1.9".into());
+    header.sop_class_uid = Some("1.2.840.10008.5.1.4.1.1.1".into());
+    let mut incoming = store.begin().unwrap();
+    incoming.write(bytes).unwrap();
+    let arrival = Arrival {
+        origin: Origin::Dicom,
+        sender: "UNIT at 127.0.0.1",
+        transfer_syntax: Some("1.2.840.10008.1.2"),
+        header: Some(&header),
+    };
+    store.keep(incoming, &arrival).unwrap().film()
+}
+
+fn recipients(store: &Store, names: &[&str], kinds: &[Kind]) {
+    let recipients = names.iter().map(|name| Recipient {
+        name: (*name).into(),
+        kinds: kinds.to_vec(),
+    });
+    store
+        .set_recipients(&recipients.collect::<Vec<_>>())
+        .unwrap();
+}
+
+fn next(store: &Store, to: &str) -> Option<(i64, Kind)> {
+    let delivery = store.take_delivery(to).unwrap()?;
+    let taken = (delivery.film, delivery.kind);
+    assert!(
+        store
+            .end_delivery(&delivery, &Sent::Delivered(None))
+            .unwrap()
+    );
+    Some(taken)
+}
+
+#[test]
+fn each_destination_gets_what_it_asked_for_of_every_result() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    recipients(&store, &["archive"], &Kind::ALL);
+    let film = keep_in(&store, b"one", "1.2.3", "1.5");
+    assert_eq!(store.take_delivery("archive").unwrap(), None);
+    read(&store, film, 0.7);
+    assert_eq!(store.take_delivery("another").unwrap(), None);
+    for kind in Kind::ALL {
+        assert!(!store.film(film).unwrap().delivered);
+        assert_eq!(next(&store, "archive"), Some((film, kind)));
+    }
+    assert_eq!(next(&store, "archive"), None);
+    assert!(store.film(film).unwrap().delivered);
+    // A person looks at it: another report, and the film waits for that.
+    store.acknowledge(film, "a nurse").unwrap();
+    assert!(!store.film(film).unwrap().delivered);
+    assert_eq!(next(&store, "archive"), Some((film, Kind::Report)));
+    // It is read again: what it looked like before stays filed.
+    store.read_anyway(film, "a nurse", "doubt").unwrap();
+    read(&store, film, 0.2);
+    assert_eq!(next(&store, "archive"), Some((film, Kind::Report)));
+    assert_eq!(next(&store, "archive"), Some((film, Kind::Capture)));
+    assert_eq!(next(&store, "archive"), None);
+    let results: Vec<_> = store.deliveries(Some(film), 9).unwrap();
+    assert_eq!(results.len(), 6);
+    // A film without a study cannot be filed in one.
+    keep(&store, b"two", "1.2.4").unwrap();
+    read(&store, 2, 0.7);
+    assert_eq!(next(&store, "archive"), None);
+    assert!(!store.film(2).unwrap().delivered);
+}
+
+#[test]
+fn a_filing_is_the_result_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    recipients(&store, &["archive"], &[Kind::Report]);
+    let film = keep_in(&store, b"one", "1.2.3", "1.5");
+    read(&store, film, 0.7);
+    store.acknowledge(film, "a nurse").unwrap();
+    store.read_anyway(film, "a nurse", "doubt").unwrap();
+    read(&store, film, 0.2);
+    let mut results: Vec<_> = store.deliveries(None, 9).unwrap();
+    results.reverse();
+    let filings: Vec<_> = results
+        .iter()
+        .map(|listed| store.filing(film, listed.result).unwrap())
+        .collect();
+    let told: Vec<_> = filings
+        .iter()
+        .map(|filing| {
+            let probability = filing.reading().unwrap().probability;
+            (probability, filing.acknowledged_by.as_deref())
+        })
+        .collect();
+    assert_eq!(told, [(0.7, None), (0.7, Some("a nurse")), (0.2, None)]);
+    assert_eq!(filings[0].predecessor, None);
+    assert_eq!(filings[1].predecessor.as_ref(), Some(&filings[0].revision));
+    assert_eq!(filings[2].predecessor.as_ref(), Some(&filings[1].revision));
+    assert!(store.filing(film, 1_000).is_err());
+}
+
+#[test]
+fn order_is_kept_within_a_study_and_not_between_studies() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    recipients(&store, &["archive"], &[Kind::Report]);
+    for (bytes, instance, study) in [
+        (b"one", "1.2.1", "1.5"),
+        (b"two", "1.2.2", "1.5"),
+        (b"six", "1.2.3", "1.6"),
+    ] {
+        let film = keep_in(&store, bytes, instance, study);
+        read(&store, film, 0.7);
+    }
+    let first = store.take_delivery("archive").unwrap().unwrap();
+    assert_eq!(first.film, 1);
+    // The second of its study waits while the first is on its way, and while it waits.
+    let third = store.take_delivery("archive").unwrap().unwrap();
+    assert_eq!(third.film, 3);
+    assert_eq!(store.take_delivery("archive").unwrap(), None);
+    let later = Sent::Later {
+        why: "no room".into(),
+        seconds: 3600,
+    };
+    assert!(store.end_delivery(&first, &later).unwrap());
+    assert_eq!(store.take_delivery("archive").unwrap(), None);
+    // Only the one who has taken it can end it.
+    assert!(!store.end_delivery(&first, &Sent::Delivered(None)).unwrap());
+    // A refused one holds up the others for an hour at most; here a person drops the wait.
+    store.send_again(first.id, "a supervisor").unwrap();
+    let first = store.take_delivery("archive").unwrap().unwrap();
+    assert!(
+        store
+            .end_delivery(&first, &Sent::Refused("not such".into()))
+            .unwrap()
+    );
+    assert_eq!(store.take_delivery("archive").unwrap(), None);
+    let hour_ago = "UPDATE deliveries SET due = due - 3600000000001 WHERE state = 'refused'";
+    store.lock().execute_batch(hour_ago).unwrap();
+    assert_eq!(next(&store, "archive"), Some((2, Kind::Report)));
+    let states: Vec<_> = store.count_deliveries().unwrap();
+    assert_eq!(
+        states,
+        [
+            ("archive".into(), DeliveryState::Delivered, 1),
+            ("archive".into(), DeliveryState::Refused, 1),
+            ("archive".into(), DeliveryState::Waiting, 1),
+        ]
+    );
+    let gone = store.send_again(99, "a supervisor");
+    assert!(matches!(gone, Err(StoreError::NoDelivery(99))));
+}
+
+#[test]
+fn what_was_on_its_way_or_waited_is_due_after_a_new_start() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    recipients(&store, &["archive"], &[Kind::Report]);
+    let film = keep_in(&store, b"one", "1.2.1", "1.5");
+    read(&store, film, 0.7);
+    let taken = store.take_delivery("archive").unwrap().unwrap();
+    drop(store);
+    let store = open(folder.path());
+    let again = store.take_delivery("archive").unwrap().unwrap();
+    assert_eq!(again.id, taken.id);
+    assert!(!store.end_delivery(&taken, &Sent::Delivered(None)).unwrap());
+    let later = Sent::Later {
+        why: "away".into(),
+        seconds: 1 << 40,
+    };
+    assert!(store.end_delivery(&again, &later).unwrap());
+    assert_eq!(store.take_delivery("archive").unwrap(), None);
+    // The system was started anew.
+    let anew = "UPDATE deliveries SET due_boot = 'another start'";
+    store.lock().execute_batch(anew).unwrap();
+    let again = store.take_delivery("archive").unwrap().unwrap();
+    assert_eq!((again.id, again.attempts), (taken.id, 1));
+}
+
+#[test]
+fn the_stations_uid_stays() {
+    let folder = TempDir::new().unwrap();
+    let uid = open(folder.path()).station_uid().unwrap();
+    assert!(uid.starts_with("2.25.") && uid.len() <= 64, "{uid}");
+    assert_eq!(open(folder.path()).station_uid().unwrap(), uid);
+}

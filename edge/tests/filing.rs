@@ -1,0 +1,186 @@
+//! What the station files, as programs that nobody here wrote take and check it: dcmtk, Orthanc,
+//! dicom3tools, highdicom and PixelMed. `.ci/peers` installs all but the last and runs these tests.
+
+#[path = "station/programs.rs"]
+mod programs;
+mod station;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use programs::{Background, Orthanc, free_port, run, wait_for_port};
+use serde_json::Value;
+use station::*;
+
+/// A station that files reports and captures of a referred film that a person has acknowledged, of one
+/// without a sign and of a refused one into a folder. Returns the station and the files.
+fn filed() -> (Station, Vec<PathBuf>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("out")).unwrap();
+    let more = "[[destination]]\nname = \"folder\"\nfolder = \"FOLDER/out\"\n";
+    let station = Station::start_in(folder, more);
+    let mut sender = Sender::connect(&station).unwrap();
+    for name in ["phantom-6.dcm", "phantom-4.dcm"] {
+        assert_eq!(sender.store(&Instance::read(&sample(name))), 0);
+    }
+    let refused = Instance::read(&sample("phantom-5.dcm")).of_another_device();
+    assert_eq!(sender.store(&refused), 0);
+    sender.release();
+    station.settled();
+    let who = b"{\"who\": \"Mu\xc3\xb1oz\"}";
+    let path = "/films/1/acknowledge";
+    assert_eq!(
+        station
+            .request("POST", path, true, "application/json", who)
+            .0,
+        204
+    );
+    let out = station.path("out");
+    let files = wait_for(|| {
+        let studies = fs::read_dir(&out)
+            .unwrap()
+            .map(|study| study.unwrap().path());
+        let files: Vec<_> = studies
+            .flat_map(|study| fs::read_dir(study).unwrap())
+            .map(|file| file.unwrap().path())
+            .filter(|file| file.extension().is_some_and(|extension| extension == "dcm"))
+            .collect();
+        (files.len() >= 6).then_some(files)
+    });
+    assert_eq!(files.len(), 6, "{files:?}");
+    (station, files)
+}
+
+fn is_report(file: &Path) -> bool {
+    file.file_name()
+        .unwrap()
+        .to_string_lossy()
+        .starts_with("report")
+}
+
+#[test]
+#[ignore = "needs dicom3tools, dcmtk and highdicom: .ci/peers"]
+fn what_is_filed_is_valid_and_means_what_it_says() {
+    let (_station, files) = filed();
+    let python = format!("{}/bin/python", std::env::var("PLUMBLINE_PEERS").unwrap());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/highdicom_reader.py");
+    let mut read: Vec<Value> = Vec::new();
+    for file in &files {
+        let path = file.to_str().unwrap();
+        let (valid, said) = run("dciodvfy", &[path]);
+        let complaint = |line: &&str| line.starts_with("Error") || line.starts_with("Warning");
+        let complaints: Vec<_> = said.lines().filter(complaint).collect();
+        assert!(valid && complaints.is_empty(), "{said}");
+        if is_report(file) {
+            let (dumped, said) = run("/usr/bin/dsrdump", &[path]);
+            assert!(
+                dumped && said.contains("Imaging Measurement Report"),
+                "{said}"
+            );
+            let (ran, said) = run(&python, &[script.to_str().unwrap(), path]);
+            assert!(ran, "{said}");
+            read.push(serde_json::from_str(said.trim()).unwrap());
+        }
+    }
+    read.sort_by_key(|report| report["revision"].as_i64());
+    let told: Vec<_> = read.iter().map(|report| &report["evaluations"]).collect();
+    let present = "Scoliosis deformity of spine: Present";
+    let usable = "Quality Assessment: Usable - Meets the quality control standard";
+    assert_eq!(read.len(), 4);
+    let contains =
+        |report: &Value, what: &str| report.as_array().unwrap().iter().any(|said| said == what);
+    for number in [0, 3] {
+        assert!(
+            contains(told[number], present) && contains(told[number], usable),
+            "{told:?}"
+        );
+        assert_eq!(read[number]["finding"], "Scoliosis deformity of spine");
+        assert!(read[number]["probability"].as_f64().unwrap() > 0.5);
+        assert!(read[number]["corners"].as_u64().unwrap() >= 5);
+    }
+    assert_eq!(read[3]["predecessors"], 1);
+    assert!(
+        contains(told[1], "Scoliosis deformity of spine: Absent"),
+        "{told:?}"
+    );
+    let unusable = "Quality Assessment: Unusable - Quality renders image unusable";
+    assert!(contains(told[2], unusable) && contains(told[2], "Quality Finding: Other failure"));
+    assert_eq!(read[2]["probability"], Value::Null);
+}
+
+#[test]
+#[ignore = "needs PixelMed, and Java: .ci/full"]
+fn pixelmed_finds_no_fault_but_those_of_its_older_tables() {
+    let (_station, files) = filed();
+    for report in files.iter().filter(|file| is_report(file)) {
+        let (_, said) = run("DicomSRValidator", &[report.to_str().unwrap()]);
+        assert!(said.contains("Root Template TID_1500"), "{said}");
+        assert!(said.contains("IOD validation complete"), "{said}");
+        let faults = said.lines().filter(|line| {
+            let fault = line.starts_with("Error") || line.starts_with("Warning");
+            fault
+                && !(line.contains("43468-8") && line.contains("not found in context group 100"))
+                && !(line.contains("Algorithm Manufacturer") && line.contains("not in template"))
+        });
+        assert_eq!(faults.collect::<Vec<_>>(), [""; 0]);
+    }
+}
+
+#[test]
+#[ignore = "needs Orthanc and dcmtk: .ci/peers"]
+fn archives_of_others_keep_all_of_it_in_the_films_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, web, sink) = (free_port(), free_port(), free_port());
+    let destination = |name: &str, port: u16, title: &str| {
+        format!(
+            "[[destination]]\nname = \"{name}\"\naddress = \"127.0.0.1:{port}\"\n\
+             ae_title = \"{title}\"\nsends = [\"originals\", \"reports\", \"captures\"]\n"
+        )
+    };
+    let more = destination("orthanc", port, "ORTHANC") + &destination("storescp", sink, "PACS");
+    let station = Station::start(&more);
+    let mut sender = Sender::connect(&station).unwrap();
+    let film = Instance::read(&sample("phantom-6.dcm"));
+    for number in 1..=4 {
+        assert_eq!(sender.store(&film.numbered(number)), 0);
+    }
+    sender.release();
+    station.settled();
+    // Both archives were away until now.
+    let orthanc = Orthanc::start(folder.path(), port, web, station.dicom.port());
+    let out = folder.path().join("sink");
+    fs::create_dir(&out).unwrap();
+    let arguments = [
+        "-aet",
+        "PACS",
+        "-od",
+        out.to_str().unwrap(),
+        "--fork",
+        &sink.to_string(),
+    ];
+    let _storescp = Background::start("/usr/bin/storescp", &arguments);
+    wait_for_port(sink);
+    wait_for(|| {
+        let films = station.films();
+        films
+            .iter()
+            .all(|film| film["delivered"] == true)
+            .then_some(())
+    });
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 12);
+    let json = |path: &str| -> Value { serde_json::from_slice(&orthanc.get(path)).unwrap() };
+    let studies = json("/studies");
+    let [study] = &studies.as_array().unwrap()[..] else {
+        panic!("{studies}")
+    };
+    let study = json(&format!("/studies/{}/statistics", study.as_str().unwrap()));
+    assert_eq!(
+        (&study["CountInstances"], &study["CountSeries"]),
+        (&12.into(), &3.into())
+    );
+    let (whole, report) = station.run(&["check"]);
+    assert!(
+        whole && report.contains("destination orthanc: answers, and takes reports and captures"),
+        "{report}"
+    );
+}

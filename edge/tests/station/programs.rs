@@ -1,0 +1,118 @@
+//! Programs that nobody here wrote, as tests run them.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::station::wait_for;
+
+/// Runs a program, and returns whether it succeeded and what it said.
+pub fn run(program: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; run .ci/peers"));
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+/// A program in the background. Killed when dropped.
+pub struct Background(Child);
+
+impl Background {
+    pub fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let command = command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A port that nobody listens on just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+pub fn wait_for_port(port: u16) {
+    wait_for(|| TcpStream::connect(("127.0.0.1", port)).ok());
+}
+
+/// Orthanc as an archive, which calls the station `station`.
+pub struct Orthanc {
+    web: u16,
+    _process: Background,
+}
+
+impl Orthanc {
+    /// Starts it with its files in `folder`, its DICOM port and its web port.
+    pub fn start(folder: &Path, port: u16, web: u16, station: u16) -> Self {
+        let configuration = json!({
+            "Name": "archive",
+            "StorageDirectory": folder.join("storage"),
+            "IndexDirectory": folder.join("storage"),
+            "HttpPort": web,
+            "DicomPort": port,
+            "DicomAet": "ORTHANC",
+            "RemoteAccessAllowed": false,
+            "AuthenticationEnabled": false,
+            "DicomCheckCalledAet": true,
+            "DicomModalities": { "station": ["PLUMBLINE", "127.0.0.1", station] },
+        });
+        let file = folder.join("orthanc.json");
+        fs::write(&file, configuration.to_string()).unwrap();
+        let process = Background::start("/usr/sbin/Orthanc", &[file.to_str().unwrap()]);
+        wait_for_port(web);
+        wait_for_port(port);
+        Self {
+            web,
+            _process: process,
+        }
+    }
+
+    /// Posts to its web interface.
+    pub fn ask(&self, path: &str, body: &[u8]) -> Value {
+        serde_json::from_slice(&self.request("POST", path, body)).unwrap()
+    }
+
+    /// Gets from its web interface.
+    pub fn get(&self, path: &str) -> Vec<u8> {
+        self.request("GET", path, b"")
+    }
+
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.web)).unwrap();
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n");
+        socket.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        let end = answer
+            .windows(4)
+            .position(|bytes| bytes == b"\r\n\r\n")
+            .unwrap()
+            + 4;
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        assert!(head.contains(" 200 "), "{head}");
+        answer.split_off(end)
+    }
+}
