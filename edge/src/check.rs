@@ -8,12 +8,13 @@ use anyhow::Result;
 use jiff::Zoned;
 use plumbline_reader::Bundle;
 use plumbline_shared::printable::printable;
+use plumbline_shared::tls::Tls;
 
-use crate::config::{Address, Archive, Destination, Folder, PeerService, Settings};
+use crate::config::{Address, Destination, Folder, PeerService, Settings};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
 use crate::models;
 use crate::store::{Store, StoreError};
-use plumbline_dimse::Peer;
+use plumbline_dimse::{Peer, PeerTls};
 
 /// Checks a station with `settings`, which may run meanwhile, and prints a line for each thing.
 /// Returns true if nothing is wrong.
@@ -175,11 +176,17 @@ fn watched(folder: &Folder) -> Result<String, String> {
 /// Looks whether what is sent to a destination would be taken there.
 fn reach(settings: &Settings, destination: &Destination) -> Result<String, String> {
     match &destination.address {
-        Address::Archive(Archive { address, ae_title }) => {
+        Address::Archive(archive) => {
+            let tls = archive.tls.as_ref().map(Tls::client).transpose();
+            let tls = tls.map_err(|error| error.to_string())?;
             let archive = Peer {
-                address,
-                ae_title,
+                address: &archive.address,
+                ae_title: &archive.ae_title,
                 own_title: &settings.dicom.ae_title,
+                tls: tls.as_ref().map(|config| PeerTls {
+                    config,
+                    name: archive.host(),
+                }),
             };
             archive.echo().map_err(|error| error.to_string())?;
             let offers = archive.offers_storage();
@@ -207,6 +214,7 @@ fn ask(settings: &Settings, peer: &crate::config::Peer) -> Result<String, String
         address: &peer.address,
         ae_title: &peer.ae_title,
         own_title: &settings.dicom.ae_title,
+        tls: None,
     };
     asked.echo().map_err(|error| error.to_string())?;
     let service = match peer.service {

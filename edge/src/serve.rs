@@ -155,14 +155,18 @@ pub fn serve(settings: &Settings) -> Result<()> {
         uid: store.station_uid()?,
         name: settings.dicom.ae_title.clone(),
     };
-    let outboxes = settings.destinations.iter().map(|destination| Outbox {
-        store: Arc::clone(&store),
-        destination: destination.clone(),
-        station: in_reports.clone(),
-        program: PathBuf::from(THIS_PROGRAM),
-        pulse: pulse(),
-    });
-    let outboxes: Vec<_> = outboxes.collect();
+    let mut outboxes = Vec::new();
+    for destination in &settings.destinations {
+        let tls = destination.tls().map(Tls::client).transpose();
+        outboxes.push(Outbox {
+            store: Arc::clone(&store),
+            destination: destination.clone(),
+            station: in_reports.clone(),
+            tls: tls.with_context(|| format!("[[destination]] {}", destination.name))?,
+            program: PathBuf::from(THIS_PROGRAM),
+            pulse: pulse(),
+        });
+    }
     let interface = Interface::new(receiver, token, settings.limits.film);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -8,7 +8,7 @@ mod station;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use programs::{Background, Orthanc, free_port, run, wait_for_port};
+use programs::{Background, Orthanc, certificates, free_port, run, wait_for_port};
 use serde_json::Value;
 use station::*;
 
@@ -183,4 +183,77 @@ fn archives_of_others_keep_all_of_it_in_the_films_study() {
         whole && report.contains("destination orthanc: answers, and takes reports and captures"),
         "{report}"
     );
+}
+
+#[test]
+#[ignore = "needs dcmtk and openssl: .ci/peers"]
+fn dcmtk_is_sent_to_by_tls_and_only_if_its_certificate_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path(), &["station", "pacs"]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let port = free_port();
+    let destination = |host: &str, authority: &str| {
+        format!(
+            "[[destination]]\nname = \"{host} {authority}\"\naddress = \"{host}:{port}\"\n\
+             ae_title = \"PACS\"\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n\
+             tls_authorities = \"{}\"\n",
+            path("station.crt"),
+            path("station.key"),
+            path(authority)
+        )
+    };
+    // The third trusts another authority than the archive's.
+    let more = [
+        "localhost ca.crt",
+        "127.0.0.1 ca.crt",
+        "localhost station.crt",
+    ]
+    .map(|both| {
+        destination(
+            both.split(' ').next().unwrap(),
+            both.split(' ').nth(1).unwrap(),
+        )
+    });
+    let out = folder.path().join("sink");
+    fs::create_dir(&out).unwrap();
+    let (key, certificate, authority) = (path("pacs.key"), path("pacs.crt"), path("ca.crt"));
+    let arguments = [
+        &["-aet", "PACS", "-od", out.to_str().unwrap(), "--fork"][..],
+        &["+tls", &key, &certificate, "+cf", &authority, "-rc"],
+        &[&port.to_string()],
+    ];
+    let _storescp = Background::start("/usr/bin/storescp", &arguments.concat());
+    wait_for_port(port);
+    let station = Station::start(&more.concat());
+    let mut sender = Sender::connect(&station).unwrap();
+    assert_eq!(sender.store(&Instance::read(&sample("phantom-6.dcm"))), 0);
+    sender.release();
+    let told = wait_for(|| {
+        let told: Vec<Value> = station.deliveries();
+        let tried = |told: &&Value| told["attempts"].as_u64() > Some(0);
+        // Those to the third wait: its first was tried.
+        (told.iter().filter(tried).count() == 5).then_some(told)
+    });
+    for told in told {
+        let to = told["destination"].as_str().unwrap();
+        match to.ends_with("station.crt") {
+            false => assert_eq!(told["state"], "delivered", "{told}"),
+            true => assert_eq!(told["state"], "waiting", "{told}"),
+        }
+    }
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+    let (whole, report) = station.run(&["check"]);
+    assert!(!whole, "{report}");
+    for (name, word) in [
+        (
+            "localhost ca.crt",
+            "ok     destination localhost ca.crt: answers",
+        ),
+        (
+            "localhost station.crt",
+            "WRONG  destination localhost station.crt",
+        ),
+    ] {
+        assert!(report.contains(word), "{name}: {report}");
+    }
 }

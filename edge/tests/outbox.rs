@@ -28,16 +28,10 @@ fn archive_at(address: &str) -> String {
     )
 }
 
-fn deliveries(station: &Station) -> Vec<Value> {
-    let (status, body) = station.request("GET", "/deliveries?newest=1000", true, "text/plain", b"");
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str(&body).unwrap()
-}
-
 /// Waits until there are so many deliveries, and none waits.
 fn all_delivered(station: &Station, count: usize) -> Vec<Value> {
     wait_for(|| {
-        let deliveries = deliveries(station);
+        let deliveries = station.deliveries();
         let done = |delivery: &Value| delivery["state"] == "delivered";
         (deliveries.len() == count && deliveries.iter().all(done)).then_some(deliveries)
     })
@@ -258,7 +252,7 @@ fn a_refused_film_gets_a_report_that_says_why_and_a_picture_none() {
     all_delivered(&station, 2);
     assert_eq!(station.settled().len(), 2);
     let filed = files(&station.path("out"));
-    assert_eq!(deliveries(&station).len(), 2, "a picture has no study");
+    assert_eq!(station.deliveries().len(), 2, "a picture has no study");
     let [report] = &named(&filed, "report")[..] else {
         panic!("{filed:?}")
     };
@@ -286,9 +280,9 @@ fn an_archive_that_was_away_gets_everything_once_and_in_order() {
     station.settled();
     wait_for(|| {
         let tried = |delivery: &Value| delivery["attempts"].as_u64() > Some(0);
-        deliveries(&station).iter().any(tried).then_some(())
+        station.deliveries().iter().any(tried).then_some(())
     });
-    let waiting = deliveries(&station);
+    let waiting = station.deliveries();
     assert!(
         waiting
             .iter()
@@ -332,7 +326,7 @@ fn every_answer_means_what_the_standard_says() {
     let film = Instance::read(&sample("phantom-6.dcm"));
     send(&station, &film);
     let ended = wait_for(|| {
-        let deliveries = deliveries(&station);
+        let deliveries = station.deliveries();
         let waits = |delivery: &Value| delivery["state"] == "waiting";
         (deliveries.len() == 3 && !deliveries.iter().any(waits)).then_some(deliveries)
     });
@@ -386,7 +380,7 @@ fn an_archive_that_wants_tiny_pieces_is_left() {
         let station = Station::start(&archive_at(&address.to_string()));
         send(&station, &Instance::read(&sample("phantom-6.dcm")));
         let words = wait_for(|| {
-            let deliveries = deliveries(&station);
+            let deliveries = station.deliveries();
             let words = deliveries.iter().find_map(|told| told["words"].as_str());
             words.map(str::to_owned)
         });
@@ -411,7 +405,7 @@ fn a_station_that_is_killed_while_it_sends_files_nothing_twice() {
         station = Station::start_in(folder, &more);
     }
     wait_up_to(Duration::from_secs(180), || {
-        let deliveries = deliveries(&station);
+        let deliveries = station.deliveries();
         let done = |told: &Value| told["state"] == "delivered";
         (deliveries.len() == 3 * FILMS && deliveries.iter().all(done)).then_some(())
     });

@@ -8,7 +8,7 @@ mod station;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use programs::{Background, Orthanc, free_port, run, wait_for_port};
+use programs::{Background, Orthanc, certificates, free_port, run, wait_for_port};
 use station::*;
 
 /// Sends `film` by dcmtk's storescu with `options`.
@@ -122,56 +122,8 @@ fn dcmtk_repeats_aborts_and_sends_small_pdus() {
 fn dcmtk_needs_a_certificate_where_tls_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let openssl = |arguments: &[&str]| {
-        let (done, said) = run("openssl", arguments);
-        assert!(done, "{said}");
-    };
-    let (ca_key, ca) = (path("ca.key"), path("ca.crt"));
-    let subject = [
-        "-subj",
-        "/CN=authority",
-        "-days",
-        "2",
-        "-nodes",
-        "-newkey",
-        "rsa:2048",
-    ];
-    openssl(
-        &[
-            &["req", "-x509", "-keyout", &ca_key, "-out", &ca][..],
-            &subject,
-        ]
-        .concat(),
-    );
-    for name in ["station", "unit"] {
-        let (key, request, certificate) = (
-            path(&format!("{name}.key")),
-            path(&format!("{name}.csr")),
-            path(&format!("{name}.crt")),
-        );
-        let subject = format!("/CN={name}");
-        let new = ["-subj", &subject, "-nodes", "-newkey", "rsa:2048"];
-        openssl(&[&["req", "-keyout", &key, "-out", &request][..], &new].concat());
-        let extension = path("extension");
-        fs::write(&extension, "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-        openssl(&[
-            "x509",
-            "-req",
-            "-in",
-            &request,
-            "-CA",
-            &ca,
-            "-CAkey",
-            &ca_key,
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            &extension,
-            "-out",
-            &certificate,
-        ]);
-    }
+    certificates(folder.path(), &["station", "unit"]);
+    let ca = path("ca.crt");
     let station = Station::start(&format!(
         "[dicom]\nlisten = \"127.0.0.1:0\"\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n\
          tls_authorities = \"{ca}\"\n",

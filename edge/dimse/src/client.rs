@@ -1,17 +1,20 @@
 //! Asking another system for a service, to see whether it would be given.
 
 use std::fmt::Write as _;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dicom_ul::ClientAssociation;
 use dicom_ul::association::Error;
 use dicom_ul::association::client::ClientAssociationOptions;
 use dicom_ul::pdu::{
     AssociationRJResult, PDataValue, PDataValueType, Pdu, PresentationContextResultReason,
 };
 
+use rustls::ClientConfig;
+
 use super::command::{C_ECHO, C_FIND, Request, Response};
+use super::line::Line;
 use super::service::{EXPLICIT, IMPLICIT, MOST_PDU, VERIFICATION};
 
 /// Modality Worklist Information Model - FIND.
@@ -44,6 +47,17 @@ pub struct Peer<'a> {
     pub ae_title: &'a str,
     /// The station's AE title.
     pub own_title: &'a str,
+    /// TLS, if it is spoken.
+    pub tls: Option<PeerTls<'a>>,
+}
+
+/// TLS with another system.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerTls<'a> {
+    /// The station's certificate, and the authorities that are trusted.
+    pub config: &'a Arc<ClientConfig>,
+    /// The name that the other system's certificate must have.
+    pub name: &'a str,
 }
 
 /// Why a service was not given.
@@ -180,7 +194,7 @@ impl Peer<'_> {
     }
 
     /// Asks for an association for `classes`, each in the syntaxes that the station writes.
-    fn associate(&self, classes: &[&str]) -> Result<ClientAssociation<TcpStream>, ClientError> {
+    fn associate(&self, classes: &[&str]) -> Result<Line, ClientError> {
         // Queries are written in implicit VR.
         let contexts = classes.iter().map(|class| match *class {
             WORKLIST => (*class, vec![IMPLICIT]),
@@ -193,7 +207,7 @@ impl Peer<'_> {
     pub(super) fn associate_for<'c>(
         &self,
         contexts: impl IntoIterator<Item = (&'c str, Vec<&'c str>)>,
-    ) -> Result<ClientAssociation<TcpStream>, ClientError> {
+    ) -> Result<Line, ClientError> {
         let no_connection = |why: String| ClientError::NoConnection {
             address: self.address.to_owned(),
             why,
@@ -214,7 +228,7 @@ impl Peer<'_> {
         for (class, syntaxes) in contexts {
             options = options.with_presentation_context(class, syntaxes);
         }
-        options.establish(address).map_err(|error| match error {
+        Line::open(options, address, self.tls).map_err(|error| match error {
             Error::Rejected { association_rj, .. } => ClientError::Rejected {
                 why: association_rj.source.to_string(),
                 permanent: association_rj.result == AssociationRJResult::Permanent,
@@ -229,12 +243,8 @@ impl Peer<'_> {
 }
 
 /// The accepted presentation context of a class.
-fn context(
-    association: &ClientAssociation<TcpStream>,
-    class: &str,
-    name: &str,
-) -> Result<u8, ClientError> {
-    let accepted = association.presentation_contexts().iter().find(|context| {
+fn context(association: &Line, class: &str, name: &str) -> Result<u8, ClientError> {
+    let accepted = association.contexts().iter().find(|context| {
         context.abstract_syntax == class
             && context.reason == PresentationContextResultReason::Acceptance
     });
@@ -243,7 +253,7 @@ fn context(
 }
 
 pub(super) fn send(
-    association: &mut ClientAssociation<TcpStream>,
+    association: &mut Line,
     context: u8,
     value_type: PDataValueType,
     is_last: bool,
@@ -261,9 +271,7 @@ pub(super) fn send(
 }
 
 /// Receives the next response, and its data set, which is not looked at.
-pub(super) fn response(
-    association: &mut ClientAssociation<TcpStream>,
-) -> Result<Response, ClientError> {
+pub(super) fn response(association: &mut Line) -> Result<Response, ClientError> {
     let mut command = Vec::new();
     let mut response: Option<Response> = None;
     loop {

@@ -4,6 +4,7 @@
 mod association;
 mod client;
 mod command;
+mod line;
 mod negotiation;
 mod sender;
 pub mod service;
@@ -11,7 +12,7 @@ mod status;
 mod stream;
 
 pub use association::{Association, AssociationError, Message};
-pub use client::{ClientError, Peer};
+pub use client::{ClientError, Peer, PeerTls};
 pub use command::{C_CANCEL, C_ECHO, C_FIND, C_STORE, CommandError, Request, Response, is_uid};
 pub use negotiation::{Rejection, Rules};
 pub use sender::{Instance, Sender};

@@ -1,14 +1,13 @@
 //! Storing instances in another system by C-STORE (PS3.4, annex B).
 
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use dicom_ul::ClientAssociation;
 use dicom_ul::pdu::{PDataValueType, PresentationContextResultReason};
 
 use super::client::{ClientError, Peer, broken_off, response, send};
 use super::command::{C_STORE, Request, Response};
+use super::line::Line;
 use super::service::{LEAST_PDU, MOST_PDU};
 
 /// The bytes of a PDU's value before its data: length, context and flags.
@@ -30,7 +29,7 @@ pub struct Instance<'a> {
 
 /// An association on which instances are stored.
 pub struct Sender {
-    association: ClientAssociation<TcpStream>,
+    association: Line,
     /// The number of the last message.
     message: u16,
 }
@@ -49,7 +48,7 @@ impl Peer<'_> {
             .into_iter()
             .map(|(class, syntax)| (class, vec![syntax]));
         let association = self.associate_for(contexts)?;
-        let most = association.acceptor_max_pdu_length();
+        let most = association.most();
         if most < LEAST_PDU {
             association.abort().ok();
             return Err(ClientError::BrokenOff(format!(
@@ -70,7 +69,7 @@ impl Sender {
     }
 
     fn context(&self, instance: &Instance) -> Option<u8> {
-        let mut contexts = self.association.presentation_contexts().iter();
+        let mut contexts = self.association.contexts().iter();
         let accepted = contexts.find(|context| {
             context.abstract_syntax == instance.class
                 && context.transfer_syntax == instance.syntax
@@ -113,7 +112,7 @@ impl Sender {
             true,
             request.bytes(),
         )?;
-        let most = self.association.acceptor_max_pdu_length().min(MOST_PDU) - VALUE_HEAD;
+        let most = self.association.most().min(MOST_PDU) - VALUE_HEAD;
         let mut piece = read_piece(data, most)?;
         loop {
             let next = read_piece(data, most)?;

@@ -45,25 +45,7 @@ impl Dicom {
         );
         let most = table.take("associations", table::whole(1..65));
         set(&mut self.associations, most.map(|most| most as usize));
-        // All three together, so that nobody thinks that TLS is on when it is not.
-        let certificate = table.take("tls_certificate", table::path);
-        let key = table.take("tls_key", table::path);
-        let authorities = table.take("tls_authorities", table::path);
-        self.tls = match (certificate, key, authorities) {
-            (Some(certificate), Some(key), Some(authorities)) => Some(Tls {
-                certificate,
-                key,
-                authorities,
-            }),
-            (None, None, None) => None,
-            _ => {
-                table.incomplete(
-                    &["tls_certificate", "tls_key", "tls_authorities"],
-                    "TLS needs tls_certificate, tls_key and tls_authorities: set all three",
-                );
-                None
-            }
-        };
+        self.tls = take_tls(&mut table);
         table.finish();
     }
 }
@@ -213,12 +195,15 @@ impl Destination {
         let ae_title = table.take("ae_title", title);
         let folder = table.take("folder", table::path);
         let sends = table.take("sends", table::list(table::one_of(KINDS)));
+        let tls = take_tls(&mut table);
         table.finish();
-        let address = match (address, ae_title, folder) {
-            (Some(address), Some(ae_title), None) => {
-                Address::Archive(Archive { address, ae_title })
-            }
-            (None, None, Some(folder)) => Address::Folder(folder),
+        let address = match (address, ae_title, folder, tls) {
+            (Some(address), Some(ae_title), None, tls) => Address::Archive(Archive {
+                address,
+                ae_title,
+                tls,
+            }),
+            (None, None, Some(folder), None) => Address::Folder(folder),
             _ => {
                 let fault = "a [[destination]] needs address and ae_title, or else folder";
                 return (None, Some(fault));
@@ -286,6 +271,28 @@ pub(super) fn take_intended_use(intended: &mut IntendedUse, mut table: Table) {
         table.take("other_views", table::list(table::text)),
     );
     table.finish();
+}
+
+/// Takes the settings of TLS: all three or none, so that nobody thinks that it is on when it is not.
+fn take_tls(table: &mut Table) -> Option<Tls> {
+    let certificate = table.take("tls_certificate", table::path);
+    let key = table.take("tls_key", table::path);
+    let authorities = table.take("tls_authorities", table::path);
+    match (certificate, key, authorities) {
+        (Some(certificate), Some(key), Some(authorities)) => Some(Tls {
+            certificate,
+            key,
+            authorities,
+        }),
+        (None, None, None) => None,
+        _ => {
+            table.incomplete(
+                &["tls_certificate", "tls_key", "tls_authorities"],
+                "TLS needs tls_certificate, tls_key and tls_authorities: set all three",
+            );
+            None
+        }
+    }
 }
 
 /// Reads a host and a port.

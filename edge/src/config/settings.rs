@@ -56,6 +56,16 @@ pub struct Destination {
     pub sends: Vec<Kind>,
 }
 
+impl Destination {
+    /// TLS with it, if it is spoken.
+    pub fn tls(&self) -> Option<&Tls> {
+        match &self.address {
+            Address::Archive(archive) => archive.tls.as_ref(),
+            Address::Folder(_) => None,
+        }
+    }
+}
+
 /// Where a destination is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -68,7 +78,14 @@ pub enum Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Archive(Archive { address, ae_title }) => write!(f, "{ae_title} at {address}"),
+            Self::Archive(Archive {
+                address,
+                ae_title,
+                tls,
+            }) => {
+                let security = if tls.is_some() { "TLS" } else { "no TLS" };
+                write!(f, "{ae_title} at {address}, {security}")
+            }
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
@@ -81,6 +98,19 @@ pub struct Archive {
     pub address: String,
     /// Its AE title.
     pub ae_title: String,
+    /// TLS with certificates of both sides.
+    pub tls: Option<Tls>,
+}
+
+impl Archive {
+    /// The name that its certificate must have: its host's.
+    pub fn host(&self) -> &str {
+        let host = self
+            .address
+            .rsplit_once(':')
+            .map_or(&*self.address, |(host, _)| host);
+        host.trim_matches(['[', ']'])
+    }
 }
 
 /// The panel.

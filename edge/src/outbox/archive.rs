@@ -1,9 +1,11 @@
 //! Sending to an archive by C-STORE, and what its answers mean (PS3.4, B.2.3).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use plumbline_dimse::service::{EXPLICIT, STORAGE, TRANSFER_SYNTAXES};
-use plumbline_dimse::{ClientError, Instance, Peer, Response};
+use plumbline_dimse::{ClientError, Instance, Peer, PeerTls, Response};
+use rustls::ClientConfig;
 
 use super::letter::Letter;
 use super::{Line, Tried, retry};
@@ -15,6 +17,7 @@ use crate::store::{Delivery, Kind, Sent};
 pub(super) fn send(
     archive: &Archive,
     own_title: &str,
+    tls: Option<&Arc<ClientConfig>>,
     line: &mut Line,
     delivery: &Delivery,
     letter: &Letter,
@@ -48,6 +51,10 @@ pub(super) fn send(
                 address: &archive.address,
                 ae_title: &archive.ae_title,
                 own_title,
+                tls: tls.map(|config| PeerTls {
+                    config,
+                    name: archive.host(),
+                }),
             };
             match peer.open_storage(offers(delivery.kind)) {
                 Ok(sender) => sender,

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use plumbline_dimse::Sender;
+use rustls::ClientConfig;
 
 use self::letter::{Letter, Unwritten};
 use crate::config::{Address, Destination};
@@ -36,6 +37,8 @@ pub struct Outbox {
     pub destination: Destination,
     /// The station, as reports name it.
     pub station: Station,
+    /// TLS with the destination, if it is spoken.
+    pub tls: Option<Arc<ClientConfig>>,
     /// The executable of `plumbline-edge` that decodes films.
     pub program: PathBuf,
     /// The thread's sign of life.
@@ -125,7 +128,8 @@ impl Outbox {
         };
         match &self.destination.address {
             Address::Archive(archive) => {
-                archive::send(archive, &self.station.name, line, delivery, &letter)
+                let (name, tls) = (&self.station.name, self.tls.as_ref());
+                archive::send(archive, name, tls, line, delivery, &letter)
             }
             Address::Folder(folder) => folder::send(folder, delivery, &letter),
         }

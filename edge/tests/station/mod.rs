@@ -171,6 +171,14 @@ impl Station {
             .collect()
     }
 
+    /// What was to be sent, the newest first.
+    pub fn deliveries(&self) -> Vec<Value> {
+        let path = "/deliveries?newest=1000";
+        let (status, body) = self.request("GET", path, true, "text/plain", b"");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
     /// Waits until no film waits for a reader any more, and returns all.
     pub fn settled(&self) -> Vec<Value> {
         self.settled_of(1000, LONG)

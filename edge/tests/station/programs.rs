@@ -57,6 +57,62 @@ pub fn wait_for_port(port: u16) {
     wait_for(|| TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
+/// Makes an authority, `ca.crt`, and certificates and keys of these names that it has signed, for
+/// localhost.
+pub fn certificates(folder: &Path, names: &[&str]) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let openssl = |arguments: &[&str]| {
+        let (done, said) = run("openssl", arguments);
+        assert!(done, "{said}");
+    };
+    let (ca_key, ca) = (path("ca.key"), path("ca.crt"));
+    let subject = [
+        "-subj",
+        "/CN=authority",
+        "-days",
+        "2",
+        "-nodes",
+        "-newkey",
+        "rsa:2048",
+    ];
+    openssl(
+        &[
+            &["req", "-x509", "-keyout", &ca_key, "-out", &ca][..],
+            &subject,
+        ]
+        .concat(),
+    );
+    for name in names {
+        let (key, request, certificate) = (
+            path(&format!("{name}.key")),
+            path(&format!("{name}.csr")),
+            path(&format!("{name}.crt")),
+        );
+        let subject = format!("/CN={name}");
+        let new = ["-subj", &subject, "-nodes", "-newkey", "rsa:2048"];
+        openssl(&[&["req", "-keyout", &key, "-out", &request][..], &new].concat());
+        let extension = path("extension");
+        fs::write(&extension, "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+        openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            &extension,
+            "-out",
+            &certificate,
+        ]);
+    }
+}
+
 /// Orthanc as an archive, which calls the station `station`.
 pub struct Orthanc {
     web: u16,
