@@ -14,7 +14,7 @@ use crate::config::{Address, Destination, Folder, PeerService, Settings};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
 use crate::models;
 use crate::store::{Store, StoreError};
-use plumbline_dimse::{Peer, PeerTls};
+use plumbline_dimse::Peer;
 
 /// Checks a station with `settings`, which may run meanwhile, and prints a line for each thing.
 /// Returns true if nothing is wrong.
@@ -179,15 +179,7 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
         Address::Archive(archive) => {
             let tls = archive.tls.as_ref().map(Tls::client).transpose();
             let tls = tls.map_err(|error| error.to_string())?;
-            let archive = Peer {
-                address: &archive.address,
-                ae_title: &archive.ae_title,
-                own_title: &settings.dicom.ae_title,
-                tls: tls.as_ref().map(|config| PeerTls {
-                    config,
-                    name: archive.host(),
-                }),
-            };
+            let archive = archive.peer(&settings.dicom.ae_title, tls.as_ref());
             archive.echo().map_err(|error| error.to_string())?;
             let offers = archive.offers_storage();
             offers.map_err(|error| format!("it answers an echo, but {error}"))?;

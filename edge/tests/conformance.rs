@@ -8,7 +8,7 @@ use plumbline_dimse::service::{
     IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, LEAST_PDU, MOST_PDU, STORAGE, TRANSFER_SYNTAXES,
     VERIFICATION,
 };
-use plumbline_dimse::{Patience, Rejection, Status};
+use plumbline_dimse::{COMMITMENT, Patience, Rejection, Status};
 use plumbline_edge::config::Settings;
 use plumbline_edge::outbox::{ANSWERS, Meaning};
 use plumbline_edge::report::{CAPTURE_CLASS, REPORT_CLASS};
@@ -107,7 +107,17 @@ fn classes() -> String {
         let cells = [class.uid, class.name, taken].map(String::from);
         [&cells[..], &[format!("`{NEGOTIATED}`")]].concat()
     });
-    let rows = [verification].into_iter().chain(storage).collect();
+    let commitment = vec![
+        COMMITMENT.into(),
+        "Storage Commitment Push Model".into(),
+        "answers to what the station has asked".into(),
+        "`what_an_archive_has_lost_is_sent_again`".into(),
+    ];
+    let rows = [verification]
+        .into_iter()
+        .chain(storage)
+        .chain([commitment]);
+    let rows = rows.collect();
     table(&["UID", "SOP Class", "taken", "tested by"], rows)
 }
 

@@ -137,7 +137,9 @@ fn archives_of_others_keep_all_of_it_in_the_films_study() {
              ae_title = \"{title}\"\nsends = [\"originals\", \"reports\", \"captures\"]\n"
         )
     };
-    let more = destination("orthanc", port, "ORTHANC") + &destination("storescp", sink, "PACS");
+    let more = destination("orthanc", port, "ORTHANC")
+        + "commitment = true\n"
+        + &destination("storescp", sink, "PACS");
     let station = Station::start(&more);
     let mut sender = Sender::connect(&station).unwrap();
     let film = Instance::read(&sample("phantom-6.dcm"));
@@ -168,6 +170,14 @@ fn archives_of_others_keep_all_of_it_in_the_films_study() {
             .then_some(())
     });
     assert_eq!(fs::read_dir(&out).unwrap().count(), 12);
+    // A film counts as delivered once Orthanc has said, on an association of its own, that it keeps it.
+    for told in station.deliveries() {
+        let kept = match told["destination"].as_str() {
+            Some("orthanc") => Value::Bool(true),
+            _ => Value::Null,
+        };
+        assert_eq!(told["kept"], kept, "{told}");
+    }
     let json = |path: &str| -> Value { serde_json::from_slice(&orthanc.get(path)).unwrap() };
     let studies = json("/studies");
     let [study] = &studies.as_array().unwrap()[..] else {
@@ -183,6 +193,46 @@ fn archives_of_others_keep_all_of_it_in_the_films_study() {
         whole && report.contains("destination orthanc: answers, and takes reports and captures"),
         "{report}"
     );
+}
+
+#[test]
+#[ignore = "needs pynetdicom: .ci/peers"]
+fn what_an_archive_has_lost_is_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let station = Station::start(&format!(
+        "[[destination]]\nname = \"archive\"\naddress = \"127.0.0.1:{port}\"\n\
+         ae_title = \"PACS\"\ncommitment = true\n"
+    ));
+    let python = format!("{}/bin/python", std::env::var("PLUMBLINE_PEERS").unwrap());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pynetdicom_archive.py");
+    let said = folder.path().join("said");
+    let ports = [port, station.dicom.port()].map(|port| port.to_string());
+    let arguments = [script.to_str().unwrap(), &ports[0], &ports[1]];
+    let _archive = Background::start_into(&python, &arguments, &said);
+    wait_for_port(port);
+    let mut sender = Sender::connect(&station).unwrap();
+    assert_eq!(sender.store(&Instance::read(&sample("phantom-6.dcm"))), 0);
+    sender.release();
+    wait_for(|| {
+        let told = station.deliveries();
+        let kept = |told: &Value| told["kept"] == true;
+        (told.len() == 2 && told.iter().all(kept)).then_some(())
+    });
+    assert_eq!(station.films()[0]["delivered"], true);
+    // Both, and the one that was lost again under the same UID; each answer came twice.
+    let lines = || fs::read_to_string(&said).unwrap();
+    wait_for(|| (lines().matches("answered").count() == 4).then_some(()));
+    let said = lines();
+    let stored: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("stored"))
+        .collect();
+    assert_eq!(stored.len(), 3, "{said}");
+    assert_eq!(stored[0], stored[2], "{said}");
+    for answer in ["answered 0000 1 1", "answered 0000 1 0"] {
+        assert_eq!(said.matches(answer).count(), 2, "{said}");
+    }
 }
 
 #[test]

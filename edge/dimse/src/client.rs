@@ -13,7 +13,7 @@ use dicom_ul::pdu::{
 
 use rustls::ClientConfig;
 
-use super::command::{C_ECHO, C_FIND, Request, Response};
+use super::command::{C_ECHO, C_FIND, Request, Response, has_data};
 use super::line::Line;
 use super::service::{EXPLICIT, IMPLICIT, MOST_PDU, VERIFICATION};
 
@@ -33,7 +33,10 @@ const RESULTS: [(&str, &str); 2] = [
 ];
 
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(30);
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
+
+/// The most bytes of a message that is received.
+const MOST_MESSAGE: usize = 4 << 20;
 
 /// The most answers of a worklist that are read.
 const MOST_ANSWERS: usize = 500;
@@ -200,13 +203,15 @@ impl Peer<'_> {
             WORKLIST => (*class, vec![IMPLICIT]),
             _ => (*class, vec![EXPLICIT, IMPLICIT]),
         });
-        self.associate_for(contexts)
+        self.associate_for(contexts, ANSWER)
     }
 
     /// Asks for an association with these presentation contexts: SOP classes and transfer syntaxes.
+    /// Each read waits for at most `answer`.
     pub(super) fn associate_for<'c>(
         &self,
         contexts: impl IntoIterator<Item = (&'c str, Vec<&'c str>)>,
+        answer: Duration,
     ) -> Result<Line, ClientError> {
         let no_connection = |why: String| ClientError::NoConnection {
             address: self.address.to_owned(),
@@ -223,7 +228,7 @@ impl Peer<'_> {
             .called_ae_title(self.ae_title)
             .max_pdu_length(MOST_PDU)
             .connection_timeout(CONNECT)
-            .read_timeout(ANSWER)
+            .read_timeout(answer)
             .write_timeout(ANSWER);
         for (class, syntaxes) in contexts {
             options = options.with_presentation_context(class, syntaxes);
@@ -243,7 +248,7 @@ impl Peer<'_> {
 }
 
 /// The accepted presentation context of a class.
-fn context(association: &Line, class: &str, name: &str) -> Result<u8, ClientError> {
+pub(super) fn context(association: &Line, class: &str, name: &str) -> Result<u8, ClientError> {
     let accepted = association.contexts().iter().find(|context| {
         context.abstract_syntax == class
             && context.reason == PresentationContextResultReason::Acceptance
@@ -270,39 +275,48 @@ pub(super) fn send(
         .map_err(broken_off)
 }
 
-/// Receives the next response, and its data set, which is not looked at.
-pub(super) fn response(association: &mut Line) -> Result<Response, ClientError> {
-    let mut command = Vec::new();
-    let mut response: Option<Response> = None;
+/// Receives the next response; its data set, if it has one, is not looked at.
+pub(super) fn response(line: &mut Line) -> Result<Response, ClientError> {
+    let (command, _) = message(line)?;
+    Response::parse(&command).map_err(|error| ClientError::BrokenOff(error.to_string()))
+}
+
+/// Receives the next message: its command set and its data set, which is empty if it has none.
+pub(super) fn message(line: &mut Line) -> Result<(Vec<u8>, Vec<u8>), ClientError> {
+    let (mut command, mut set) = (Vec::new(), Vec::new());
     loop {
-        let Pdu::PData { data } = association.receive().map_err(broken_off)? else {
+        let Pdu::PData { data } = line.receive().map_err(broken_off)? else {
             return Err(ClientError::BrokenOff("it sent no answer".into()));
         };
         for value in data {
             match value.value_type {
                 PDataValueType::Command => {
                     command.extend(value.data);
-                    if value.is_last {
-                        let parsed = Response::parse(&command);
-                        let parsed =
-                            parsed.map_err(|error| ClientError::BrokenOff(error.to_string()))?;
-                        if !parsed.has_data {
-                            return Ok(parsed);
-                        }
-                        response = Some(parsed);
+                    let no_data = value.is_last
+                        && !has_data(&command)
+                            .map_err(|error| ClientError::BrokenOff(error.to_string()))?;
+                    if no_data {
+                        return Ok((command, set));
                     }
                 }
                 PDataValueType::Data => {
-                    if let (Some(response), true) = (&response, value.is_last) {
-                        return Ok(response.clone());
+                    set.extend(value.data);
+                    if value.is_last {
+                        return Ok((command, set));
                     }
                 }
+            }
+            if command.len() + set.len() > MOST_MESSAGE {
+                return Err(ClientError::BrokenOff("its answer is far too long".into()));
             }
         }
     }
 }
 
-fn require_success(response: &Response, service: &'static str) -> Result<(), ClientError> {
+pub(super) fn require_success(
+    response: &Response,
+    service: &'static str,
+) -> Result<(), ClientError> {
     if response.status == 0 {
         return Ok(());
     }

@@ -22,6 +22,10 @@ pub const C_FIND: u16 = 0x0020;
 pub const C_STORE: u16 = 0x0001;
 /// C-ECHO-RQ.
 pub const C_ECHO: u16 = 0x0030;
+/// N-EVENT-REPORT-RQ.
+pub const N_EVENT_REPORT: u16 = 0x0100;
+/// N-ACTION-RQ.
+pub(super) const N_ACTION: u16 = 0x0130;
 /// C-CANCEL-RQ, which is never answered.
 pub const C_CANCEL: u16 = 0x0FFF;
 
@@ -119,6 +123,19 @@ impl Request {
     }
 }
 
+/// The command set of an N-ACTION of type `action`, the first message of its association, that a data set
+/// follows.
+pub(super) fn action(sop_class: &str, sop_instance: &str, action: u16) -> Vec<u8> {
+    let mut elements = Vec::new();
+    text(&mut elements, 0x0003, sop_class, 0);
+    number(&mut elements, 0x0100, N_ACTION);
+    number(&mut elements, 0x0110, 1);
+    number(&mut elements, 0x0800, 0);
+    text(&mut elements, 0x1001, sop_instance, 0);
+    number(&mut elements, 0x1008, action);
+    grouped(elements)
+}
+
 /// A response to a request of the station's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
@@ -146,6 +163,12 @@ impl Response {
             has_data: set.data.ok_or(CommandError::Incomplete)? != NO_DATA_SET,
         })
     }
+}
+
+/// True if a data set follows the command set `bytes`.
+pub(super) fn has_data(bytes: &[u8]) -> Result<bool, CommandError> {
+    let data = CommandSet::parse(bytes)?.data;
+    Ok(data.ok_or(CommandError::Incomplete)? != NO_DATA_SET)
 }
 
 /// The elements of a command set that are of use here.

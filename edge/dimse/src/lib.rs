@@ -4,6 +4,7 @@
 mod association;
 mod client;
 mod command;
+mod commitment;
 mod line;
 mod negotiation;
 mod sender;
@@ -13,7 +14,10 @@ mod stream;
 
 pub use association::{Association, AssociationError, Message};
 pub use client::{ClientError, Peer, PeerTls};
-pub use command::{C_CANCEL, C_ECHO, C_FIND, C_STORE, CommandError, Request, Response, is_uid};
+pub use command::{
+    C_CANCEL, C_ECHO, C_FIND, C_STORE, CommandError, N_EVENT_REPORT, Request, Response, is_uid,
+};
+pub use commitment::{COMMITMENT, Committed, DamagedAnswer};
 pub use negotiation::{Rejection, Rules};
 pub use sender::{Instance, Sender};
 pub use status::Status;

@@ -5,9 +5,10 @@ use std::net::{TcpStream, ToSocketAddrs};
 use dicom_ul::ClientAssociation;
 use dicom_ul::association::Error;
 use dicom_ul::association::client::{ClientAssociationOptions, TlsStream};
-use dicom_ul::pdu::{Pdu, PresentationContextNegotiated};
+use dicom_ul::pdu::{PDV_HEADER_SIZE, Pdu, PresentationContextNegotiated};
 
 use super::client::PeerTls;
+use super::service::{LEAST_PDU, MOST_PDU};
 
 /// An association.
 pub(super) enum Line {
@@ -48,6 +49,13 @@ impl Line {
     /// The most bytes of a PDU that the other side takes.
     pub fn most(&self) -> u32 {
         either!(self, association => association.acceptor_max_pdu_length())
+    }
+
+    /// The most bytes of a message's part in one PDU that both sides take.
+    pub fn most_data(&self) -> usize {
+        self.most()
+            .clamp(LEAST_PDU, MOST_PDU)
+            .saturating_sub(PDV_HEADER_SIZE) as usize
     }
 
     pub fn send(&mut self, pdu: &Pdu) -> Result<(), Error> {

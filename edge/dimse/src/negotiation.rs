@@ -8,8 +8,9 @@ use dicom_ul::pdu::{
     PresentationContextResultReason, UserVariableItem, read_pdu,
 };
 
+use super::commitment::COMMITMENT;
 use super::service::{
-    IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, IMPLICIT, LEAST_PDU, MOST_PDU, STORAGE,
+    EXPLICIT, IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, IMPLICIT, LEAST_PDU, MOST_PDU, STORAGE,
     TRANSFER_SYNTAXES, VERIFICATION,
 };
 
@@ -199,6 +200,11 @@ impl Rules {
                 transfer_syntax: syntax.to_owned(),
             });
         }
+        // An archive that reports on commitment is that service's provider, though it calls.
+        let roles = request.user_variables.iter().filter(|item| {
+            matches!(item, UserVariableItem::ScuScpRoleSelectionSubItem(class, _)
+                if uid(class) == COMMITMENT)
+        });
         let accepted = AssociationAC {
             protocol_version: PROTOCOL_VERSION,
             calling_ae_title: caller.clone(),
@@ -209,7 +215,10 @@ impl Rules {
                 UserVariableItem::MaxLength(MOST_PDU),
                 UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
                 UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
-            ],
+            ]
+            .into_iter()
+            .chain(roles.cloned())
+            .collect(),
         };
         let agreement = Agreement {
             contexts,
@@ -225,24 +234,29 @@ impl Rules {
         proposed: &PresentationContextProposed,
     ) -> (PresentationContextResultReason, &'static str) {
         let class = uid(&proposed.abstract_syntax);
+        let known = |name: &&String| match class {
+            // Answers about commitment are read in these alone.
+            COMMITMENT => [IMPLICIT, EXPLICIT]
+                .into_iter()
+                .find(|syntax| *syntax == uid(name)),
+            // Nothing is ever encoded for Verification.
+            _ => {
+                let mut syntaxes = TRANSFER_SYNTAXES.iter().map(|syntax| syntax.uid);
+                syntaxes.find(|syntax| *syntax == uid(name))
+            }
+        };
         let stored = STORAGE.iter().find(|storage| storage.uid == class);
         let taken = stored.is_some_and(|storage| self.for_processing || !storage.on_request);
-        if !taken && class != VERIFICATION {
+        if !taken && class != VERIFICATION && class != COMMITMENT {
             let reason = PresentationContextResultReason::AbstractSyntaxNotSupported;
             return (reason, IMPLICIT);
         }
-        // Nothing is ever encoded for Verification.
-        let known = |name: &&String| {
-            TRANSFER_SYNTAXES
-                .iter()
-                .find(|syntax| syntax.uid == uid(name))
-        };
         match proposed
             .transfer_syntaxes
             .iter()
             .find_map(|name| known(&name))
         {
-            Some(syntax) => (PresentationContextResultReason::Acceptance, syntax.uid),
+            Some(syntax) => (PresentationContextResultReason::Acceptance, syntax),
             None => (
                 PresentationContextResultReason::TransferSyntaxesNotSupported,
                 IMPLICIT,

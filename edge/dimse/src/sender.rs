@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 
 use dicom_ul::pdu::{PDataValueType, PresentationContextResultReason};
 
-use super::client::{ClientError, Peer, broken_off, response, send};
+use super::client::{ANSWER, ClientError, Peer, broken_off, response, send};
 use super::command::{C_STORE, Request, Response};
 use super::line::Line;
-use super::service::{LEAST_PDU, MOST_PDU};
-
-/// The bytes of a PDU's value before its data: length, context and flags.
-const VALUE_HEAD: u32 = 6;
+use super::service::LEAST_PDU;
 
 /// The longest that sending one instance may take, its answer included.
 const INSTANCE: Duration = Duration::from_secs(600);
@@ -47,7 +44,7 @@ impl Peer<'_> {
         let contexts = offers
             .into_iter()
             .map(|(class, syntax)| (class, vec![syntax]));
-        let association = self.associate_for(contexts)?;
+        let association = self.associate_for(contexts, ANSWER)?;
         let most = association.most();
         if most < LEAST_PDU {
             association.abort().ok();
@@ -112,7 +109,7 @@ impl Sender {
             true,
             request.bytes(),
         )?;
-        let most = self.association.most().min(MOST_PDU) - VALUE_HEAD;
+        let most = self.association.most_data() as u64;
         let mut piece = read_piece(data, most)?;
         loop {
             let next = read_piece(data, most)?;
@@ -155,9 +152,9 @@ impl Sender {
 }
 
 /// Reads the next piece of a data set, shorter than `most` bytes only at its end.
-fn read_piece(data: &mut dyn Read, most: u32) -> Result<Vec<u8>, ClientError> {
+fn read_piece(data: &mut dyn Read, most: u64) -> Result<Vec<u8>, ClientError> {
     let mut piece = Vec::new();
-    let read = data.take(u64::from(most)).read_to_end(&mut piece);
+    let read = data.take(most).read_to_end(&mut piece);
     let unreadable = |error: io::Error| ClientError::Unreadable(error.to_string());
     read.map_err(unreadable)?;
     Ok(piece)

@@ -60,7 +60,7 @@ impl Status {
                 "allow it in the station's configuration",
             ),
             Self::UnrecognisedOperation => {
-                ("the operation is neither C-STORE nor C-ECHO", "do not ask")
+                ("the operation is none of its SOP Class here", "do not ask")
             }
             Self::OutOfResources => (
                 "free space is below the reserve, or the disk or the database cannot be written",

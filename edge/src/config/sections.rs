@@ -196,12 +196,14 @@ impl Destination {
         let folder = table.take("folder", table::path);
         let sends = table.take("sends", table::list(table::one_of(KINDS)));
         let tls = take_tls(&mut table);
+        let commits = table.take("commitment", table::boolean);
         table.finish();
         let address = match (address, ae_title, folder, tls) {
             (Some(address), Some(ae_title), None, tls) => Address::Archive(Archive {
                 address,
                 ae_title,
                 tls,
+                commits: commits.unwrap_or(false),
             }),
             (None, None, Some(folder), None) => Address::Folder(folder),
             _ => {

@@ -4,11 +4,14 @@ use std::env;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use plumbline_dimse::PeerTls;
 use plumbline_shared::tls::Tls;
 use plumbline_wire::panel::Settings as BoardSettings;
+use rustls::ClientConfig;
 
 use crate::panel::Place;
 use crate::quality::IntendedUse;
@@ -57,6 +60,11 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// True if it is asked whether it keeps what it has got.
+    pub fn commits(&self) -> bool {
+        matches!(&self.address, Address::Archive(archive) if archive.commits)
+    }
+
     /// TLS with it, if it is spoken.
     pub fn tls(&self) -> Option<&Tls> {
         match &self.address {
@@ -82,6 +90,7 @@ impl fmt::Display for Address {
                 address,
                 ae_title,
                 tls,
+                ..
             }) => {
                 let security = if tls.is_some() { "TLS" } else { "no TLS" };
                 write!(f, "{ae_title} at {address}, {security}")
@@ -100,11 +109,30 @@ pub struct Archive {
     pub ae_title: String,
     /// TLS with certificates of both sides.
     pub tls: Option<Tls>,
+    /// True if it is asked whether it keeps what it has got (storage commitment).
+    pub commits: bool,
 }
 
 impl Archive {
+    /// The archive as the station, whose AE title is `own_title`, calls it.
+    pub fn peer<'a>(
+        &'a self,
+        own_title: &'a str,
+        tls: Option<&'a Arc<ClientConfig>>,
+    ) -> plumbline_dimse::Peer<'a> {
+        plumbline_dimse::Peer {
+            address: &self.address,
+            ae_title: &self.ae_title,
+            own_title,
+            tls: tls.map(|config| PeerTls {
+                config,
+                name: self.host(),
+            }),
+        }
+    }
+
     /// The name that its certificate must have: its host's.
-    pub fn host(&self) -> &str {
+    fn host(&self) -> &str {
         let host = self
             .address
             .rsplit_once(':')

@@ -17,9 +17,13 @@ use crate::listen::{self, Open};
 use crate::pulse::Pulse;
 use crate::store::{Incoming, Origin, StoreError};
 use plumbline_dimse::{
-    Association, AssociationError, C_CANCEL, C_ECHO, C_STORE, Message, Patience, Rules, Status,
-    Stream, is_uid,
+    Association, AssociationError, C_CANCEL, C_ECHO, C_STORE, COMMITMENT, Committed, Message,
+    N_EVENT_REPORT, Patience, Rules, Status, Stream, is_uid,
 };
+use plumbline_shared::printable::printable;
+
+/// The most bytes of an answer about commitment that are read.
+const MOST_COMMITMENT: usize = 4 << 20;
 
 /// Connections beyond the most associations: those that have not asked for one yet, and those that are
 /// told to come again. Further ones are closed.
@@ -160,6 +164,9 @@ impl DicomListener {
             let (status, comment) = match message.request.field {
                 C_CANCEL => continue,
                 C_STORE => self.store(&mut association, &message, &sender)?,
+                N_EVENT_REPORT if message.sop_class == COMMITMENT => {
+                    self.hear_commitment(&mut association, &message, &sender)?
+                }
                 field => {
                     if message.request.has_data {
                         association.data(&message, |_| {})?;
@@ -223,6 +230,46 @@ impl DicomListener {
                 );
                 Ok((status, Some(comment)))
             }
+        }
+    }
+
+    /// Hears what an archive says of keeping what was sent to it, and returns what to answer.
+    fn hear_commitment(
+        &self,
+        association: &mut Association,
+        message: &Message,
+        sender: &str,
+    ) -> Result<(Status, Option<String>), AssociationError> {
+        let mut bytes = Vec::new();
+        if message.request.has_data {
+            association.data(message, |piece| {
+                if bytes.len() + piece.len() <= MOST_COMMITMENT {
+                    bytes.extend(piece);
+                }
+            })?;
+        }
+        let answer = match Committed::parse(&bytes, &message.transfer_syntax) {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(sender, %error, "an answer about commitment was not understood");
+                return Ok((Status::InvalidArgument, Some(error.to_string())));
+            }
+        };
+        match self.receiver.store.committed(&answer) {
+            Ok(true) => Ok((Status::Success, None)),
+            Ok(false) => {
+                let transaction = printable(&answer.transaction);
+                tracing::warn!(
+                    sender,
+                    transaction,
+                    "an answer about commitment was not asked for"
+                );
+                Ok((Status::Success, None))
+            }
+            Err(error) => Ok({
+                let (status, comment) = refusal_of(error);
+                (status, Some(comment))
+            }),
         }
     }
 

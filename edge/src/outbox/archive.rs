@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use plumbline_dimse::service::{EXPLICIT, STORAGE, TRANSFER_SYNTAXES};
-use plumbline_dimse::{ClientError, Instance, Peer, PeerTls, Response};
+use plumbline_dimse::{ClientError, Instance, Response};
 use rustls::ClientConfig;
 
 use super::letter::Letter;
@@ -47,15 +47,7 @@ pub(super) fn send(
     let mut sender = match line.open.take() {
         Some(sender) => sender,
         None => {
-            let peer = Peer {
-                address: &archive.address,
-                ae_title: &archive.ae_title,
-                own_title,
-                tls: tls.map(|config| PeerTls {
-                    config,
-                    name: archive.host(),
-                }),
-            };
+            let peer = archive.peer(own_title, tls);
             match peer.open_storage(offers(delivery.kind)) {
                 Ok(sender) => sender,
                 Err(error) => return failed(error),

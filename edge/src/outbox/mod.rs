@@ -3,6 +3,7 @@
 //! restarts and for weeks; what a destination refuses is kept with its words, and can be sent again.
 
 mod archive;
+mod commitment;
 mod folder;
 mod letter;
 mod retry;
@@ -15,11 +16,12 @@ use std::time::{Duration, Instant};
 use plumbline_dimse::Sender;
 use rustls::ClientConfig;
 
+use self::commitment::CommitmentAsker;
 use self::letter::{Letter, Unwritten};
 use crate::config::{Address, Destination};
 use crate::pulse::Pulse;
 use crate::report::Station;
-use crate::store::{Delivery, Sent, Store};
+use crate::store::{Delivery, Sent, SentAs, Store};
 
 pub use archive::{ANSWERS, Meaning};
 
@@ -60,13 +62,16 @@ impl Outbox {
     pub fn run(&self, stop: &AtomicBool) {
         let mut line = Line::default();
         let mut failures = 0;
+        let mut commitment = CommitmentAsker::default();
         let stopping = || stop.load(Ordering::Relaxed);
         while !stopping() {
             self.pulse.beat();
             let delivery = match self.store.take_delivery(&self.destination.name) {
                 Ok(Some(delivery)) => delivery,
                 Ok(None) => {
-                    line.close_if_idle();
+                    if line.close_if_idle() {
+                        commitment.ask(self);
+                    }
                     self.pause(LOOK, stop);
                     continue;
                 }
@@ -76,10 +81,11 @@ impl Outbox {
                     continue;
                 }
             };
-            let tried = self.send(&mut line, &delivery);
+            let (tried, sent_as) = self.send(&mut line, &delivery);
             let sent = self.sent(&delivery, tried, &mut failures);
             self.tell(&delivery, &sent);
-            while let Err(error) = self.store.end_delivery(&delivery, &sent) {
+            let end = || self.store.end_delivery(&delivery, &sent, sent_as.as_ref());
+            while let Err(error) = end() {
                 tracing::error!(%error, "the end of a delivery cannot be entered");
                 if stopping() {
                     break;
@@ -115,24 +121,29 @@ impl Outbox {
         }
     }
 
-    fn send(&self, line: &mut Line, delivery: &Delivery) -> Tried {
+    /// Tries to send a delivery. Also returns what it was sent as, if it was made.
+    fn send(&self, line: &mut Line, delivery: &Delivery) -> (Tried, Option<SentAs>) {
         let letter = Letter::write(&self.store, &self.station, &self.program, delivery);
         let letter = match letter {
             Ok(letter) => letter,
             // The station's own fault: a later try may have better luck.
             Err(Unwritten::Now(why)) => {
                 let seconds = retry::wait(delivery.attempts + 1, delivery.id);
-                return Tried::Ended(Sent::Later { why, seconds });
+                return (Tried::Ended(Sent::Later { why, seconds }), None);
             }
-            Err(Unwritten::Ever(why)) => return Tried::Ended(Sent::Refused(why)),
+            Err(Unwritten::Ever(why)) => return (Tried::Ended(Sent::Refused(why)), None),
         };
-        match &self.destination.address {
+        let tried = match &self.destination.address {
             Address::Archive(archive) => {
                 let (name, tls) = (&self.station.name, self.tls.as_ref());
                 archive::send(archive, name, tls, line, delivery, &letter)
             }
             Address::Folder(folder) => folder::send(folder, delivery, &letter),
-        }
+        };
+        let Letter {
+            class, instance, ..
+        } = letter;
+        (tried, Some(SentAs { class, instance }))
     }
 
     fn tell(&self, delivery: &Delivery, sent: &Sent) {
@@ -168,11 +179,13 @@ struct Line {
 }
 
 impl Line {
-    /// Ends the association politely once nothing was sent for a while: an archive waits for it.
-    fn close_if_idle(&mut self) {
+    /// Ends the association politely once nothing was sent for a while: an archive waits for it. Returns
+    /// whether none is open.
+    fn close_if_idle(&mut self) -> bool {
         if self.used.is_some_and(|used| used.elapsed() > LINGER) {
             self.close();
         }
+        self.open.is_none()
     }
 
     fn close(&mut self) {

@@ -7,6 +7,7 @@
 
 mod audit;
 mod backup;
+mod commitment;
 mod data_set;
 mod error;
 mod files;
@@ -37,13 +38,14 @@ use self::parts::Parts;
 
 pub use audit::{Action, Entry, Event, Newest, Outcome};
 pub use backup::{BackedUp, back_up, restore};
+pub use commitment::Question;
 pub use data_set::DataSet;
 pub use error::StoreError;
 pub use files::{Incoming, Limits};
 pub use filing::{Came, Filing, Revision};
 pub use films::{Arrival, Finding, Kept, Origin, StoredFilm, StoredReading};
 pub use folder_files::FileVersion;
-pub use outbox::{Delivery, DeliveryState, Kind, Listed, Recipient, Sent};
+pub use outbox::{Delivery, DeliveryState, Kind, Listed, Recipient, Sent, SentAs};
 pub use panel::{PanelDeed, PanelState};
 pub use parts::{Part, PartError};
 pub use state::State;

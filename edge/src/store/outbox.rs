@@ -52,6 +52,8 @@ pub struct Recipient {
     pub name: String,
     /// What it gets.
     pub kinds: Vec<Kind>,
+    /// True if it is asked whether it keeps what it has got.
+    pub commits: bool,
 }
 
 /// Where a delivery stands.
@@ -131,6 +133,19 @@ pub struct Listed {
     pub attempts: u32,
     /// The destination's last words.
     pub words: Option<String>,
+    /// Its SOP Instance UID, once it was sent.
+    pub instance: Option<String>,
+    /// Whether the destination has said that it keeps it for good; none if it is not asked.
+    pub kept: Option<bool>,
+}
+
+/// A SOP instance that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentAs {
+    /// Its SOP Class UID.
+    pub class: String,
+    /// Its SOP Instance UID.
+    pub instance: String,
 }
 
 impl Store {
@@ -141,10 +156,15 @@ impl Store {
     pub fn set_recipients(&self, recipients: &[Recipient]) -> Result<(), StoreError> {
         self.change(|transaction| {
             transaction.execute("DELETE FROM recipients", [])?;
-            for Recipient { name, kinds } in recipients {
+            for Recipient {
+                name,
+                kinds,
+                commits,
+            } in recipients
+            {
                 for kind in kinds {
-                    let insert = "INSERT INTO recipients VALUES (?1, ?2)";
-                    transaction.execute(insert, params![name, kind])?;
+                    let insert = "INSERT INTO recipients VALUES (?1, ?2, ?3)";
+                    transaction.execute(insert, params![name, kind, commits])?;
                 }
             }
             Ok(())
@@ -188,11 +208,17 @@ impl Store {
         })
     }
 
-    /// Enters how a try to send ended. Returns false if the delivery was taken back meanwhile.
+    /// Enters how a try to send ended, and as which instance it was sent, if it was made. Returns false if
+    /// the delivery was taken back meanwhile.
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub fn end_delivery(&self, delivery: &Delivery, sent: &Sent) -> Result<bool, StoreError> {
+    pub fn end_delivery(
+        &self,
+        delivery: &Delivery,
+        sent: &Sent,
+        sent_as: Option<&SentAs>,
+    ) -> Result<bool, StoreError> {
         self.change(|transaction| {
             let (state, words, seconds) = match sent {
                 Sent::Delivered(words) => (DeliveryState::Delivered, words.as_deref(), 0),
@@ -223,24 +249,17 @@ impl Store {
             if ended == 0 {
                 return Ok(false);
             }
-            let destination = destination(transaction, delivery.id)?;
+            if let Some(SentAs { class, instance }) = sent_as {
+                let named = "UPDATE deliveries SET class = ?2, instance = ?3 WHERE id = ?1";
+                transaction.execute(named, params![delivery.id, class, instance])?;
+            }
             let (outcome, how) = match sent {
                 Sent::Delivered(_) => (Outcome::Success, "delivered"),
                 Sent::Refused(_) => (Outcome::Serious, "refused by the destination"),
                 // The log would be full of a system that is away for weeks.
                 Sent::Later { .. } => return Ok(true),
             };
-            let instance = instance(transaction, delivery.film)?;
-            let detail = format!("{} {}: {how}", delivery.kind.name(), delivery.result);
-            let entry = Entry {
-                event: Event::Transferred,
-                action: Action::Read,
-                outcome,
-                who: &destination,
-                object: &object(delivery.film, instance.as_deref()),
-                detail: &detail,
-            };
-            audit::append(transaction, &entry)?;
+            enter_transfer(transaction, delivery.id, outcome, how)?;
             mark_delivered(transaction, delivery.film)?;
             Ok(true)
         })
@@ -276,7 +295,8 @@ impl Store {
     /// If the database cannot be read.
     pub fn deliveries(&self, film: Option<i64>, most: usize) -> Result<Vec<Listed>, StoreError> {
         let database = self.lock();
-        let newest = "SELECT id, film, result, kind, destination, state, attempts, words
+        let newest = "SELECT id, film, result, kind, destination, state, attempts, words, instance,
+                iif(commits, kept, NULL)
             FROM deliveries WHERE ?1 IS NULL OR film = ?1 ORDER BY id DESC LIMIT ?2";
         let mut statement = database.prepare(newest)?;
         let listed = statement.query_map(params![film, most], |row| {
@@ -289,6 +309,8 @@ impl Store {
                 state: row.get(5)?,
                 attempts: row.get(6)?,
                 words: row.get(7)?,
+                instance: row.get(8)?,
+                kept: row.get(9)?,
             })
         })?;
         Ok(listed.collect::<Result<_, _>>()?)
@@ -330,8 +352,8 @@ pub(super) fn queue(
         State::Received | State::Gated | State::Superseded => return Ok(()),
     };
     for kind in kinds {
-        let insert = "INSERT INTO deliveries (film, result, kind, destination, study)
-            SELECT ?1, ?2, ?3, recipients.name, header ->> 'study_instance_uid'
+        let insert = "INSERT INTO deliveries (film, result, kind, destination, study, commits)
+            SELECT ?1, ?2, ?3, recipients.name, header ->> 'study_instance_uid', commits
             FROM films, recipients
             WHERE films.id = ?1 AND recipients.kind = ?3
                 AND header ->> 'study_instance_uid' IS NOT NULL
@@ -345,18 +367,39 @@ pub(super) fn queue(
     mark_delivered(transaction, film)
 }
 
-/// Notes whether all that is to be sent of a film was delivered.
-fn mark_delivered(transaction: &Connection, film: i64) -> Result<(), StoreError> {
+/// Notes whether all that is to be sent of a film was delivered, and is kept where that was asked.
+pub(super) fn mark_delivered(transaction: &Connection, film: i64) -> Result<(), StoreError> {
     let delivered = "UPDATE films SET delivered =
-            NOT EXISTS (SELECT 1 FROM deliveries WHERE film = ?1 AND state <> 'delivered')
+            NOT EXISTS (SELECT 1 FROM deliveries
+                WHERE film = ?1 AND (state <> 'delivered' OR commits AND NOT kept))
         WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries WHERE film = ?1)";
     transaction.execute(delivered, [film])?;
     Ok(())
 }
 
-fn destination(database: &Connection, delivery: i64) -> Result<String, StoreError> {
-    let destination = "SELECT destination FROM deliveries WHERE id = ?1";
-    Ok(database.query_row(destination, [delivery], |row| row.get(0))?)
+/// Enters into the audit log what became of a delivery at its destination.
+pub(super) fn enter_transfer(
+    transaction: &Connection,
+    delivery: i64,
+    outcome: Outcome,
+    how: &str,
+) -> Result<(), StoreError> {
+    let told = "SELECT film, kind, result, destination FROM deliveries WHERE id = ?1";
+    let (film, kind, result, destination): (_, Kind, i64, String) =
+        transaction.query_row(told, [delivery], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+    let instance = instance(transaction, film)?;
+    let entry = Entry {
+        event: Event::Transferred,
+        action: Action::Read,
+        outcome,
+        who: &destination,
+        object: &object(film, instance.as_deref()),
+        detail: &format!("{} {result}: {how}", kind.name()),
+    };
+    audit::append(transaction, &entry)?;
+    Ok(())
 }
 
 impl ToSql for Kind {

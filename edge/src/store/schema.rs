@@ -126,10 +126,24 @@ CREATE INDEX states_by_audit ON states (audit);
 
 const VERSION_5: &str = "
 -- What each other system gets of the results that are entered from now on.
-CREATE TABLE recipients (name TEXT NOT NULL, kind TEXT NOT NULL) STRICT;
+CREATE TABLE recipients (
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    commits INTEGER NOT NULL
+) STRICT;
+
+-- A question whether a destination keeps what it has got, by its Transaction UID.
+CREATE TABLE commitments (
+    uid TEXT PRIMARY KEY,
+    destination TEXT NOT NULL,
+    asked_boot TEXT NOT NULL,
+    asked INTEGER NOT NULL
+) STRICT;
 
 -- What is to be sent: the film itself, or what is filed of one of its results. Of one study, what has a
 -- smaller number goes first. It is due at a time since the system's start `due_boot`, or at any later start.
+-- If the destination commits itself, it is asked whether it keeps what it has got; `lost` counts how often
+-- it had lost it.
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     film INTEGER NOT NULL REFERENCES films (id),
@@ -143,9 +157,16 @@ CREATE TABLE deliveries (
     due INTEGER NOT NULL DEFAULT 0,
     lease TEXT,
     words TEXT,
+    class TEXT,
+    instance TEXT,
+    commits INTEGER NOT NULL,
+    question TEXT REFERENCES commitments (uid),
+    kept INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0,
     UNIQUE (result, kind, destination)
 ) STRICT;
 CREATE INDEX deliveries_by_film ON deliveries (film);
+CREATE INDEX deliveries_by_question ON deliveries (question);
 CREATE INDEX deliveries_that_wait ON deliveries (destination, study, id) WHERE state <> 'delivered';
 ";
 

@@ -35,6 +35,16 @@ impl Background {
             .stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }
+
+    /// Starts a program that writes what it says into the file `said`.
+    pub fn start_into(program: &str, arguments: &[&str], said: &Path) -> Self {
+        let mut command = Command::new(program);
+        let command = command
+            .args(arguments)
+            .stdout(fs::File::create(said).unwrap())
+            .stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
 }
 
 impl Drop for Background {

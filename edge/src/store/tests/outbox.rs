@@ -1,5 +1,7 @@
 //! What is to be sent, and when.
 
+use plumbline_dimse::Committed;
+
 use super::*;
 
 /// A film of a study, with all that a report needs.
@@ -23,6 +25,7 @@ fn recipients(store: &Store, names: &[&str], kinds: &[Kind]) {
     let recipients = names.iter().map(|name| Recipient {
         name: (*name).into(),
         kinds: kinds.to_vec(),
+        commits: false,
     });
     store
         .set_recipients(&recipients.collect::<Vec<_>>())
@@ -34,7 +37,7 @@ fn next(store: &Store, to: &str) -> Option<(i64, Kind)> {
     let taken = (delivery.film, delivery.kind);
     assert!(
         store
-            .end_delivery(&delivery, &Sent::Delivered(None))
+            .end_delivery(&delivery, &Sent::Delivered(None), None)
             .unwrap()
     );
     Some(taken)
@@ -127,16 +130,20 @@ fn order_is_kept_within_a_study_and_not_between_studies() {
         why: "no room".into(),
         seconds: 3600,
     };
-    assert!(store.end_delivery(&first, &later).unwrap());
+    assert!(store.end_delivery(&first, &later, None).unwrap());
     assert_eq!(store.take_delivery("archive").unwrap(), None);
     // Only the one who has taken it can end it.
-    assert!(!store.end_delivery(&first, &Sent::Delivered(None)).unwrap());
+    assert!(
+        !store
+            .end_delivery(&first, &Sent::Delivered(None), None)
+            .unwrap()
+    );
     // A refused one holds up the others for an hour at most; here a person drops the wait.
     store.send_again(first.id, "a supervisor").unwrap();
     let first = store.take_delivery("archive").unwrap().unwrap();
     assert!(
         store
-            .end_delivery(&first, &Sent::Refused("not such".into()))
+            .end_delivery(&first, &Sent::Refused("not such".into()), None)
             .unwrap()
     );
     assert_eq!(store.take_delivery("archive").unwrap(), None);
@@ -168,12 +175,16 @@ fn what_was_on_its_way_or_waited_is_due_after_a_new_start() {
     let store = open(folder.path());
     let again = store.take_delivery("archive").unwrap().unwrap();
     assert_eq!(again.id, taken.id);
-    assert!(!store.end_delivery(&taken, &Sent::Delivered(None)).unwrap());
+    assert!(
+        !store
+            .end_delivery(&taken, &Sent::Delivered(None), None)
+            .unwrap()
+    );
     let later = Sent::Later {
         why: "away".into(),
         seconds: 1 << 40,
     };
-    assert!(store.end_delivery(&again, &later).unwrap());
+    assert!(store.end_delivery(&again, &later, None).unwrap());
     assert_eq!(store.take_delivery("archive").unwrap(), None);
     // The system was started anew.
     let anew = "UPDATE deliveries SET due_boot = 'another start'";
@@ -188,4 +199,101 @@ fn the_stations_uid_stays() {
     let uid = open(folder.path()).station_uid().unwrap();
     assert!(uid.starts_with("2.25.") && uid.len() <= 64, "{uid}");
     assert_eq!(open(folder.path()).station_uid().unwrap(), uid);
+}
+
+#[test]
+fn what_an_archive_says_of_keeping_is_entered() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    store
+        .set_recipients(&[Recipient {
+            name: "archive".into(),
+            kinds: vec![Kind::Report],
+            commits: true,
+        }])
+        .unwrap();
+    assert_eq!(store.ask_commitment("archive").unwrap(), None);
+    for (number, bytes) in [b"one", b"two", b"six", b"ten"].into_iter().enumerate() {
+        let film = keep_in(
+            &store,
+            bytes,
+            &format!("1.2.{number}"),
+            &format!("1.5.{number}"),
+        );
+        read(&store, film, 0.7);
+    }
+    let deliver = |instance: &str| {
+        let delivery = store.take_delivery("archive").unwrap().unwrap();
+        let sent_as = SentAs {
+            class: "1.1".into(),
+            instance: instance.into(),
+        };
+        let sent = Sent::Delivered(None);
+        assert!(
+            store
+                .end_delivery(&delivery, &sent, Some(&sent_as))
+                .unwrap()
+        );
+        delivery.film
+    };
+    for instance in ["2.1", "2.2", "2.3", "2.4"] {
+        deliver(instance);
+    }
+    assert!(!store.film(1).unwrap().delivered, "it is not kept yet");
+    let asked = store.ask_commitment("archive").unwrap().unwrap();
+    assert_eq!(asked.instances.len(), 4);
+    assert_eq!(asked.instances[0], ("1.1".into(), "2.1".into()));
+    assert_eq!(
+        store.ask_commitment("archive").unwrap(),
+        None,
+        "one question at a time"
+    );
+    store.take_back_question(&asked).unwrap();
+    let asked = store.ask_commitment("archive").unwrap().unwrap();
+    let answer = Committed {
+        transaction: asked.transaction.clone(),
+        kept: vec!["2.1".into(), "2.9".into()],
+        failed: vec![
+            ("2.2".into(), 0x0112),
+            ("2.3".into(), 0x0110),
+            ("2.4".into(), 0x0122),
+        ],
+    };
+    let of_another = Committed {
+        transaction: "2.25.1".into(),
+        ..answer.clone()
+    };
+    assert!(!store.committed(&of_another).unwrap());
+    // Twice: archives do that.
+    assert!(store.committed(&answer).unwrap());
+    assert!(store.committed(&answer).unwrap());
+    assert!(store.film(1).unwrap().delivered);
+    let told = |film| {
+        let told = store.deliveries(Some(film), 9).unwrap().remove(0);
+        (told.state, told.kept, told.words)
+    };
+    let words = |reason| Some(format!("not kept: reason {reason}"));
+    assert_eq!(told(1), (DeliveryState::Delivered, Some(true), None));
+    assert_eq!(
+        told(2),
+        (DeliveryState::Waiting, Some(false), words("0112"))
+    );
+    assert_eq!(
+        told(3),
+        (DeliveryState::Delivered, Some(false), words("0110"))
+    );
+    assert_eq!(
+        told(4),
+        (DeliveryState::Refused, Some(false), words("0122"))
+    );
+    // What was lost is sent again, and asked about again.
+    assert_eq!(deliver("2.2"), 2);
+    let asked = store.ask_commitment("archive").unwrap().unwrap();
+    assert_eq!(asked.instances, [("1.1".into(), "2.2".into())]);
+    // Nobody answers for a day.
+    let day_ago = "UPDATE commitments SET asked = asked - 86400000000001";
+    store.lock().execute_batch(day_ago).unwrap();
+    let asked = store.ask_commitment("archive").unwrap().unwrap();
+    assert_eq!(asked.instances.len(), 2, "and about the one that may pass");
+    store.verify_audit().unwrap();
 }
