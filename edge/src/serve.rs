@@ -156,6 +156,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         uid: store.station_uid()?,
         name: settings.dicom.ae_title.clone(),
     };
+    // They give no sign of life: a network folder that hangs must not cost the station.
     let mut outboxes = Vec::new();
     for destination in &settings.destinations {
         let tls = destination.tls().map(Tls::client).transpose();
@@ -165,7 +166,6 @@ pub fn serve(settings: &Settings) -> Result<()> {
             station: in_reports.clone(),
             tls: tls.with_context(|| format!("[[destination]] {}", destination.name))?,
             program: PathBuf::from(THIS_PROGRAM),
-            pulse: pulse(),
         });
     }
     let interface = Interface::new(receiver, token, settings.limits.film);

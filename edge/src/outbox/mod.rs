@@ -19,7 +19,6 @@ use rustls::ClientConfig;
 use self::commitment::CommitmentAsker;
 use self::letter::{Letter, Unwritten};
 use crate::config::{Address, Destination};
-use crate::pulse::Pulse;
 use crate::report::Station;
 use crate::store::{Delivery, Sent, SentAs, Store};
 
@@ -43,8 +42,6 @@ pub struct Outbox {
     pub tls: Option<Arc<ClientConfig>>,
     /// The executable of `plumbline-edge` that decodes films.
     pub program: PathBuf,
-    /// The thread's sign of life.
-    pub pulse: Arc<Pulse>,
 }
 
 /// How a try to send one thing ended.
@@ -65,7 +62,6 @@ impl Outbox {
         let mut commitment = CommitmentAsker::default();
         let stopping = || stop.load(Ordering::Relaxed);
         while !stopping() {
-            self.pulse.beat();
             let delivery = match self.store.take_delivery(&self.destination.name) {
                 Ok(Some(delivery)) => delivery,
                 Ok(None) => {
@@ -165,7 +161,6 @@ impl Outbox {
             if left.is_zero() {
                 return;
             }
-            self.pulse.beat();
             std::thread::sleep(left.min(LOOK));
         }
     }
