@@ -12,9 +12,10 @@ use plumbline_shared::tls::Tls;
 
 use crate::config::{Address, Destination, Folder, PeerService, Settings};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
-use crate::models;
-use crate::store::{Store, StoreError};
-use plumbline_dimse::Peer;
+use crate::store::{Kind, Store, StoreError};
+use crate::{models, outbox};
+use plumbline_dimse::service::{EXPLICIT, IMPLICIT, STORAGE};
+use plumbline_dimse::{COMMITMENT, Peer};
 
 /// Checks a station with `settings`, which may run meanwhile, and prints a line for each thing.
 /// Returns true if nothing is wrong.
@@ -181,9 +182,16 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
             let tls = tls.map_err(|error| error.to_string())?;
             let archive = archive.peer(&settings.dicom.ae_title, tls.as_ref());
             archive.echo().map_err(|error| error.to_string())?;
-            let offers = archive.offers_storage();
+            // Films in the commonest of their transfer syntaxes: no archive has all.
+            let mut services = outbox::offers(&destination.sends);
+            let on_request = |class| STORAGE.iter().any(|s| s.uid == class && s.on_request);
+            services.retain(|(class, syntax)| *syntax == EXPLICIT && !on_request(*class));
+            if destination.commits() {
+                services.push((COMMITMENT, IMPLICIT));
+            }
+            let offers = archive.offers(&services);
             offers.map_err(|error| format!("it answers an echo, but {error}"))?;
-            Ok("answers, and takes reports and captures".into())
+            Ok("answers, and takes what is sent".into())
         }
         Address::Folder(folder) => {
             let probe = folder.join(".check.unfinished");
@@ -211,7 +219,7 @@ fn ask(settings: &Settings, peer: &crate::config::Peer) -> Result<String, String
     asked.echo().map_err(|error| error.to_string())?;
     let service = match peer.service {
         PeerService::Storage => asked
-            .offers_storage()
+            .offers(&outbox::offers(&[Kind::Report, Kind::Capture]))
             .map(|()| "takes reports and pictures".to_owned()),
         PeerService::Worklist => {
             let today = Zoned::now().strftime("%Y%m%d").to_string();

@@ -24,7 +24,8 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::health::Health;
 use crate::intake::{ReceiveError, Receiver, Way};
-use crate::store::{Incoming, Origin, Store, StoreError};
+use crate::reading::Bell;
+use crate::store::{DeliveryState, Incoming, Origin, Store, StoreError};
 
 /// What multipart bodies have beside a film, and the most bytes of other bodies.
 const ENVELOPE: usize = 64 << 10;
@@ -51,17 +52,21 @@ pub struct Interface {
     token: String,
     most: u64,
     uploads: Arc<Semaphore>,
+    /// Wakes those who send.
+    outboxes: Arc<Bell>,
 }
 
 impl Interface {
     /// An interface to what `receiver` has, for callers who know `token`; a film's file has `most`
     /// bytes at most.
-    pub fn new(receiver: Receiver, token: String, most: u64) -> Self {
+    /// `outboxes` wakes those who send.
+    pub fn new(receiver: Receiver, token: String, most: u64, outboxes: Arc<Bell>) -> Self {
         Self {
             receiver,
             token,
             most,
             uploads: Arc::new(Semaphore::new(UPLOADS)),
+            outboxes,
         }
     }
 
@@ -390,6 +395,7 @@ struct ListedDeliveries {
     #[serde(default = "fifty")]
     newest: usize,
     film: Option<i64>,
+    state: Option<DeliveryState>,
 }
 
 async fn deliveries(
@@ -397,7 +403,11 @@ async fn deliveries(
     Query(listed): Query<ListedDeliveries>,
 ) -> Result<Response, Failure> {
     let most = listed.newest.min(MOST_LISTED);
-    let deliveries = blocking(move || interface.store().deliveries(listed.film, most));
+    let deliveries = blocking(move || {
+        interface
+            .store()
+            .deliveries(listed.film, listed.state, most)
+    });
     Ok(Json(deliveries.await?).into_response())
 }
 
@@ -407,7 +417,9 @@ async fn send_again(
     Json(change): Json<Change>,
 ) -> Result<StatusCode, Failure> {
     change.require(&change.who, ": {\"who\": ...}")?;
+    let bell = Arc::clone(&interface.outboxes);
     blocking(move || interface.store().send_again(delivery, &change.who)).await?;
+    bell.ring();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -157,6 +157,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         name: settings.dicom.ae_title.clone(),
     };
     // They give no sign of life: a network folder that hangs must not cost the station.
+    let outbox_bell = Arc::new(Bell::default());
     let mut outboxes = Vec::new();
     for destination in &settings.destinations {
         let tls = destination.tls().map(Tls::client).transpose();
@@ -166,9 +167,10 @@ pub fn serve(settings: &Settings) -> Result<()> {
             station: in_reports.clone(),
             tls: tls.with_context(|| format!("[[destination]] {}", destination.name))?,
             program: PathBuf::from(THIS_PROGRAM),
+            bell: Arc::clone(&outbox_bell),
         });
     }
-    let interface = Interface::new(receiver, token, settings.limits.film);
+    let interface = Interface::new(receiver, token, settings.limits.film, outbox_bell);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

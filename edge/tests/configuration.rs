@@ -38,7 +38,8 @@ fn every_fault_of_a_configuration_is_told_at_once() {
          low_water_mib = 800\n[link]\nlisten = \"0.0.0.0:7114\"\nkey = \"k\"\n\
          connections = 0\n[[destination]]\nname = \"a\"\nfolder = \"/f\"\n\
          [[destination]]\nname = \"a\"\nfolder = \"/g\"\nsends = [\"all\"]\n\
-         [[destination]]\nfolder = \"/h\"\n",
+         [[destination]]\nfolder = \"/h\"\n[[destination]]\nname = \"b\"\nfolder = \"/i\"\n\
+         commitment = true\nsends = []\n",
         &[
             (1, "data must be a text"),
             (3, "listen is \"here\""),
@@ -60,6 +61,8 @@ fn every_fault_of_a_configuration_is_told_at_once() {
                 "sends has an entry that is \"all\": write \"originals\" or",
             ),
             (28, "a [[destination]] needs a name"),
+            (30, "commitment is an archive's"),
+            (34, "sends is empty"),
         ],
     );
     // Each of these is right by itself.

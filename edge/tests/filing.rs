@@ -190,7 +190,7 @@ fn archives_of_others_keep_all_of_it_in_the_films_study() {
     );
     let (whole, report) = station.run(&["check"]);
     assert!(
-        whole && report.contains("destination orthanc: answers, and takes reports and captures"),
+        whole && report.contains("destination orthanc: answers, and takes what is sent"),
         "{report}"
     );
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use archive::{Archive, Deed, Stored};
 use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, InMemDicomObject, open_file};
+use plumbline_edge::outbox::{ANSWERS, Meaning};
 use serde_json::Value;
 use station::{Instance, Sender, Station, sample, wait_for, wait_up_to};
 
@@ -261,7 +262,12 @@ fn a_refused_film_gets_a_report_that_says_why_and_a_picture_none() {
     let quality = value_of(&items, "Quality Assessment");
     assert_eq!(quality, "Unusable - Quality renders image unusable");
     assert_eq!(value_of(&items, "Quality Finding"), "Other failure");
-    assert!(value_of(&items, "Comment").contains("taken or sent again"));
+    assert_eq!(
+        value_of(&items, "Comment"),
+        "Not read: the film should be taken or sent again. It was taken by a device of another kind \
+         (modality MG), not by one of CR, DX, DR, RG; send a film of a digital or computed radiography unit. Screening \
+         aid, not a diagnosis."
+    );
     assert!(!items.iter().any(|(concept, _)| concept == "Probability"));
 }
 
@@ -371,6 +377,71 @@ fn every_answer_means_what_the_standard_says() {
     require_instances(&archive, 3);
     let (whole, report) = station.run(&["check"]);
     assert!(report.contains("chain whole"), "{whole} {report}");
+}
+
+#[test]
+fn answers_of_every_kind_are_told() {
+    // In the order in which the two objects of each of three studies are sent.
+    let answers = [0xB006, 0xC123, 0xB007, 0x0122, 0x0000, 0xA900];
+    let archive = Archive::start("127.0.0.1:0", move |index| Deed::Answer(answers[index]));
+    let address = archive.address;
+    let station = Station::start(&format!(
+        "[[destination]]\nname = \"archive\"\naddress = \"{address}\"\nae_title = \"PACS\"\n"
+    ));
+    for (index, name) in ["phantom-4.dcm", "phantom-5.dcm", "phantom-6.dcm"]
+        .into_iter()
+        .enumerate()
+    {
+        send(&station, &Instance::read(&sample(name)));
+        wait_for(|| {
+            let told = station.deliveries();
+            let waits = |told: &Value| told["state"] == "waiting";
+            (told.len() == 2 * (index + 1) && !told.iter().any(waits)).then_some(())
+        });
+    }
+    let mut told = station.deliveries();
+    told.reverse();
+    for (told, answer) in told.iter().zip(answers) {
+        let known = ANSWERS
+            .iter()
+            .find(|(from, to, _)| (*from..=*to).contains(&answer));
+        let state = match known.unwrap().2 {
+            Meaning::Delivered | Meaning::DeliveredWithWarning => "delivered",
+            Meaning::Refused => "refused",
+            Meaning::Later => unreachable!("not among these"),
+        };
+        assert_eq!(told["state"], state, "{told}");
+        if answer != 0 {
+            let words = told["words"].as_str().unwrap();
+            assert!(
+                words.starts_with(&format!("status {answer:04X}")),
+                "{words}"
+            );
+        }
+    }
+    let (_, refused) = station.request("GET", "/deliveries?state=refused", true, "text/plain", b"");
+    let refused: Vec<Value> = serde_json::from_str(&refused).unwrap();
+    assert_eq!(refused.len(), 3);
+}
+
+#[test]
+fn an_archive_that_rejects_the_station_for_good_is_asked_three_times() {
+    let address = archive::reject();
+    let station = Station::start(&archive_at(&address.to_string()));
+    send(&station, &Instance::read(&sample("phantom-6.dcm")));
+    let refused = wait_for(|| {
+        let mut told = station.deliveries();
+        told.retain(|told| told["state"] == "refused");
+        told.pop()
+    });
+    assert_eq!(refused["attempts"], 3);
+    assert!(
+        refused["words"]
+            .as_str()
+            .unwrap()
+            .contains("it rejects the station"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -13,27 +13,15 @@ use dicom_ul::pdu::{
 
 use rustls::ClientConfig;
 
-use super::command::{C_ECHO, C_FIND, Request, Response, has_data};
+use super::command::{C_ECHO, C_FIND, CommandError, Request, Response, has_data};
 use super::line::Line;
-use super::service::{EXPLICIT, IMPLICIT, MOST_PDU, VERIFICATION};
+use super::service::{IMPLICIT, MOST_PDU, VERIFICATION};
 
 /// Modality Worklist Information Model - FIND.
 const WORKLIST: &str = "1.2.840.10008.5.1.4.31";
 
-/// What the station stores elsewhere: Comprehensive 3D SR and Secondary Capture.
-const RESULTS: [(&str, &str); 2] = [
-    (
-        "1.2.840.10008.5.1.4.1.1.88.34",
-        "Comprehensive 3D SR Storage",
-    ),
-    (
-        "1.2.840.10008.5.1.4.1.1.7",
-        "Secondary Capture Image Storage",
-    ),
-];
-
 const CONNECT: Duration = Duration::from_secs(10);
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// The most bytes of a message that is received.
 const MOST_MESSAGE: usize = 4 << 20;
@@ -136,17 +124,28 @@ impl Peer<'_> {
         Ok(())
     }
 
-    /// Asks whether it would store the station's results.
+    /// Asks whether it would give these services: SOP classes, each in one transfer syntax.
     ///
     /// # Errors
-    /// Why it would not.
-    pub fn offers_storage(&self) -> Result<(), ClientError> {
-        let association = self.associate(&RESULTS.map(|(class, _)| class))?;
-        for (class, name) in RESULTS {
-            context(&association, class, name)?;
-        }
+    /// Why it would not give the first that it does not.
+    pub fn offers(&self, services: &[(&str, &str)]) -> Result<(), ClientError> {
+        let contexts = services
+            .iter()
+            .map(|(class, syntax)| (*class, vec![*syntax]));
+        let association = self.associate_for(contexts)?;
+        let missing = services.iter().find(|(class, syntax)| {
+            let mut contexts = association.contexts().iter();
+            !contexts.any(|context| {
+                context.abstract_syntax == *class
+                    && context.transfer_syntax == *syntax
+                    && context.reason == PresentationContextResultReason::Acceptance
+            })
+        });
         association.release().ok();
-        Ok(())
+        match missing {
+            None => Ok(()),
+            Some((class, syntax)) => Err(ClientError::NotOffered(service_name(class, syntax))),
+        }
     }
 
     /// Asks a worklist for the patients of `date` (`YYYYMMDD`) and `modality`, and returns how many
@@ -187,7 +186,7 @@ impl Peer<'_> {
                 if answers < MOST_ANSWERS {
                     continue;
                 }
-                association.abort().ok();
+                association.abort();
                 return Ok(answers);
             }
             require_success(&response, "C-FIND")?;
@@ -196,22 +195,15 @@ impl Peer<'_> {
         }
     }
 
-    /// Asks for an association for `classes`, each in the syntaxes that the station writes.
+    /// Asks for an association for `classes`, in the transfer syntax that queries are written in.
     fn associate(&self, classes: &[&str]) -> Result<Line, ClientError> {
-        // Queries are written in implicit VR.
-        let contexts = classes.iter().map(|class| match *class {
-            WORKLIST => (*class, vec![IMPLICIT]),
-            _ => (*class, vec![EXPLICIT, IMPLICIT]),
-        });
-        self.associate_for(contexts, ANSWER)
+        self.associate_for(classes.iter().map(|class| (*class, vec![IMPLICIT])))
     }
 
     /// Asks for an association with these presentation contexts: SOP classes and transfer syntaxes.
-    /// Each read waits for at most `answer`.
     pub(super) fn associate_for<'c>(
         &self,
         contexts: impl IntoIterator<Item = (&'c str, Vec<&'c str>)>,
-        answer: Duration,
     ) -> Result<Line, ClientError> {
         let no_connection = |why: String| ClientError::NoConnection {
             address: self.address.to_owned(),
@@ -228,7 +220,7 @@ impl Peer<'_> {
             .called_ae_title(self.ae_title)
             .max_pdu_length(MOST_PDU)
             .connection_timeout(CONNECT)
-            .read_timeout(answer)
+            .read_timeout(ANSWER)
             .write_timeout(ANSWER);
         for (class, syntaxes) in contexts {
             options = options.with_presentation_context(class, syntaxes);
@@ -245,6 +237,11 @@ impl Peer<'_> {
             error => ClientError::BrokenOff(error.to_string()),
         })
     }
+}
+
+/// A SOP class in a transfer syntax, for people.
+pub(super) fn service_name(class: &str, syntax: &str) -> String {
+    format!("SOP class {class} in transfer syntax {syntax}")
 }
 
 /// The accepted presentation context of a class.
@@ -284,33 +281,26 @@ pub(super) fn response(line: &mut Line) -> Result<Response, ClientError> {
 /// Receives the next message: its command set and its data set, which is empty if it has none.
 pub(super) fn message(line: &mut Line) -> Result<(Vec<u8>, Vec<u8>), ClientError> {
     let (mut command, mut set) = (Vec::new(), Vec::new());
-    loop {
-        let Pdu::PData { data } = line.receive().map_err(broken_off)? else {
-            return Err(ClientError::BrokenOff("it sent no answer".into()));
-        };
-        for value in data {
-            match value.value_type {
-                PDataValueType::Command => {
-                    command.extend(value.data);
-                    let no_data = value.is_last
-                        && !has_data(&command)
-                            .map_err(|error| ClientError::BrokenOff(error.to_string()))?;
-                    if no_data {
-                        return Ok((command, set));
-                    }
-                }
-                PDataValueType::Data => {
-                    set.extend(value.data);
-                    if value.is_last {
-                        return Ok((command, set));
-                    }
+    while command.len() + set.len() <= MOST_MESSAGE {
+        let value = line.value().map_err(broken_off)?;
+        let value = value.ok_or_else(|| ClientError::BrokenOff("it sent no answer".into()))?;
+        match value.value_type {
+            PDataValueType::Command => {
+                command.extend(value.data);
+                let damaged = |error: CommandError| ClientError::BrokenOff(error.to_string());
+                if value.is_last && !has_data(&command).map_err(damaged)? {
+                    return Ok((command, set));
                 }
             }
-            if command.len() + set.len() > MOST_MESSAGE {
-                return Err(ClientError::BrokenOff("its answer is far too long".into()));
+            PDataValueType::Data => {
+                set.extend(value.data);
+                if value.is_last {
+                    return Ok((command, set));
+                }
             }
         }
     }
+    Err(ClientError::BrokenOff("its answer is far too long".into()))
 }
 
 pub(super) fn require_success(

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dicom_ul::pdu::PDataValueType;
 
-use super::client::{ClientError, Peer, context, message, require_success, response, send};
-use super::command::{N_EVENT_REPORT, Request, action};
+use super::client::{ClientError, Peer, context, message, require_success, send};
+use super::command::{N_EVENT_REPORT, Request, Response, action};
 use super::service::{EXPLICIT, IMPLICIT};
 use super::status::Status;
 
@@ -66,7 +66,7 @@ impl Peer<'_> {
         transaction: &str,
         instances: &[(String, String)],
     ) -> Result<Option<Committed>, ClientError> {
-        let mut line = self.associate_for([(COMMITMENT, vec![IMPLICIT])], ANSWER)?;
+        let mut line = self.associate_for([(COMMITMENT, vec![IMPLICIT])])?;
         let id = context(&line, COMMITMENT, "Storage Commitment")?;
         let command = action(COMMITMENT, WELL_KNOWN, ASK);
         send(&mut line, id, PDataValueType::Command, true, command)?;
@@ -76,16 +76,29 @@ impl Peer<'_> {
             let last = pieces.peek().is_none();
             send(&mut line, id, PDataValueType::Data, last, piece.to_vec())?;
         }
-        require_success(&response(&mut line)?, "the request for commitment")?;
-        // Nothing may come, which is no fault.
-        let mut answer = None;
-        if let Ok((command, data)) = message(&mut line)
-            && let Ok(request) = Request::parse(&command)
-            && request.field == N_EVENT_REPORT
-        {
+        // From here on the question may have been heard, whatever becomes of the association.
+        let (mut answer, mut heard) = (None, false);
+        while answer.is_none() || !heard {
+            let Ok((command, data)) = message(&mut line) else {
+                break;
+            };
+            if let Ok(response) = Response::parse(&command) {
+                require_success(&response, "the request for commitment")?;
+                heard = true;
+                // Nothing more may come, which is no fault.
+                line.wait(ANSWER).ok();
+                continue;
+            }
+            let request = Request::parse(&command);
+            let Ok(request) = request else { break };
+            if request.field != N_EVENT_REPORT {
+                break;
+            }
             answer = Committed::parse(&data, IMPLICIT).ok();
             let response = request.response(Status::Success, None);
-            send(&mut line, id, PDataValueType::Command, true, response)?;
+            if send(&mut line, id, PDataValueType::Command, true, response).is_err() {
+                break;
+            }
         }
         line.release().ok();
         Ok(answer)
@@ -312,8 +325,11 @@ mod tests {
         ) {
             let syntax = if explicit { EXPLICIT } else { IMPLICIT };
             Committed::parse(&bytes, syntax).ok();
-            // Behind a start that leads into a sequence.
-            let start = [element(TRANSACTION_UID, "1.2"), framed(FAILED, b"")].concat();
+            // Within an item of a sequence, whose ends may be anywhere.
+            let mut start = [element(TRANSACTION_UID, "1.2"), framed(FAILED, b"")].concat();
+            let length = start.len() - 4;
+            start[length..].fill(0xFF);
+            start.extend(b"\xfe\xff\0\xe0\xff\xff\xff\xff");
             Committed::parse(&[start, bytes].concat(), IMPLICIT).ok();
         }
     }

@@ -1,27 +1,36 @@
 //! An association that the station opened, with TLS or without.
 
+use std::collections::VecDeque;
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 use dicom_ul::ClientAssociation;
 use dicom_ul::association::Error;
 use dicom_ul::association::client::{ClientAssociationOptions, TlsStream};
-use dicom_ul::pdu::{PDV_HEADER_SIZE, Pdu, PresentationContextNegotiated};
+use dicom_ul::pdu::{PDV_HEADER_SIZE, PDataValue, Pdu, PresentationContextNegotiated};
 
 use super::client::PeerTls;
 use super::service::{LEAST_PDU, MOST_PDU};
 
 /// An association.
-pub(super) enum Line {
+pub(super) struct Line {
+    association: Kind,
+    /// What has come and was not looked at yet: a PDU may hold parts of several messages.
+    values: VecDeque<PDataValue>,
+}
+
+enum Kind {
     Plain(Box<ClientAssociation<TcpStream>>),
     Tls(Box<ClientAssociation<TlsStream>>),
 }
 
 /// Calls a method of whichever association it is.
 macro_rules! either {
-    ($line:expr, $association:ident => $call:expr) => {
-        match $line {
-            Line::Plain($association) => $call,
-            Line::Tls($association) => $call,
+    ($kind:expr, $association:ident => $call:expr) => {
+        match $kind {
+            Kind::Plain($association) => $call,
+            Kind::Tls($association) => $call,
         }
     };
 }
@@ -33,22 +42,35 @@ impl Line {
         address: impl ToSocketAddrs,
         tls: Option<PeerTls>,
     ) -> Result<Self, Error> {
-        match tls {
-            None => Ok(Self::Plain(Box::new(options.establish(address)?))),
+        let association = match tls {
+            None => Kind::Plain(Box::new(options.establish(address)?)),
             Some(PeerTls { config, name }) => {
                 let options = options.tls_config(config.clone()).server_name(name);
-                Ok(Self::Tls(Box::new(options.establish_tls(address)?)))
+                Kind::Tls(Box::new(options.establish_tls(address)?))
             }
-        }
+        };
+        Ok(Self {
+            association,
+            values: VecDeque::new(),
+        })
+    }
+
+    /// Sets how long each of the next reads may take.
+    pub fn wait(&mut self, longest: Duration) -> io::Result<()> {
+        let socket = match &mut self.association {
+            Kind::Plain(association) => association.inner_stream(),
+            Kind::Tls(association) => &mut association.inner_stream().sock,
+        };
+        socket.set_read_timeout(Some(longest))
     }
 
     pub fn contexts(&self) -> &[PresentationContextNegotiated] {
-        either!(self, association => association.presentation_contexts())
+        either!(&self.association, association => association.presentation_contexts())
     }
 
     /// The most bytes of a PDU that the other side takes.
     pub fn most(&self) -> u32 {
-        either!(self, association => association.acceptor_max_pdu_length())
+        either!(&self.association, association => association.acceptor_max_pdu_length())
     }
 
     /// The most bytes of a message's part in one PDU that both sides take.
@@ -59,18 +81,26 @@ impl Line {
     }
 
     pub fn send(&mut self, pdu: &Pdu) -> Result<(), Error> {
-        either!(self, association => association.send(pdu))
+        either!(&mut self.association, association => association.send(pdu))
     }
 
-    pub fn receive(&mut self) -> Result<Pdu, Error> {
-        either!(self, association => association.receive())
+    /// The next part of a message; none if another PDU comes, such as the end of the association.
+    pub fn value(&mut self) -> Result<Option<PDataValue>, Error> {
+        while self.values.is_empty() {
+            match either!(&mut self.association, association => association.receive())? {
+                Pdu::PData { data } => self.values.extend(data),
+                _ => return Ok(None),
+            }
+        }
+        Ok(self.values.pop_front())
     }
 
     pub fn release(self) -> Result<(), Error> {
-        either!(self, association => association.release())
+        either!(self.association, association => association.release())
     }
 
-    pub fn abort(self) -> Result<(), Error> {
-        either!(self, association => association.abort())
+    /// Ends the association at once. The other side may have done so.
+    pub fn abort(self) {
+        either!(self.association, association => association.abort()).ok();
     }
 }

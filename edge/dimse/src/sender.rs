@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dicom_ul::pdu::{PDataValueType, PresentationContextResultReason};
 
-use super::client::{ANSWER, ClientError, Peer, broken_off, response, send};
+use super::client::{ClientError, Peer, broken_off, response, send, service_name};
 use super::command::{C_STORE, Request, Response};
 use super::line::Line;
 use super::service::LEAST_PDU;
@@ -44,10 +44,10 @@ impl Peer<'_> {
         let contexts = offers
             .into_iter()
             .map(|(class, syntax)| (class, vec![syntax]));
-        let association = self.associate_for(contexts, ANSWER)?;
+        let association = self.associate_for(contexts)?;
         let most = association.most();
         if most < LEAST_PDU {
-            association.abort().ok();
+            association.abort();
             return Err(ClientError::BrokenOff(format!(
                 "it takes PDUs of at most {most} bytes, and {LEAST_PDU} are the least that make sense"
             )));
@@ -86,10 +86,7 @@ impl Sender {
         data: &mut dyn Read,
     ) -> Result<Response, ClientError> {
         let Some(context) = self.context(instance) else {
-            let what = format!(
-                "to store SOP class {} in {}",
-                instance.class, instance.syntax
-            );
+            let what = service_name(instance.class, instance.syntax);
             return Err(ClientError::NotOffered(what));
         };
         let until = Instant::now() + INSTANCE;
@@ -140,6 +137,11 @@ impl Sender {
                 return Err(ClientError::BrokenOff("it does not answer".into()));
             }
         }
+    }
+
+    /// Ends the association at once, after an error.
+    pub fn abort(self) {
+        self.association.abort();
     }
 
     /// Ends the association.

@@ -48,7 +48,7 @@ impl Status {
                 "forget the film",
             ),
             Self::InvalidArgument => (
-                "the command lacks a UID or has one that is none",
+                "the command lacks a UID or has one that is none, or an answer about commitment is damaged",
                 "correct the sender",
             ),
             Self::ClassNotSupported => (

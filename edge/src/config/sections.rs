@@ -194,11 +194,23 @@ impl Destination {
         let address = table.take("address", host_and_port);
         let ae_title = table.take("ae_title", title);
         let folder = table.take("folder", table::path);
-        let sends = table.take("sends", table::list(table::one_of(KINDS)));
+        let sends = table.take("sends", |value| {
+            let mut kinds = table::list(table::one_of(KINDS))(value)?;
+            kinds.sort_unstable();
+            kinds.dedup();
+            match kinds.is_empty() {
+                true => Err("is empty: name what is sent, or leave the destination out".into()),
+                false => Ok(kinds),
+            }
+        });
         let tls = take_tls(&mut table);
         let commits = table.take("commitment", table::boolean);
         table.finish();
         let address = match (address, ae_title, folder, tls) {
+            (None, None, Some(_), _) if commits == Some(true) => {
+                let fault = "commitment is an archive's: leave it out where there is a folder";
+                return (None, Some(fault));
+            }
             (Some(address), Some(ae_title), None, tls) => Address::Archive(Archive {
                 address,
                 ae_title,

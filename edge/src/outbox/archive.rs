@@ -1,78 +1,62 @@
 //! Sending to an archive by C-STORE, and what its answers mean (PS3.4, B.2.3).
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use plumbline_dimse::service::{EXPLICIT, STORAGE, TRANSFER_SYNTAXES};
-use plumbline_dimse::{ClientError, Instance, Response};
-use rustls::ClientConfig;
+use plumbline_dimse::{ClientError, Instance, Peer, Response};
+use plumbline_shared::printable::printable;
 
 use super::letter::Letter;
-use super::{Line, Tried, retry};
-use crate::config::Archive;
+use super::{Open, Tried, retry};
 use crate::report::{CAPTURE_CLASS, REPORT_CLASS};
 use crate::store::{Delivery, Kind, Sent};
 
 /// Sends one object, on the open association or a new one.
-pub(super) fn send(
-    archive: &Archive,
-    own_title: &str,
-    tls: Option<&Arc<ClientConfig>>,
-    line: &mut Line,
-    delivery: &Delivery,
-    letter: &Letter,
-) -> Tried {
+pub(super) fn send(peer: &Peer, open: &mut Open, delivery: &Delivery, letter: &Letter) -> Tried {
     let instance = Instance {
         class: &letter.class,
         uid: &letter.instance,
         syntax: &letter.syntax,
     };
-    let data = letter.data_set();
-    let mut data = match data {
+    let mut data = match letter.data_set() {
         Ok(data) => data,
-        Err(error) => {
-            let seconds = retry::wait(delivery.attempts + 1, delivery.id);
-            let why = error.to_string();
-            return Tried::Ended(Sent::Later { why, seconds });
-        }
+        Err(error) => return Tried::Failed(error.to_string()),
     };
     // An association that was opened for results alone may not do for films.
-    if line
-        .open
+    if open
+        .sender
         .as_ref()
-        .is_some_and(|open| !open.takes(&instance))
+        .is_some_and(|sender| !sender.takes(&instance))
     {
-        line.close();
+        open.close();
     }
-    let mut sender = match line.open.take() {
+    let mut sender = match open.sender.take() {
         Some(sender) => sender,
-        None => {
-            let peer = archive.peer(own_title, tls);
-            match peer.open_storage(offers(delivery.kind)) {
-                Ok(sender) => sender,
-                Err(error) => return failed(error),
-            }
-        }
+        None => match peer.open_storage(offers(&[delivery.kind])) {
+            Ok(sender) => sender,
+            Err(error) => return not_let_in(&error),
+        },
     };
-    match sender.store(&instance, &mut data) {
-        Ok(response) => {
-            line.open = Some(sender);
-            line.used = Some(Instant::now());
-            Tried::Ended(meaning(&response, delivery))
+    let answered = sender.store(&instance, &mut data);
+    match answered {
+        Ok(_) | Err(ClientError::NotOffered(_)) => {
+            open.sender = Some(sender);
+            open.used = Some(Instant::now());
         }
-        Err(error @ ClientError::NotOffered(_)) => {
-            line.open = Some(sender);
-            Tried::Ended(Sent::Refused(error.to_string()))
-        }
-        Err(error) => failed(error),
+        Err(_) => sender.abort(),
+    }
+    match answered {
+        Ok(response) => Tried::Ended(meaning(&response, delivery)),
+        Err(error @ ClientError::NotOffered(_)) => Tried::Ended(Sent::Refused(error.to_string())),
+        Err(error) => Tried::Failed(error.to_string()),
     }
 }
 
-/// What is offered for an object of this kind: results always, films in all their transfer syntaxes if
-/// one is to be sent.
-fn offers(kind: Kind) -> Vec<(&'static str, &'static str)> {
+/// What is offered for objects of these kinds: results always, films in all their transfer syntaxes if
+/// they are to be sent.
+pub fn offers(kinds: &[Kind]) -> Vec<(&'static str, &'static str)> {
     let mut offers = vec![(REPORT_CLASS, EXPLICIT), (CAPTURE_CLASS, EXPLICIT)];
-    if kind == Kind::Original {
+    if kinds.contains(&Kind::Original) {
         for class in STORAGE {
             let syntaxes = TRANSFER_SYNTAXES
                 .iter()
@@ -83,7 +67,8 @@ fn offers(kind: Kind) -> Vec<(&'static str, &'static str)> {
     offers
 }
 
-fn failed(error: ClientError) -> Tried {
+/// What it means that there is no association.
+fn not_let_in(error: &ClientError) -> Tried {
     let why = error.to_string();
     match error {
         ClientError::Rejected {
@@ -119,7 +104,9 @@ pub const ANSWERS: [(u16, u16, Meaning); 5] = [
 /// What an answer means for a delivery.
 fn meaning(response: &Response, delivery: &Delivery) -> Sent {
     let status = response.status;
-    let comment = response.comment.trim();
+    // At most as long as the standard has it, and harmless on a terminal.
+    let comment: String = response.comment.trim().chars().take(64).collect();
+    let comment = printable(&comment);
     let words = match comment.is_empty() {
         true => format!("status {status:04X}"),
         false => format!("status {status:04X}: {comment}"),
@@ -133,6 +120,7 @@ fn meaning(response: &Response, delivery: &Delivery) -> Sent {
         Meaning::Later => Sent::Later {
             why: words,
             seconds: retry::wait(delivery.attempts + 1, delivery.id),
+            failed: false,
         },
         Meaning::Refused => Sent::Refused(words),
     }
@@ -144,7 +132,7 @@ mod tests {
 
     #[test]
     fn offers_fit_into_an_association_and_are_each_made_once() {
-        let mut offers = offers(Kind::Original);
+        let mut offers = offers(&[Kind::Original]);
         assert!(offers.len() <= 128, "{}", offers.len());
         let all = offers.len();
         offers.sort_unstable();

@@ -44,12 +44,13 @@ impl CommitmentAsker {
 /// Puts a question, and enters the answer if it comes at once.
 fn put(outbox: &Outbox, question: &Question) -> Result<(), String> {
     let Address::Archive(archive) = &outbox.destination.address else {
-        return Ok(());
+        return Err("a folder cannot be asked".into());
     };
     let peer = archive.peer(&outbox.station.name, outbox.tls.as_ref());
     let words = |error: StoreError| error.to_string();
     match peer.ask_commitment(&question.transaction, &question.instances) {
         Ok(answer) => {
+            outbox.store.question_put(question).map_err(words)?;
             let instances = question.instances.len();
             let destination = &*outbox.destination.name;
             tracing::info!(destination, instances, "asked about commitment");

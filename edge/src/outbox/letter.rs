@@ -12,7 +12,7 @@ use plumbline_shared::preprocess::letterbox;
 use crate::intake::{WAIT, decode_with};
 use crate::overlay::{Caption, overlay};
 use crate::report::{Made, Station, capture, report};
-use crate::store::{DataSet, Delivery, Filing, Kind, Store, StoreError, StoredReading};
+use crate::store::{DataSet, Delivery, Filing, Finding, Kind, Store, StoreError, StoredReading};
 
 /// An object that is ready to be sent.
 pub(super) struct Letter {
@@ -44,7 +44,11 @@ pub(super) enum Unwritten {
 
 impl From<StoreError> for Unwritten {
     fn from(error: StoreError) -> Self {
-        Self::Now(error.to_string())
+        let why = error.to_string();
+        match error {
+            StoreError::State { .. } | StoreError::NoFilm(_) => Self::Ever(why),
+            _ => Self::Now(why),
+        }
     }
 }
 
@@ -83,7 +87,12 @@ impl Letter {
     fn of_film(store: &Store, filing: &Filing) -> Result<Self, Unwritten> {
         let header = &filing.film.header;
         let path = store.path(&filing.film)?;
-        let data_set = DataSet::open(&path).map_err(|error| Unwritten::Now(error.to_string()))?;
+        let data_set = DataSet::open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                Unwritten::Ever("its file is missing: restore a backup".into())
+            }
+            _ => Unwritten::Now(error.to_string()),
+        })?;
         let no_syntax = || Unwritten::Ever("its file does not tell its transfer syntax".into());
         let known = |uid: &Option<String>| uid.clone().unwrap_or_default();
         Ok(Self {
@@ -122,11 +131,12 @@ fn picture(store: &Store, program: &Path, filing: &Filing) -> Result<image::RgbI
     };
     let path = store.path(&filing.film)?;
     let decoded = decode_with(program, &path, WAIT);
-    let decoded = decoded.map_err(|error| Unwritten::Now(error.sentence()))?;
-    let doubts = filing.film.findings.iter();
-    let doubts: Vec<_> = doubts
-        .map(|finding| format!("This film {}.", finding.sentence))
-        .collect();
+    let decoded = decoded.map_err(|error| match error.may_pass() {
+        true => Unwritten::Now(error.sentence()),
+        false => Unwritten::Ever(error.sentence()),
+    })?;
+    let findings = filing.film.findings.iter();
+    let doubts: Vec<_> = findings.map(Finding::as_sentence).collect();
     let film = format!("film {}", filing.film.film);
     let caption = Caption {
         film: &film,

@@ -19,10 +19,11 @@ use rustls::ClientConfig;
 use self::commitment::CommitmentAsker;
 use self::letter::{Letter, Unwritten};
 use crate::config::{Address, Destination};
+use crate::reading::Bell;
 use crate::report::Station;
 use crate::store::{Delivery, Sent, SentAs, Store};
 
-pub use archive::{ANSWERS, Meaning};
+pub use archive::{ANSWERS, Meaning, offers};
 
 /// How often a sender looks for something that is due.
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,43 +43,53 @@ pub struct Outbox {
     pub tls: Option<Arc<ClientConfig>>,
     /// The executable of `plumbline-edge` that decodes films.
     pub program: PathBuf,
+    /// Rings when something is to be sent at once.
+    pub bell: Arc<Bell>,
 }
 
 /// How a try to send one thing ended.
 enum Tried {
     /// So; the destination is there.
     Ended(Sent),
-    /// The destination cannot be reached, or broke off.
-    Away(String),
+    /// The station itself has failed, or the destination broke off over this very thing.
+    Failed(String),
     /// The destination does not let the station in, and says that it never will.
     ShutOut(String),
+    /// The destination cannot be reached.
+    Away(String),
 }
 
 impl Outbox {
     /// Sends what is due until `stop` is true.
     pub fn run(&self, stop: &AtomicBool) {
-        let mut line = Line::default();
-        let mut failures = 0;
+        let mut open = Open::default();
+        // Tries in a row at which the destination let nothing in.
+        let mut away = 0;
         let mut commitment = CommitmentAsker::default();
         let stopping = || stop.load(Ordering::Relaxed);
         while !stopping() {
+            let heard = self.bell.rung();
             let delivery = match self.store.take_delivery(&self.destination.name) {
                 Ok(Some(delivery)) => delivery,
                 Ok(None) => {
-                    if line.close_if_idle() {
+                    if open.close_if_idle() && self.destination.commits() {
                         commitment.ask(self);
                     }
-                    self.pause(LOOK, stop);
+                    self.pause(LOOK, heard, stop);
                     continue;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the next delivery cannot be taken");
-                    self.pause(retry::AFTER_FAILURE, stop);
+                    self.pause(retry::AFTER_FAILURE, heard, stop);
                     continue;
                 }
             };
-            let (tried, sent_as) = self.send(&mut line, &delivery);
-            let sent = self.sent(&delivery, tried, &mut failures);
+            let (tried, sent_as) = self.send(&mut open, &delivery);
+            away = match tried {
+                Tried::Away(_) | Tried::ShutOut(_) => away + 1,
+                Tried::Ended(_) | Tried::Failed(_) => 0,
+            };
+            let sent = means(&delivery, tried, away);
             self.tell(&delivery, &sent);
             let end = || self.store.end_delivery(&delivery, &sent, sent_as.as_ref());
             while let Err(error) = end() {
@@ -86,53 +97,28 @@ impl Outbox {
                 if stopping() {
                     break;
                 }
-                self.pause(retry::AFTER_FAILURE, stop);
+                self.pause(retry::AFTER_FAILURE, heard, stop);
             }
-            // While the destination is away, nothing else is tried in vain.
-            if let (true, Sent::Later { seconds, .. }) = (failures > 0, &sent) {
-                self.pause(Duration::from_secs(*seconds), stop);
+            // While nothing is let in, nothing else is tried in vain.
+            if let (true, Sent::Later { seconds, .. }) = (away > 0, &sent) {
+                self.pause(Duration::from_secs(*seconds), heard, stop);
             }
         }
-        line.close();
-    }
-
-    /// What a try means for the delivery. `failures` counts the tries in a row on which the destination
-    /// was away.
-    fn sent(&self, delivery: &Delivery, tried: Tried, failures: &mut u32) -> Sent {
-        let away = |failures: &mut u32, why| {
-            *failures += 1;
-            Sent::Later {
-                why,
-                seconds: retry::wait(*failures, delivery.id),
-            }
-        };
-        match tried {
-            Tried::Ended(sent) => {
-                *failures = 0;
-                sent
-            }
-            Tried::Away(why) => away(failures, why),
-            Tried::ShutOut(why) if delivery.attempts + 1 >= retry::SHUT_OUT => Sent::Refused(why),
-            Tried::ShutOut(why) => away(failures, why),
-        }
+        open.close();
     }
 
     /// Tries to send a delivery. Also returns what it was sent as, if it was made.
-    fn send(&self, line: &mut Line, delivery: &Delivery) -> (Tried, Option<SentAs>) {
+    fn send(&self, open: &mut Open, delivery: &Delivery) -> (Tried, Option<SentAs>) {
         let letter = Letter::write(&self.store, &self.station, &self.program, delivery);
         let letter = match letter {
             Ok(letter) => letter,
-            // The station's own fault: a later try may have better luck.
-            Err(Unwritten::Now(why)) => {
-                let seconds = retry::wait(delivery.attempts + 1, delivery.id);
-                return (Tried::Ended(Sent::Later { why, seconds }), None);
-            }
+            Err(Unwritten::Now(why)) => return (Tried::Failed(why), None),
             Err(Unwritten::Ever(why)) => return (Tried::Ended(Sent::Refused(why)), None),
         };
         let tried = match &self.destination.address {
             Address::Archive(archive) => {
-                let (name, tls) = (&self.station.name, self.tls.as_ref());
-                archive::send(archive, name, tls, line, delivery, &letter)
+                let peer = archive.peer(&self.station.name, self.tls.as_ref());
+                archive::send(&peer, open, delivery, &letter)
             }
             Address::Folder(folder) => folder::send(folder, delivery, &letter),
         };
@@ -142,49 +128,83 @@ impl Outbox {
         (tried, Some(SentAs { class, instance }))
     }
 
+    /// Logs how a try ended. What an archive says of an object may be about its patient: it is kept, and
+    /// not logged.
     fn tell(&self, delivery: &Delivery, sent: &Sent) {
         let destination = &*self.destination.name;
-        let (film, kind) = (delivery.film, delivery.kind.name());
+        let (id, film, kind) = (delivery.id, delivery.film, delivery.kind.name());
         match sent {
-            Sent::Delivered(words) => tracing::info!(film, kind, destination, words, "delivered"),
-            Sent::Later { why, seconds } => {
-                tracing::warn!(film, kind, destination, seconds, "not delivered yet: {why}");
+            Sent::Delivered(_) => tracing::info!(film, kind, destination, "delivered"),
+            Sent::Later { seconds, .. } => tracing::warn!(
+                film,
+                kind,
+                destination,
+                seconds,
+                "not delivered yet: see delivery {id}"
+            ),
+            Sent::Refused(_) => {
+                tracing::error!(film, kind, destination, "refused: see delivery {id}");
             }
-            Sent::Refused(why) => tracing::error!(film, kind, destination, "refused: {why}"),
         }
     }
 
-    fn pause(&self, time: Duration, stop: &AtomicBool) {
+    /// Waits; not once the station is to stop, or after the bell was rung more than `heard` times.
+    fn pause(&self, time: Duration, heard: u64, stop: &AtomicBool) {
         let until = Instant::now() + time;
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.load(Ordering::Relaxed) && self.bell.rung() == heard {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            std::thread::sleep(left.min(LOOK));
+            self.bell.wait(heard, left.min(LOOK));
         }
+    }
+}
+
+/// What a try means for a delivery, when the destination has let nothing in for `away` tries.
+fn means(delivery: &Delivery, tried: Tried, away: u32) -> Sent {
+    let failures = delivery.failures + 1;
+    match tried {
+        Tried::Ended(sent) => sent,
+        Tried::Failed(why) if failures >= retry::MOST_FAILURES => Sent::Refused(why),
+        Tried::ShutOut(why) if failures >= retry::MOST_SHUT_OUT => Sent::Refused(why),
+        Tried::Failed(why) => Sent::Later {
+            why,
+            seconds: retry::wait(failures, delivery.id),
+            failed: true,
+        },
+        Tried::ShutOut(why) => Sent::Later {
+            why,
+            seconds: retry::wait(away, delivery.id),
+            failed: true,
+        },
+        Tried::Away(why) => Sent::Later {
+            why,
+            seconds: retry::wait(away, delivery.id),
+            failed: false,
+        },
     }
 }
 
 /// The association to an archive, kept between what is sent, so that each film does not need its own.
 #[derive(Default)]
-struct Line {
-    open: Option<Sender>,
+struct Open {
+    sender: Option<Sender>,
     used: Option<Instant>,
 }
 
-impl Line {
+impl Open {
     /// Ends the association politely once nothing was sent for a while: an archive waits for it. Returns
     /// whether none is open.
     fn close_if_idle(&mut self) -> bool {
         if self.used.is_some_and(|used| used.elapsed() > LINGER) {
             self.close();
         }
-        self.open.is_none()
+        self.sender.is_none()
     }
 
     fn close(&mut self) {
-        if let Some(sender) = self.open.take() {
+        if let Some(sender) = self.sender.take() {
             sender.release().ok();
         }
         self.used = None;

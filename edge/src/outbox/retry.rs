@@ -4,7 +4,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
 /// How often a destination may shut the station out before what was to be sent counts as refused.
-pub(super) const SHUT_OUT: u32 = 3;
+pub(super) const MOST_SHUT_OUT: u32 = 3;
+
+/// How often it may break off over one thing, or the station fail to make it, before that counts as refused.
+pub(super) const MOST_FAILURES: u32 = 12;
 
 /// The wait after a failure of the station's own memory.
 pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(5);

@@ -24,12 +24,23 @@ const FORM: Form = Form {
 pub fn capture(station: &Station, filing: &Filing, picture: RgbImage) -> Result<Made, ReportError> {
     let place = Place::of(&filing.film.header)?;
     let mut object = document::begin(station, filing, &place, &FORM)?;
+    // What was lost of the film is lost of its picture, and what is written on it is on that.
+    let header = &filing.film.header;
+    let lossy = match header.lossy_image_compression.as_deref() {
+        Some("01") => "01",
+        _ => "00",
+    };
+    if let Some(burned_in @ ("YES" | "NO")) = header.burned_in_annotation.as_deref() {
+        put_texts(
+            &mut object,
+            &[(tags::BURNED_IN_ANNOTATION, VR::CS, burned_in)],
+        );
+    }
     let texts = [
         (tags::CONVERSION_TYPE, VR::CS, "WSD"),
         (tags::PATIENT_ORIENTATION, VR::CS, ""),
         (tags::IMAGE_LATERALITY, VR::CS, "U"),
-        (tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00"),
-        (tags::BURNED_IN_ANNOTATION, VR::CS, "NO"),
+        (tags::LOSSY_IMAGE_COMPRESSION, VR::CS, lossy),
         (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB"),
         (
             tags::SERIES_DESCRIPTION,

@@ -5,6 +5,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use jiff::fmt::temporal::Pieces;
+use plumbline_dimse::is_uid;
 use plumbline_shared::decode::Header;
 
 use super::ReportError;
@@ -48,7 +49,6 @@ impl Station {
         revision: &Revision,
         kind: Kind,
     ) -> String {
-        let number = revision.number.to_string();
         let bundle = revision.bundle.as_deref().unwrap_or_default();
         let parts = [
             &self.uid,
@@ -56,7 +56,7 @@ impl Station {
             hash,
             bundle,
             kind.name(),
-            &number,
+            &revision.entry,
         ];
         uid(&parts)
     }
@@ -117,7 +117,16 @@ impl<'a> Place<'a> {
                 },
             })
         };
-        place().ok_or(ReportError::NoStudy)
+        let uids = |place: &Self| {
+            let uids = [
+                place.study,
+                place.series,
+                &place.film.class,
+                &place.film.instance,
+            ];
+            uids.into_iter().all(is_uid)
+        };
+        place().filter(uids).ok_or(ReportError::NoStudy)
     }
 }
 

@@ -17,7 +17,10 @@ pub(super) fn in_words(filing: &Filing) -> String {
         Came::Failed => "Not read: the reader failed on this film.".to_owned(),
     };
     for finding in &filing.film.findings {
-        words += &format!(" This film {}.", finding.sentence);
+        words += &format!(" {}", finding.as_sentence());
+    }
+    if filing.acknowledged {
+        words += " The result was acknowledged at the station.";
     }
     words + " Screening aid, not a diagnosis."
 }

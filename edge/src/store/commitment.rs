@@ -61,7 +61,8 @@ impl Store {
                 return Ok(None);
             }
             let uid = format!("2.25.{}", Uuid::new_v4().as_u128());
-            let question = "INSERT INTO commitments VALUES (?1, ?2, ?3, ?4)";
+            let question = "INSERT INTO commitments (uid, destination, asked_boot, asked)
+                VALUES (?1, ?2, ?3, ?4)";
             transaction.execute(question, params![uid, destination, boot, now])?;
             for delivery in deliveries {
                 let asked = "UPDATE deliveries SET question = ?2 WHERE id = ?1";
@@ -72,6 +73,16 @@ impl Store {
                 instances,
             }))
         })
+    }
+
+    /// Enters that a question was put: an answer may come at any time from now on.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn question_put(&self, question: &Question) -> Result<(), StoreError> {
+        let put = "UPDATE commitments SET put = 1 WHERE uid = ?1";
+        self.lock().execute(put, [&question.transaction])?;
+        Ok(())
     }
 
     /// Takes back a question that could not be put.
@@ -95,19 +106,24 @@ impl Store {
     pub fn committed(&self, answer: &Committed) -> Result<bool, StoreError> {
         self.change(|transaction| {
             let uid = &answer.transaction;
-            let asked = "SELECT 1 FROM commitments WHERE uid = ?1";
-            let asked: Option<i64> =
+            let asked = "SELECT destination FROM commitments WHERE uid = ?1";
+            let asked: Option<String> =
                 (transaction.query_row(asked, [uid], |row| row.get(0))).optional()?;
-            if asked.is_none() {
+            let Some(destination) = asked else {
                 return Ok(false);
-            }
+            };
             for instance in &answer.kept {
+                // That it is kept is true whenever it is said, also after another question.
                 let kept = "UPDATE deliveries SET kept = 1
-                    WHERE question = ?1 AND instance = ?2 AND NOT kept RETURNING id, film";
-                let kept: Option<(i64, i64)> = transaction
-                    .query_row(kept, [uid, instance], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()?;
-                if let Some((delivery, film)) = kept {
+                    WHERE destination = ?1 AND instance = ?2 AND commits AND NOT kept
+                        AND state = 'delivered' RETURNING id, film";
+                let mut statement = transaction.prepare_cached(kept)?;
+                let kept: Vec<(i64, i64)> = statement
+                    .query_map([&destination, instance], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?
+                    .collect::<Result<_, _>>()?;
+                for (delivery, film) in kept {
                     enter_transfer(transaction, delivery, Outcome::Success, "kept for good")?;
                     mark_delivered(transaction, film)?;
                 }
@@ -127,27 +143,26 @@ fn not_kept(
     instance: &str,
     reason: u16,
 ) -> Result<(), StoreError> {
-    let delivery = "SELECT id, lost FROM deliveries
+    let deliveries = "SELECT id, lost FROM deliveries
         WHERE question = ?1 AND instance = ?2 AND NOT kept AND state = 'delivered'";
-    let delivery: Option<(i64, u32)> = transaction
-        .query_row(delivery, [question, instance], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    let Some((delivery, lost)) = delivery else {
-        return Ok(());
-    };
+    let mut statement = transaction.prepare_cached(deliveries)?;
+    let deliveries: Vec<(i64, u32)> = statement
+        .query_map([question, instance], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     let words = format!("not kept: reason {reason:04X}");
-    let again = reason == NOT_THERE && lost < MOST_LOST;
-    let state = match (again, MAY_PASS.contains(&reason)) {
-        (true, _) => DeliveryState::Waiting,
-        // It is asked again in a day.
-        (false, true) => DeliveryState::Delivered,
-        (false, false) => DeliveryState::Refused,
-    };
-    let entered = "UPDATE deliveries SET state = ?2, words = ?3, lost = lost + ?4, due_boot = '',
-            question = iif(?2 = 'delivered', question, NULL)
-        WHERE id = ?1";
-    transaction.execute(entered, params![delivery, state, words, again])?;
-    enter_transfer(transaction, delivery, Outcome::Serious, &words)
+    for (delivery, lost) in deliveries {
+        let again = reason == NOT_THERE && lost < MOST_LOST;
+        let state = match (again, MAY_PASS.contains(&reason)) {
+            (true, _) => DeliveryState::Waiting,
+            // It is asked again in a day.
+            (false, true) => DeliveryState::Delivered,
+            (false, false) => DeliveryState::Refused,
+        };
+        let entered = "UPDATE deliveries SET state = ?2, words = ?3, lost = lost + ?4,
+                due_boot = '', question = iif(?2 = 'delivered', question, NULL)
+            WHERE id = ?1";
+        transaction.execute(entered, params![delivery, state, words, again])?;
+        enter_transfer(transaction, delivery, Outcome::Serious, &words)?;
+    }
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! A film's result as it stood when it was entered into the audit log, for what is filed of it.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::Store;
 use super::error::StoreError;
 use super::films::{StoredFilm, StoredReading, load};
+use super::panel::BUTTON;
 use super::state::State;
 
 /// A result of a film, as it stood when it was entered into the audit log.
@@ -18,7 +19,9 @@ pub struct Filing {
     pub entered: String,
     /// What came of the film.
     pub came: Came,
-    /// Who has seen the result, if somebody has.
+    /// True if a person has seen the result.
+    pub acknowledged: bool,
+    /// That person, if the station knows a name.
     pub acknowledged_by: Option<String>,
     /// The result before it of which a report was filed, if there is one.
     pub predecessor: Option<Revision>,
@@ -29,6 +32,8 @@ pub struct Filing {
 pub struct Revision {
     /// The number of the entry of the audit log by which the film came to this result.
     pub number: i64,
+    /// That entry's hash: numbers come again when an older backup is restored.
+    pub entry: String,
     /// The digest of the bundle that read it, if one did.
     pub bundle: Option<String>,
 }
@@ -65,12 +70,12 @@ impl Store {
 }
 
 fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, StoreError> {
-    let entry = "SELECT state, wall, who FROM states JOIN audit ON audit = sequence
+    let entry = "SELECT state, wall, who, hash FROM states JOIN audit ON audit = sequence
         WHERE film = ?1 AND audit = ?2";
     let entry = database.query_row(entry, [film, number], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
     });
-    let (state, entered, who): (State, String, String) =
+    let (state, entered, who, hash): (State, String, String, String) =
         entry.optional()?.ok_or(StoreError::NoFilm(film))?;
     let mut stored = load(database, film, number)?;
     // What came of the film that a person has acknowledged.
@@ -86,22 +91,45 @@ fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, Store
     };
     let bundle = match &came {
         Came::Read(reading) => Some(reading.bundle.clone()),
-        _ => None,
+        Came::Refused | Came::Failed => None,
     };
-    let before = "SELECT max(result) FROM deliveries
-        WHERE film = ?1 AND result < ?2 AND kind = 'report'";
-    let before: Option<i64> =
-        database.query_row(before, params![film, number], |row| row.get(0))?;
-    let predecessor = match before {
-        Some(before) => Some(filing(database, film, before)?.revision),
-        None => None,
-    };
+    let acknowledged = state == State::Acknowledged;
     Ok(Filing {
         film: stored,
-        revision: Revision { number, bundle },
+        revision: Revision {
+            number,
+            entry: hash,
+            bundle,
+        },
         entered,
         came,
-        acknowledged_by: (state == State::Acknowledged).then_some(who),
-        predecessor,
+        acknowledged,
+        acknowledged_by: (acknowledged && who != BUTTON).then_some(who),
+        predecessor: predecessor(database, film, number)?,
     })
+}
+
+/// The newest result of a film before `number` of which a report was to be filed.
+fn predecessor(
+    database: &Connection,
+    film: i64,
+    number: i64,
+) -> Result<Option<Revision>, StoreError> {
+    // A refused film, or one that crashed its reader, was read by no bundle, whatever it was before.
+    let before = "SELECT result, hash, CASE
+            (SELECT state FROM states WHERE states.film = ?1 AND audit <= result
+                AND state IN ('read', 'refused', 'failed') ORDER BY audit DESC LIMIT 1)
+            WHEN 'read' THEN (SELECT bundle FROM readings
+                WHERE readings.film = ?1 AND audit <= result ORDER BY id DESC LIMIT 1)
+            END
+        FROM deliveries JOIN audit ON result = sequence
+        WHERE film = ?1 AND result < ?2 AND kind = 'report' ORDER BY result DESC LIMIT 1";
+    let before = database.query_row(before, [film, number], |row| {
+        Ok(Revision {
+            number: row.get(0)?,
+            entry: row.get(1)?,
+            bundle: row.get(2)?,
+        })
+    });
+    Ok(before.optional()?)
 }

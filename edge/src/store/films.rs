@@ -121,6 +121,16 @@ pub struct Finding {
     pub sentence: String,
 }
 
+impl Finding {
+    /// What is wrong and what to do, as a sentence that stands by itself.
+    pub fn as_sentence(&self) -> String {
+        let text = self.sentence.trim_end_matches('.');
+        let mut characters = text.chars();
+        let first = characters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(characters).chain(['.']).collect()
+    }
+}
+
 /// A reading of a film.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredReading {
@@ -417,7 +427,9 @@ pub(super) fn load(database: &Connection, film: i64, until: i64) -> Result<Store
         .optional()?;
     let mut stored = row.ok_or(StoreError::NoFilm(film))?;
     let findings = "SELECT code, refuses, sentence FROM findings WHERE film = ?1
-        AND audit = (SELECT max(audit) FROM findings WHERE film = ?1 AND audit <= ?2)";
+        AND audit = (SELECT max(audit) FROM findings WHERE film = ?1 AND audit <= ?2)
+        AND audit > (SELECT max(audit) FROM states
+            WHERE film = ?1 AND audit <= ?2 AND state = 'received')";
     let mut statement = database.prepare(findings)?;
     let findings = statement.query_map([film, until], |row| {
         Ok(Finding {

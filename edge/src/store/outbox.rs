@@ -3,7 +3,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
@@ -57,7 +57,7 @@ pub struct Recipient {
 }
 
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
     /// It waits, or is tried again later.
@@ -66,10 +66,13 @@ pub enum DeliveryState {
     Delivered,
     /// The destination will not take it. It is kept, and can be sent again.
     Refused,
+    /// The configuration has no such destination any more.
+    Dropped,
 }
 
 impl DeliveryState {
-    const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Refused];
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Delivered, Self::Refused, Self::Dropped];
 
     /// The state's name in the database.
     pub const fn name(self) -> &'static str {
@@ -77,6 +80,7 @@ impl DeliveryState {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",
             Self::Refused => "refused",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -94,6 +98,8 @@ pub struct Delivery {
     pub kind: Kind,
     /// How often it was tried before.
     pub attempts: u32,
+    /// How many of these tries failed though the destination was there.
+    pub failures: u32,
     /// Marks this taking: an end of an earlier one does not count.
     lease: String,
 }
@@ -109,6 +115,8 @@ pub enum Sent {
         why: String,
         /// The wait, in seconds.
         seconds: u64,
+        /// True if the destination was there.
+        failed: bool,
     },
     /// Never, in the destination's words.
     Refused(String),
@@ -149,7 +157,8 @@ pub struct SentAs {
 }
 
 impl Store {
-    /// Sets who gets what of results that are entered from now on.
+    /// Sets who gets what of results that are entered from now on. What waits for a destination that is no
+    /// more is dropped, and waits again if that comes back.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -163,9 +172,40 @@ impl Store {
             } in recipients
             {
                 for kind in kinds {
-                    let insert = "INSERT INTO recipients VALUES (?1, ?2, ?3)";
+                    let insert =
+                        "INSERT INTO recipients VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
                     transaction.execute(insert, params![name, kind, commits])?;
                 }
+                let changed = "UPDATE deliveries SET commits = ?2 WHERE destination = ?1";
+                transaction.execute(changed, params![name, commits])?;
+            }
+            let known = "destination IN (SELECT name FROM recipients)";
+            for (from, to, what) in [
+                ("waiting", DeliveryState::Dropped, format!("NOT {known}")),
+                ("dropped", DeliveryState::Waiting, known.to_owned()),
+            ] {
+                let moved = format!("SELECT id FROM deliveries WHERE state = '{from}' AND {what}");
+                let mut statement = transaction.prepare(&moved)?;
+                let moved: Vec<i64> = statement
+                    .query_map([], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                for delivery in moved {
+                    let state = "UPDATE deliveries SET state = ?2 WHERE id = ?1";
+                    transaction.execute(state, params![delivery, to])?;
+                    let how = match to {
+                        DeliveryState::Dropped => "its destination is not configured any more",
+                        _ => "its destination is configured again",
+                    };
+                    enter_transfer(transaction, delivery, Outcome::Minor, how)?;
+                }
+            }
+            let films = "SELECT DISTINCT film FROM deliveries";
+            let mut statement = transaction.prepare(films)?;
+            let films: Vec<i64> = statement
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for film in films {
+                mark_delivered(transaction, film)?;
             }
             Ok(())
         })
@@ -180,12 +220,12 @@ impl Store {
         self.change(|transaction| {
             let (boot, now) = (clock::boot(), clock::since_boot());
             // Times of an earlier start say nothing now: what waited then is due.
-            let next = "SELECT id, film, result, kind, attempts FROM deliveries AS next
+            let next = "SELECT id, film, result, kind, attempts, failures FROM deliveries AS next
                 WHERE destination = ?1 AND state = 'waiting' AND lease IS NULL
                     AND (due_boot <> ?2 OR due <= ?3)
                     AND NOT EXISTS (SELECT 1 FROM deliveries AS before
                         WHERE before.destination = ?1 AND before.study = next.study
-                            AND before.id < next.id
+                            AND before.id < next.id AND before.state <> 'delivered'
                             AND (before.state = 'waiting' OR before.state = 'refused'
                                 AND before.due_boot = ?2 AND before.due > ?3))
                 ORDER BY id LIMIT 1";
@@ -196,6 +236,7 @@ impl Store {
                     result: row.get(2)?,
                     kind: row.get(3)?,
                     attempts: row.get(4)?,
+                    failures: row.get(5)?,
                     lease: Uuid::new_v4().to_string(),
                 })
             });
@@ -222,7 +263,9 @@ impl Store {
         self.change(|transaction| {
             let (state, words, seconds) = match sent {
                 Sent::Delivered(words) => (DeliveryState::Delivered, words.as_deref(), 0),
-                Sent::Later { why, seconds } => (DeliveryState::Waiting, Some(&**why), *seconds),
+                Sent::Later { why, seconds, .. } => {
+                    (DeliveryState::Waiting, Some(&**why), *seconds)
+                }
                 Sent::Refused(why) => (DeliveryState::Refused, Some(&**why), 0),
             };
             let wait = match state {
@@ -231,8 +274,9 @@ impl Store {
                     .unwrap_or(i64::MAX / 2)
                     .saturating_mul(NANOSECONDS),
             };
+            let failed = matches!(sent, Sent::Later { failed: true, .. });
             let ended = "UPDATE deliveries SET state = ?3, words = ?4, lease = NULL,
-                    attempts = attempts + 1, due_boot = ?5, due = ?6
+                    attempts = attempts + 1, failures = failures + ?7, due_boot = ?5, due = ?6
                 WHERE id = ?1 AND lease = ?2";
             let due = clock::since_boot().saturating_add(wait);
             let ended = transaction.execute(
@@ -243,7 +287,8 @@ impl Store {
                     state,
                     words,
                     clock::boot(),
-                    due
+                    due,
+                    failed
                 ],
             )?;
             if ended == 0 {
@@ -271,7 +316,9 @@ impl Store {
     /// [`StoreError::NoDelivery`] if there is none, or it was delivered.
     pub fn send_again(&self, delivery: i64, who: &str) -> Result<(), StoreError> {
         self.change(|transaction| {
-            let again = "UPDATE deliveries SET state = 'waiting', due_boot = '', attempts = 0
+            let again =
+                "UPDATE deliveries SET state = 'waiting', due_boot = '', failures = 0, lost = 0,
+                    question = NULL
                 WHERE id = ?1 AND state <> 'delivered' RETURNING film";
             let film: Option<i64> = transaction
                 .query_row(again, [delivery], |row| row.get(0))
@@ -288,18 +335,24 @@ impl Store {
         })
     }
 
-    /// Returns the newest deliveries, at most `most`, the newest first; of one film alone, if it is
-    /// given.
+    /// Returns the newest deliveries, at most `most`, the newest first; of one film or in one state alone,
+    /// if it is given.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn deliveries(&self, film: Option<i64>, most: usize) -> Result<Vec<Listed>, StoreError> {
+    pub fn deliveries(
+        &self,
+        film: Option<i64>,
+        state: Option<DeliveryState>,
+        most: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
         let database = self.lock();
         let newest = "SELECT id, film, result, kind, destination, state, attempts, words, instance,
                 iif(commits, kept, NULL)
-            FROM deliveries WHERE ?1 IS NULL OR film = ?1 ORDER BY id DESC LIMIT ?2";
+            FROM deliveries WHERE (?1 IS NULL OR film = ?1) AND (?2 IS NULL OR state = ?2)
+            ORDER BY id DESC LIMIT ?3";
         let mut statement = database.prepare(newest)?;
-        let listed = statement.query_map(params![film, most], |row| {
+        let listed = statement.query_map(params![film, state, most], |row| {
             Ok(Listed {
                 delivery: row.get(0)?,
                 film: row.get(1)?,
@@ -329,10 +382,15 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Takes back the deliveries of a process that is no more: this one holds the store's lock.
+    /// Takes back the deliveries of a process that is no more, and the questions that it had not put: this
+    /// one holds the store's lock.
     pub(super) fn take_back_deliveries(&self) -> Result<(), StoreError> {
+        let database = self.lock();
         let taken = "UPDATE deliveries SET lease = NULL WHERE lease IS NOT NULL";
-        self.lock().execute(taken, [])?;
+        database.execute(taken, [])?;
+        let not_put = "UPDATE deliveries SET question = NULL
+            WHERE question IN (SELECT uid FROM commitments WHERE NOT put)";
+        database.execute(not_put, [])?;
         Ok(())
     }
 }
@@ -371,7 +429,8 @@ pub(super) fn queue(
 pub(super) fn mark_delivered(transaction: &Connection, film: i64) -> Result<(), StoreError> {
     let delivered = "UPDATE films SET delivered =
             NOT EXISTS (SELECT 1 FROM deliveries
-                WHERE film = ?1 AND (state <> 'delivered' OR commits AND NOT kept))
+                WHERE film = ?1 AND state <> 'dropped'
+                    AND (state <> 'delivered' OR commits AND NOT kept))
         WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries WHERE film = ?1)";
     transaction.execute(delivered, [film])?;
     Ok(())

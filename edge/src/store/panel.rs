@@ -12,7 +12,7 @@ use super::work::acknowledge;
 use crate::clock::{boot, since_boot};
 
 /// Who pressed the button, for the audit log.
-const BUTTON: &str = "panel button";
+pub(super) const BUTTON: &str = "panel button";
 
 /// The object of the panel's own audit entries.
 const BOARD: &str = "panel board";

@@ -129,7 +129,8 @@ const VERSION_5: &str = "
 CREATE TABLE recipients (
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
-    commits INTEGER NOT NULL
+    commits INTEGER NOT NULL,
+    PRIMARY KEY (name, kind)
 ) STRICT;
 
 -- A question whether a destination keeps what it has got, by its Transaction UID.
@@ -137,13 +138,14 @@ CREATE TABLE commitments (
     uid TEXT PRIMARY KEY,
     destination TEXT NOT NULL,
     asked_boot TEXT NOT NULL,
-    asked INTEGER NOT NULL
+    asked INTEGER NOT NULL,
+    put INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What is to be sent: the film itself, or what is filed of one of its results. Of one study, what has a
 -- smaller number goes first. It is due at a time since the system's start `due_boot`, or at any later start.
 -- If the destination commits itself, it is asked whether it keeps what it has got; `lost` counts how often
--- it had lost it.
+-- it had lost it. `failures` counts the tries that failed though the destination was there.
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     film INTEGER NOT NULL REFERENCES films (id),
@@ -153,6 +155,7 @@ CREATE TABLE deliveries (
     study TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting',
     attempts INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
     due_boot TEXT NOT NULL DEFAULT '',
     due INTEGER NOT NULL DEFAULT 0,
     lease TEXT,
@@ -167,7 +170,10 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_by_film ON deliveries (film);
 CREATE INDEX deliveries_by_question ON deliveries (question);
-CREATE INDEX deliveries_that_wait ON deliveries (destination, study, id) WHERE state <> 'delivered';
+-- Queries must repeat their conditions word by word to be answered from these.
+CREATE INDEX deliveries_that_wait ON deliveries (destination, id) WHERE state = 'waiting';
+CREATE INDEX deliveries_in_study ON deliveries (destination, study, id) WHERE state <> 'delivered';
+CREATE INDEX deliveries_not_kept ON deliveries (destination, id) WHERE commits AND NOT kept;
 ";
 
 /// The version of a database.

@@ -96,7 +96,7 @@ impl Archive {
                 Deed::Answer(status) => status,
                 _ => 0,
             };
-            if matches!(status, 0 | 0xB000) {
+            if matches!(status, 0 | 0xB000..=0xBFFF) {
                 self.stored.lock().unwrap().push(Stored {
                     class: request.sop_class.clone(),
                     instance: request.sop_instance.clone(),
@@ -143,6 +143,22 @@ fn receive_value(association: &mut ServerAssociation<TcpStream>) -> Option<PData
         }
         _ => None,
     }
+}
+
+/// Rejects every association for good: its name is another.
+pub fn reject() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let options = ServerAssociationOptions::new()
+                .accept_called_ae_title()
+                .ae_title("ANOTHER")
+                .promiscuous(true);
+            options.establish(socket.unwrap()).ok();
+        }
+    });
+    address
 }
 
 /// Accepts every association and tells that PDUs of at most `most` bytes are taken.

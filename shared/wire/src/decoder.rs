@@ -154,6 +154,10 @@ pub struct Header<'a> {
     pub body_part_examined: Option<&'a str>,
     /// View Position (0018,5101).
     pub view_position: Option<&'a str>,
+    /// Lossy Image Compression (0028,2110).
+    pub lossy_image_compression: Option<&'a str>,
+    /// Burned In Annotation (0028,0301).
+    pub burned_in_annotation: Option<&'a str>,
     /// Rows (0028,0010).
     pub rows: Option<u16>,
     /// Columns (0028,0011).
@@ -274,6 +278,8 @@ mod tests {
             modality: text,
             body_part_examined: text,
             view_position: text,
+            lossy_image_compression: text,
+            burned_in_annotation: text,
             rows: Some(u16::MAX),
             columns: Some(u16::MAX),
         };

@@ -68,7 +68,7 @@ fn each_destination_gets_what_it_asked_for_of_every_result() {
     assert_eq!(next(&store, "archive"), Some((film, Kind::Report)));
     assert_eq!(next(&store, "archive"), Some((film, Kind::Capture)));
     assert_eq!(next(&store, "archive"), None);
-    let results: Vec<_> = store.deliveries(Some(film), 9).unwrap();
+    let results: Vec<_> = store.deliveries(Some(film), None, 9).unwrap();
     assert_eq!(results.len(), 6);
     // A film without a study cannot be filed in one.
     keep(&store, b"two", "1.2.4").unwrap();
@@ -87,7 +87,7 @@ fn a_filing_is_the_result_as_it_was() {
     store.acknowledge(film, "a nurse").unwrap();
     store.read_anyway(film, "a nurse", "doubt").unwrap();
     read(&store, film, 0.2);
-    let mut results: Vec<_> = store.deliveries(None, 9).unwrap();
+    let mut results: Vec<_> = store.deliveries(None, None, 9).unwrap();
     results.reverse();
     let filings: Vec<_> = results
         .iter()
@@ -129,6 +129,7 @@ fn order_is_kept_within_a_study_and_not_between_studies() {
     let later = Sent::Later {
         why: "no room".into(),
         seconds: 3600,
+        failed: true,
     };
     assert!(store.end_delivery(&first, &later, None).unwrap());
     assert_eq!(store.take_delivery("archive").unwrap(), None);
@@ -183,6 +184,7 @@ fn what_was_on_its_way_or_waited_is_due_after_a_new_start() {
     let later = Sent::Later {
         why: "away".into(),
         seconds: 1 << 40,
+        failed: false,
     };
     assert!(store.end_delivery(&again, &later, None).unwrap());
     assert_eq!(store.take_delivery("archive").unwrap(), None);
@@ -269,7 +271,7 @@ fn what_an_archive_says_of_keeping_is_entered() {
     assert!(store.committed(&answer).unwrap());
     assert!(store.film(1).unwrap().delivered);
     let told = |film| {
-        let told = store.deliveries(Some(film), 9).unwrap().remove(0);
+        let told = store.deliveries(Some(film), None, 9).unwrap().remove(0);
         (told.state, told.kept, told.words)
     };
     let words = |reason| Some(format!("not kept: reason {reason}"));
@@ -290,10 +292,46 @@ fn what_an_archive_says_of_keeping_is_entered() {
     assert_eq!(deliver("2.2"), 2);
     let asked = store.ask_commitment("archive").unwrap().unwrap();
     assert_eq!(asked.instances, [("1.1".into(), "2.2".into())]);
+    store.question_put(&asked).unwrap();
     // Nobody answers for a day.
     let day_ago = "UPDATE commitments SET asked = asked - 86400000000001";
     store.lock().execute_batch(day_ago).unwrap();
     let asked = store.ask_commitment("archive").unwrap().unwrap();
     assert_eq!(asked.instances.len(), 2, "and about the one that may pass");
+    // An answer to the question before is as true.
+    let late = Committed {
+        failed: Vec::new(),
+        kept: vec!["2.3".into()],
+        ..answer
+    };
+    assert!(store.committed(&late).unwrap());
+    assert_eq!(told(3).1, Some(true));
     store.verify_audit().unwrap();
+    drop(store);
+    // What was not put when the station ended is asked again.
+    let store = open(folder.path());
+    let asked = store.ask_commitment("archive").unwrap().unwrap();
+    assert_eq!(asked.instances, [("1.1".into(), "2.2".into())]);
+}
+
+#[test]
+fn what_waits_for_a_destination_that_is_no_more_holds_no_film() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    // Twice the same is once.
+    recipients(&store, &["old"], &[Kind::Report, Kind::Report]);
+    let film = keep_in(&store, b"one", "1.2.1", "1.5");
+    read(&store, film, 0.7);
+    recipients(&store, &["new"], &[Kind::Report]);
+    let state = || store.deliveries(None, None, 9).unwrap().remove(0).state;
+    assert_eq!(state(), DeliveryState::Dropped);
+    assert!(store.film(film).unwrap().delivered);
+    assert_eq!(store.take_delivery("old").unwrap(), None);
+    let dropped = store.deliveries(None, Some(DeliveryState::Dropped), 9);
+    assert_eq!(dropped.unwrap().len(), 1);
+    recipients(&store, &["new", "old"], &[Kind::Report]);
+    assert_eq!(state(), DeliveryState::Waiting);
+    assert!(!store.film(film).unwrap().delivered);
+    assert_eq!(next(&store, "old"), Some((film, Kind::Report)));
+    assert!(store.film(film).unwrap().delivered);
 }

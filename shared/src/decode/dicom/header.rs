@@ -53,6 +53,10 @@ pub struct Header {
     pub body_part_examined: Option<String>,
     /// View Position (0018,5101), such as `PA`, `AP` or `LL`.
     pub view_position: Option<String>,
+    /// Lossy Image Compression (0028,2110): `01` if the film was ever compressed so.
+    pub lossy_image_compression: Option<String>,
+    /// Burned In Annotation (0028,0301): `YES` or `NO`.
+    pub burned_in_annotation: Option<String>,
     /// Rows (0028,0010).
     pub rows: Option<u16>,
     /// Columns (0028,0011).
@@ -86,6 +90,8 @@ impl Header {
             modality: text(tags::MODALITY),
             body_part_examined: text(tags::BODY_PART_EXAMINED),
             view_position: text(tags::VIEW_POSITION),
+            lossy_image_compression: text(tags::LOSSY_IMAGE_COMPRESSION),
+            burned_in_annotation: text(tags::BURNED_IN_ANNOTATION),
             rows: pixels(tags::ROWS),
             columns: pixels(tags::COLUMNS),
         }
