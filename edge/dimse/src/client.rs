@@ -14,6 +14,7 @@ use dicom_ul::pdu::{
 use rustls::ClientConfig;
 
 use super::command::{C_ECHO, C_FIND, CommandError, Request, Response, has_data};
+use super::implicit::element;
 use super::line::Line;
 use super::service::{IMPLICIT, MOST_PDU, VERIFICATION};
 
@@ -328,30 +329,21 @@ pub(super) fn broken_off(error: Error) -> ClientError {
 
 /// The keys of a query for a day and a modality (PS3.4, table K.6-1), in implicit VR little endian.
 fn keys(date: &str, modality: &str) -> Vec<u8> {
-    let element = |group: u16, number: u16, value: &[u8]| {
-        let mut bytes = Vec::new();
-        bytes.extend(group.to_le_bytes());
-        bytes.extend(number.to_le_bytes());
-        let padded = value.len() + value.len() % 2;
-        bytes.extend((padded as u32).to_le_bytes());
-        bytes.extend(value);
-        bytes.resize(8 + padded, b' ');
-        bytes
-    };
+    let key = |tag, value: &str| element(tag, value.as_bytes(), b' ');
     let step = [
-        element(0x0008, 0x0060, modality.as_bytes()),
-        element(0x0040, 0x0001, b""),
-        element(0x0040, 0x0002, date.as_bytes()),
-        element(0x0040, 0x0003, b""),
+        key((0x0008, 0x0060), modality),
+        key((0x0040, 0x0001), ""),
+        key((0x0040, 0x0002), date),
+        key((0x0040, 0x0003), ""),
     ];
-    let item = element(0xFFFE, 0xE000, &step.concat());
+    let item = element((0xFFFE, 0xE000), &step.concat(), 0);
     [
-        element(0x0008, 0x0005, b""),
-        element(0x0008, 0x0050, b""),
-        element(0x0010, 0x0010, b""),
-        element(0x0010, 0x0020, b""),
-        element(0x0020, 0x000D, b""),
-        element(0x0040, 0x0100, &item),
+        key((0x0008, 0x0005), ""),
+        key((0x0008, 0x0050), ""),
+        key((0x0010, 0x0010), ""),
+        key((0x0010, 0x0020), ""),
+        key((0x0020, 0x000D), ""),
+        element((0x0040, 0x0100), &item, 0),
     ]
     .concat()
 }

@@ -1,5 +1,7 @@
 //! Command sets (PS3.7, 6.3 and annex E): implicit VR little endian, group 0000.
 
+use super::implicit;
+
 /// The most bytes of a command set. Those of requests have some hundreds.
 pub const MOST: usize = 16 << 10;
 
@@ -239,23 +241,16 @@ fn unpadded(value: &[u8]) -> String {
     text.trim_matches(['\0', ' ']).to_owned()
 }
 
-fn element(set: &mut Vec<u8>, element: u16, value: &[u8]) {
-    set.extend([0, 0]);
-    set.extend(element.to_le_bytes());
-    set.extend((value.len() as u32).to_le_bytes());
-    set.extend(value);
+fn element(set: &mut Vec<u8>, number: u16, value: &[u8]) {
+    set.extend(implicit::element((0, number), value, 0));
 }
 
 fn number(set: &mut Vec<u8>, tag: u16, number: u16) {
     element(set, tag, &number.to_le_bytes());
 }
 
-fn text(set: &mut Vec<u8>, tag: u16, text: &str, padding: u8) {
-    let mut value = text.as_bytes().to_vec();
-    if !value.len().is_multiple_of(2) {
-        value.push(padding);
-    }
-    element(set, tag, &value);
+fn text(set: &mut Vec<u8>, number: u16, text: &str, padding: u8) {
+    set.extend(implicit::element((0, number), text.as_bytes(), padding));
 }
 
 /// True for a UID (PS3.5, 9.1): at most 64 digits and dots, no component empty. Components with a

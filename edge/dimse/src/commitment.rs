@@ -7,6 +7,7 @@ use dicom_ul::pdu::PDataValueType;
 
 use super::client::{ClientError, Peer, context, message, require_success, send};
 use super::command::{N_EVENT_REPORT, Request, Response, action};
+use super::implicit::element;
 use super::service::{EXPLICIT, IMPLICIT};
 use super::status::Status;
 
@@ -108,32 +109,14 @@ impl Peer<'_> {
 /// The data set of a request, in implicit VR little endian.
 fn question(transaction: &str, instances: &[(String, String)]) -> Vec<u8> {
     let items = instances.iter().flat_map(|(class, instance)| {
-        let uids = [element(CLASS, class), element(INSTANCE, instance)].concat();
-        framed(ITEM, &uids)
+        let uids = [(CLASS, class), (INSTANCE, instance)];
+        let uids = uids.map(|(tag, uid)| element(tag, uid.as_bytes(), 0));
+        element(ITEM, &uids.concat(), 0)
     });
     let items: Vec<u8> = items.collect();
     [
-        element(TRANSACTION_UID, transaction),
-        framed(COMMITTED, &items),
-    ]
-    .concat()
-}
-
-fn element(tag: (u16, u16), uid: &str) -> Vec<u8> {
-    let mut value = uid.as_bytes().to_vec();
-    if !value.len().is_multiple_of(2) {
-        value.push(0);
-    }
-    framed(tag, &value)
-}
-
-fn framed((group, element): (u16, u16), value: &[u8]) -> Vec<u8> {
-    let length = (value.len() as u32).to_le_bytes();
-    [
-        &group.to_le_bytes()[..],
-        &element.to_le_bytes(),
-        &length,
-        value,
+        element(TRANSACTION_UID, transaction.as_bytes(), 0),
+        element(COMMITTED, &items, 0),
     ]
     .concat()
 }
@@ -326,7 +309,7 @@ mod tests {
             let syntax = if explicit { EXPLICIT } else { IMPLICIT };
             Committed::parse(&bytes, syntax).ok();
             // Within an item of a sequence, whose ends may be anywhere.
-            let mut start = [element(TRANSACTION_UID, "1.2"), framed(FAILED, b"")].concat();
+            let mut start = [element(TRANSACTION_UID, b"1.2", 0), element(FAILED, b"", 0)].concat();
             let length = start.len() - 4;
             start[length..].fill(0xFF);
             start.extend(b"\xfe\xff\0\xe0\xff\xff\xff\xff");

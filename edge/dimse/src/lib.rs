@@ -5,6 +5,7 @@ mod association;
 mod client;
 mod command;
 mod commitment;
+mod implicit;
 mod line;
 mod negotiation;
 mod sender;

@@ -1,5 +1,7 @@
 //! Sending to an archive by C-STORE, and what its answers mean (PS3.4, B.2.3).
 
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use plumbline_dimse::service::{EXPLICIT, STORAGE, TRANSFER_SYNTAXES};
@@ -12,14 +14,22 @@ use crate::report::{CAPTURE_CLASS, REPORT_CLASS};
 use crate::store::{Delivery, Kind, Sent};
 
 /// Sends one object, on the open association or a new one.
-pub(super) fn send(peer: &Peer, open: &mut Open, delivery: &Delivery, letter: &Letter) -> Tried {
+///
+/// Once `stop` is true it breaks off: a slow archive must not hold a station that is to stop.
+pub(super) fn send(
+    peer: &Peer,
+    open: &mut Open,
+    delivery: &Delivery,
+    letter: &Letter,
+    stop: &AtomicBool,
+) -> Tried {
     let instance = Instance {
         class: &letter.class,
         uid: &letter.instance,
         syntax: &letter.syntax,
     };
     let mut data = match letter.data_set() {
-        Ok(data) => data,
+        Ok(data) => UntilStopped { data, stop },
         Err(error) => return Tried::Failed(error.to_string()),
     };
     // An association that was opened for results alone may not do for films.
@@ -49,6 +59,21 @@ pub(super) fn send(peer: &Peer, open: &mut Open, delivery: &Delivery, letter: &L
         Ok(response) => Tried::Ended(meaning(&response, delivery)),
         Err(error @ ClientError::NotOffered(_)) => Tried::Ended(Sent::Refused(error.to_string())),
         Err(error) => Tried::Failed(error.to_string()),
+    }
+}
+
+/// A data set that cannot be read any more once the station is to stop.
+struct UntilStopped<'a> {
+    data: Box<dyn Read + 'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Read for UntilStopped<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("the station stops")),
+            false => self.data.read(buffer),
+        }
     }
 }
 

@@ -84,7 +84,11 @@ impl Outbox {
                     continue;
                 }
             };
-            let (tried, sent_as) = self.send(&mut open, &delivery);
+            let (tried, sent_as) = self.send(&mut open, &delivery, stop);
+            if stopping() && matches!(tried, Tried::Failed(_)) {
+                // It was broken off, and is taken back at the next start.
+                break;
+            }
             away = match tried {
                 Tried::Away(_) | Tried::ShutOut(_) => away + 1,
                 Tried::Ended(_) | Tried::Failed(_) => 0,
@@ -108,7 +112,12 @@ impl Outbox {
     }
 
     /// Tries to send a delivery. Also returns what it was sent as, if it was made.
-    fn send(&self, open: &mut Open, delivery: &Delivery) -> (Tried, Option<SentAs>) {
+    fn send(
+        &self,
+        open: &mut Open,
+        delivery: &Delivery,
+        stop: &AtomicBool,
+    ) -> (Tried, Option<SentAs>) {
         let letter = Letter::write(&self.store, &self.station, &self.program, delivery);
         let letter = match letter {
             Ok(letter) => letter,
@@ -118,7 +127,7 @@ impl Outbox {
         let tried = match &self.destination.address {
             Address::Archive(archive) => {
                 let peer = archive.peer(&self.station.name, self.tls.as_ref());
-                archive::send(&peer, open, delivery, &letter)
+                archive::send(&peer, open, delivery, &letter, stop)
             }
             Address::Folder(folder) => folder::send(folder, delivery, &letter),
         };

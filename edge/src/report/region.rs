@@ -225,12 +225,9 @@ mod tests {
                     .and_then(|(row, column)| row.get(column));
                 cell.is_some_and(|value| *value > 0.0)
             };
-            let all = (0..100).map(|at| [at / 10, at % 10]);
-            let peak = all
-                .clone()
-                .filter(|[row, column]| hot(*row, *column))
-                .last();
-            let region = flood(peak.unwrap(), false, |row, column| hot(row, column));
+            let mut backwards = (0..100).rev().map(|at| [at / 10, at % 10]);
+            let peak = backwards.find(|[row, column]| hot(*row, *column));
+            let region = flood(peak.unwrap(), false, hot);
             let outside = flood([0, 0], true, |row, column| !region.contains(&[row, column]));
             assert_eq!(area(&line), 2.0 * (100 - outside.len()) as f32, "{map:?}");
         }
