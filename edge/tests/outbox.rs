@@ -7,7 +7,7 @@ mod station;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use archive::{Archive, Deed, Stored};
 use dicom_dictionary_std::tags;
@@ -271,8 +271,9 @@ fn a_refused_film_gets_a_report_that_says_why_and_a_picture_none() {
     assert!(!items.iter().any(|(concept, _)| concept == "Probability"));
 }
 
-#[test]
-fn an_archive_that_was_away_gets_everything_once_and_in_order() {
+/// Takes so many films of one study while the archive is away, and requires that it gets everything once and
+/// in order.
+fn send_after_absence(films: usize) {
     // A port at which nobody answers yet.
     let address = {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -280,10 +281,10 @@ fn an_archive_that_was_away_gets_everything_once_and_in_order() {
     };
     let station = Station::start(&archive_at(&address));
     let film = Instance::read(&sample("phantom-6.dcm"));
-    for number in 1..=3 {
+    for number in 1..=films {
         send(&station, &film.numbered(number));
     }
-    station.settled();
+    station.settled_of(films, Duration::from_secs(600));
     wait_for(|| {
         let tried = |delivery: &Value| delivery["attempts"].as_u64() > Some(0);
         station.deliveries().iter().any(tried).then_some(())
@@ -303,17 +304,33 @@ fn an_archive_that_was_away_gets_everything_once_and_in_order() {
     let folder = station.stop();
     let station = Station::start_in(folder, &archive_at(&address));
     let archive = Archive::start(&address, |_| Deed::Answer(0));
-    all_delivered(&station, 9);
+    let start = Instant::now();
+    wait_up_to(Duration::from_secs(1200), || {
+        let delivered = |film: &Value| film["delivered"] == true;
+        station.films().iter().all(delivered).then_some(())
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{} objects in {seconds:.0} s", 3 * films);
     let stored = archive.stored();
-    assert_eq!(stored.len(), 9);
-    // All three films are of one study: each film's original, report and capture, film by film.
+    assert_eq!(stored.len(), 3 * films);
+    // Each film's original, report and capture, film by film.
     for (index, of_film) in stored.chunks(3).enumerate() {
         let original = film.numbered(index + 1);
         assert_eq!(of_film[0].instance, original.sop_instance);
         assert_eq!(of_film[0].data, original.data);
         assert_eq!([&*of_film[1].class, &*of_film[2].class], [SR, CAPTURE]);
     }
-    assert!(station.films().iter().all(|film| film["delivered"] == true));
+}
+
+#[test]
+fn an_archive_that_was_away_gets_everything_once_and_in_order() {
+    send_after_absence(3);
+}
+
+#[test]
+#[ignore = "takes minutes: .ci/full"]
+fn an_archive_that_was_away_for_long_gets_everything_once_and_in_order() {
+    send_after_absence(200);
 }
 
 #[test]
@@ -460,25 +477,45 @@ fn an_archive_that_wants_tiny_pieces_is_left() {
     }
 }
 
-#[test]
-fn a_station_that_is_killed_while_it_sends_files_nothing_twice() {
+/// Kills a station so many times while it sends, and requires that the archive has everything at the end,
+/// each object with the same bytes however often it came.
+fn kill_while_sending(kills: usize) {
     let archive = Archive::start("127.0.0.1:0", |_| Deed::Answer(0));
     let more = archive_at(&archive.address.to_string());
     let mut station = Station::start(&more);
     let film = Instance::read(&sample("phantom-6.dcm"));
-    const FILMS: usize = 4;
-    for number in 1..=FILMS {
-        send(&station, &film.numbered(number));
-    }
-    for after in [700, 150, 400, 1100] {
-        std::thread::sleep(Duration::from_millis(after));
+    let mut random = 1_u64;
+    for kill in 1..=kills {
+        send(&station, &film.numbered(kill));
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        // From before the film is read to after all of it is sent.
+        std::thread::sleep(Duration::from_millis(50 + (random >> 33) % 1500));
         let folder = station.kill();
         station = Station::start_in(folder, &more);
     }
-    wait_up_to(Duration::from_secs(180), || {
-        let deliveries = station.deliveries();
-        let done = |told: &Value| told["state"] == "delivered";
-        (deliveries.len() == 3 * FILMS && deliveries.iter().all(done)).then_some(())
+    wait_up_to(Duration::from_secs(600), || {
+        let delivered = |film: &Value| film["delivered"] == true;
+        let films = station.films();
+        (films.len() == kills && films.iter().all(delivered)).then_some(())
     });
-    require_instances(&archive, 3 * FILMS);
+    require_instances(&archive, 3 * kills);
+    println!(
+        "{kills} kills: {} objects came {} times",
+        3 * kills,
+        archive.stored().len()
+    );
+}
+
+#[test]
+fn a_station_that_is_killed_while_it_sends_files_nothing_twice() {
+    kill_while_sending(4);
+}
+
+#[test]
+#[ignore = "takes minutes: .ci/full"]
+fn a_station_that_is_killed_very_often_while_it_sends_files_nothing_twice() {
+    let kills = std::env::var("PLUMBLINE_KILLS");
+    kill_while_sending(kills.map_or(200, |kills| kills.parse().unwrap()));
 }
