@@ -131,11 +131,7 @@ fn store(settings: &Settings) -> Vec<Found> {
 
 /// A store that is not there yet must be possible.
 fn new_store(folder: &Path) -> Result<String, String> {
-    let made = fs::create_dir_all(folder).and_then(|()| {
-        let probe = folder.join(".check.unfinished");
-        File::create(&probe)?.sync_all()?;
-        fs::remove_file(&probe)
-    });
+    let made = fs::create_dir_all(folder).and_then(|()| write_probe(folder));
     match made {
         Ok(()) => Ok(format!(
             "none yet; the first start makes one in {}",
@@ -146,6 +142,13 @@ fn new_store(folder: &Path) -> Result<String, String> {
             folder.display()
         )),
     }
+}
+
+/// Writes a file into a folder, and removes it.
+fn write_probe(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(".check.unfinished");
+    File::create(&probe)?.sync_all()?;
+    fs::remove_file(&probe)
 }
 
 /// Looks at every file in the watched folder.
@@ -178,6 +181,7 @@ fn watched(folder: &Folder) -> Result<String, String> {
 fn reach(settings: &Settings, destination: &Destination) -> Result<String, String> {
     match &destination.address {
         Address::Archive(archive) => {
+            let commits = archive.commits;
             let tls = archive.tls.as_ref().map(Tls::client).transpose();
             let tls = tls.map_err(|error| error.to_string())?;
             let archive = archive.peer(&settings.dicom.ae_title, tls.as_ref());
@@ -186,7 +190,7 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
             let mut services = outbox::offers(&destination.sends);
             let on_request = |class| STORAGE.iter().any(|s| s.uid == class && s.on_request);
             services.retain(|(class, syntax)| *syntax == EXPLICIT && !on_request(*class));
-            if destination.commits() {
+            if commits {
                 services.push((COMMITMENT, IMPLICIT));
             }
             let offers = archive.offers(&services);
@@ -194,15 +198,11 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
             Ok("answers, and takes what is sent".into())
         }
         Address::Folder(folder) => {
-            let probe = folder.join(".check.unfinished");
-            let written = File::create(&probe)
-                .and_then(|file| file.sync_all())
-                .and_then(|()| fs::remove_file(&probe));
             let unwritten = |error| {
                 let folder = folder.display();
                 format!("{folder} cannot be written ({error}): make it, or give it to the station")
             };
-            written.map_err(unwritten)?;
+            write_probe(folder).map_err(unwritten)?;
             Ok(format!("{} can be written", folder.display()))
         }
     }

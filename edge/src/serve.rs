@@ -149,7 +149,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let recipients = settings.destinations.iter().map(|destination| Recipient {
         name: destination.name.clone(),
         kinds: destination.sends.clone(),
-        commits: destination.commits(),
+        commits: destination.committing().is_some(),
     });
     store.set_recipients(&recipients.collect::<Vec<_>>())?;
     let in_reports = report::Station {

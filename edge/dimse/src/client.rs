@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use dicom_ul::association::Error;
 use dicom_ul::association::client::ClientAssociationOptions;
-use dicom_ul::pdu::{
-    AssociationRJResult, PDataValue, PDataValueType, Pdu, PresentationContextResultReason,
-};
-
+use dicom_ul::pdu::{AssociationRJResult, PDataValue, PDataValueType, Pdu};
 use rustls::ClientConfig;
 
 use super::command::{C_ECHO, C_FIND, CommandError, Request, Response, has_data};
@@ -103,7 +100,7 @@ impl Peer<'_> {
     /// # Errors
     /// Why it was not answered.
     pub fn echo(&self) -> Result<(), ClientError> {
-        let mut association = self.associate(&[VERIFICATION])?;
+        let mut association = self.associate([(VERIFICATION, IMPLICIT)])?;
         let context = context(&association, VERIFICATION, "Verification")?;
         let request = Request {
             field: C_ECHO,
@@ -130,18 +127,10 @@ impl Peer<'_> {
     /// # Errors
     /// Why it would not give the first that it does not.
     pub fn offers(&self, services: &[(&str, &str)]) -> Result<(), ClientError> {
-        let contexts = services
+        let association = self.associate(services.iter().copied())?;
+        let missing = services
             .iter()
-            .map(|(class, syntax)| (*class, vec![*syntax]));
-        let association = self.associate_for(contexts)?;
-        let missing = services.iter().find(|(class, syntax)| {
-            let mut contexts = association.contexts().iter();
-            !contexts.any(|context| {
-                context.abstract_syntax == *class
-                    && context.transfer_syntax == *syntax
-                    && context.reason == PresentationContextResultReason::Acceptance
-            })
-        });
+            .find(|(class, syntax)| association.context(class, syntax).is_none());
         association.release().ok();
         match missing {
             None => Ok(()),
@@ -155,7 +144,7 @@ impl Peer<'_> {
     /// # Errors
     /// Why it does not answer.
     pub fn query_worklist(&self, date: &str, modality: &str) -> Result<usize, ClientError> {
-        let mut association = self.associate(&[WORKLIST])?;
+        let mut association = self.associate([(WORKLIST, IMPLICIT)])?;
         let context = context(&association, WORKLIST, "Modality Worklist")?;
         let request = Request {
             field: C_FIND,
@@ -196,15 +185,11 @@ impl Peer<'_> {
         }
     }
 
-    /// Asks for an association for `classes`, in the transfer syntax that queries are written in.
-    fn associate(&self, classes: &[&str]) -> Result<Line, ClientError> {
-        self.associate_for(classes.iter().map(|class| (*class, vec![IMPLICIT])))
-    }
-
-    /// Asks for an association with these presentation contexts: SOP classes and transfer syntaxes.
-    pub(super) fn associate_for<'c>(
+    /// Asks for an association with these presentation contexts: SOP classes, each in one transfer syntax,
+    /// as of several the other system would choose one.
+    pub(super) fn associate<'c>(
         &self,
-        contexts: impl IntoIterator<Item = (&'c str, Vec<&'c str>)>,
+        contexts: impl IntoIterator<Item = (&'c str, &'c str)>,
     ) -> Result<Line, ClientError> {
         let no_connection = |why: String| ClientError::NoConnection {
             address: self.address.to_owned(),
@@ -223,8 +208,8 @@ impl Peer<'_> {
             .connection_timeout(CONNECT)
             .read_timeout(ANSWER)
             .write_timeout(ANSWER);
-        for (class, syntaxes) in contexts {
-            options = options.with_presentation_context(class, syntaxes);
+        for (class, syntax) in contexts {
+            options = options.with_presentation_context(class, vec![syntax]);
         }
         Line::open(options, address, self.tls).map_err(|error| match error {
             Error::Rejected { association_rj, .. } => ClientError::Rejected {
@@ -245,14 +230,10 @@ pub(super) fn service_name(class: &str, syntax: &str) -> String {
     format!("SOP class {class} in transfer syntax {syntax}")
 }
 
-/// The accepted presentation context of a class.
-pub(super) fn context(association: &Line, class: &str, name: &str) -> Result<u8, ClientError> {
-    let accepted = association.contexts().iter().find(|context| {
-        context.abstract_syntax == class
-            && context.reason == PresentationContextResultReason::Acceptance
-    });
-    let id = accepted.map(|context| context.id);
-    id.ok_or_else(|| ClientError::NotOffered(name.to_owned()))
+/// The presentation context in which a class was accepted in the transfer syntax of queries.
+pub(super) fn context(line: &Line, class: &str, name: &str) -> Result<u8, ClientError> {
+    let context = line.context(class, IMPLICIT);
+    context.ok_or_else(|| ClientError::NotOffered(name.to_owned()))
 }
 
 pub(super) fn send(

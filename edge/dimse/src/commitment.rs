@@ -67,7 +67,7 @@ impl Peer<'_> {
         transaction: &str,
         instances: &[(String, String)],
     ) -> Result<Option<Committed>, ClientError> {
-        let mut line = self.associate_for([(COMMITMENT, vec![IMPLICIT])])?;
+        let mut line = self.associate([(COMMITMENT, IMPLICIT)])?;
         let id = context(&line, COMMITMENT, "Storage Commitment")?;
         let command = action(COMMITMENT, WELL_KNOWN, ASK);
         send(&mut line, id, PDataValueType::Command, true, command)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dicom_ul::ClientAssociation;
 use dicom_ul::association::Error;
 use dicom_ul::association::client::{ClientAssociationOptions, TlsStream};
-use dicom_ul::pdu::{PDV_HEADER_SIZE, PDataValue, Pdu, PresentationContextNegotiated};
+use dicom_ul::pdu::{PDV_HEADER_SIZE, PDataValue, Pdu, PresentationContextResultReason};
 
 use super::client::PeerTls;
 use super::service::{LEAST_PDU, MOST_PDU};
@@ -64,8 +64,16 @@ impl Line {
         socket.set_read_timeout(Some(longest))
     }
 
-    pub fn contexts(&self) -> &[PresentationContextNegotiated] {
-        either!(&self.association, association => association.presentation_contexts())
+    /// The presentation context in which `class` was accepted with the transfer syntax `syntax`.
+    pub fn context(&self, class: &str, syntax: &str) -> Option<u8> {
+        let contexts =
+            either!(&self.association, association => association.presentation_contexts());
+        let accepted = contexts.iter().find(|context| {
+            context.abstract_syntax == class
+                && context.transfer_syntax == syntax
+                && context.reason == PresentationContextResultReason::Acceptance
+        });
+        accepted.map(|context| context.id)
     }
 
     /// The most bytes of a PDU that the other side takes.

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use dicom_ul::pdu::{PDataValueType, PresentationContextResultReason};
+use dicom_ul::pdu::PDataValueType;
 
 use super::client::{ClientError, Peer, broken_off, response, send, service_name};
 use super::command::{C_STORE, Request, Response};
@@ -40,11 +40,7 @@ impl Peer<'_> {
         &self,
         offers: impl IntoIterator<Item = (&'c str, &'c str)>,
     ) -> Result<Sender, ClientError> {
-        // One syntax a context: of several the other system would choose one.
-        let contexts = offers
-            .into_iter()
-            .map(|(class, syntax)| (class, vec![syntax]));
-        let association = self.associate_for(contexts)?;
+        let association = self.associate(offers)?;
         let most = association.most();
         if most < LEAST_PDU {
             association.abort();
@@ -66,13 +62,7 @@ impl Sender {
     }
 
     fn context(&self, instance: &Instance) -> Option<u8> {
-        let mut contexts = self.association.contexts().iter();
-        let accepted = contexts.find(|context| {
-            context.abstract_syntax == instance.class
-                && context.transfer_syntax == instance.syntax
-                && context.reason == PresentationContextResultReason::Acceptance
-        });
-        accepted.map(|context| context.id)
+        self.association.context(instance.class, instance.syntax)
     }
 
     /// Stores an instance whose data set `data` reads, and returns the other system's answer.

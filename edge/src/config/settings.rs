@@ -60,17 +60,22 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// True if it is asked whether it keeps what it has got.
-    pub fn commits(&self) -> bool {
-        matches!(&self.address, Address::Archive(archive) if archive.commits)
+    /// The archive that it is, if it is one.
+    fn archive(&self) -> Option<&Archive> {
+        match &self.address {
+            Address::Archive(archive) => Some(archive),
+            Address::Folder(_) => None,
+        }
+    }
+
+    /// The archive that it is, if that is asked whether it keeps what it has got.
+    pub fn committing(&self) -> Option<&Archive> {
+        self.archive().filter(|archive| archive.commits)
     }
 
     /// TLS with it, if it is spoken.
     pub fn tls(&self) -> Option<&Tls> {
-        match &self.address {
-            Address::Archive(archive) => archive.tls.as_ref(),
-            Address::Folder(_) => None,
-        }
+        self.archive()?.tls.as_ref()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Outbox, retry};
-use crate::config::Address;
-use crate::store::{Question, StoreError};
+use crate::config::Archive;
+use crate::store::StoreError;
 
 /// Puts questions, not too often while they fail.
 #[derive(Default)]
@@ -14,26 +14,20 @@ pub(super) struct CommitmentAsker {
 }
 
 impl CommitmentAsker {
-    /// Asks about what was delivered and not asked about yet, if the destination is to be asked.
-    pub fn ask(&mut self, outbox: &Outbox) {
-        let name = &*outbox.destination.name;
+    /// Asks `archive` about what was delivered to it and not asked about yet.
+    pub fn ask(&mut self, outbox: &Outbox, archive: &Archive) {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return;
         }
-        let asked = outbox.store.ask_commitment(name);
-        let why = match asked.map(|question| question.map(|question| put(outbox, &question))) {
-            Ok(None) => return,
-            Ok(Some(Ok(()))) => {
-                *self = Self::default();
-                return;
-            }
-            Ok(Some(Err(why))) => why,
-            Err(error) => error.to_string(),
+        let Err(why) = ask(outbox, archive) else {
+            *self = Self::default();
+            return;
         };
         self.failures += 1;
         let seconds = retry::wait(self.failures, 0);
+        let destination = &*outbox.destination.name;
         tracing::warn!(
-            destination = name,
+            destination,
             seconds,
             "not asked about commitment yet: {why}"
         );
@@ -41,27 +35,29 @@ impl CommitmentAsker {
     }
 }
 
-/// Puts a question, and enters the answer if it comes at once.
-fn put(outbox: &Outbox, question: &Question) -> Result<(), String> {
-    let Address::Archive(archive) = &outbox.destination.address else {
-        return Err("a folder cannot be asked".into());
+/// Puts the next question, if there is one, and enters the answer if it comes at once.
+fn ask(outbox: &Outbox, archive: &Archive) -> Result<(), String> {
+    let Outbox {
+        store, destination, ..
+    } = outbox;
+    let destination = &*destination.name;
+    let words = |error: StoreError| error.to_string();
+    let Some(question) = store.ask_commitment(destination).map_err(words)? else {
+        return Ok(());
     };
     let peer = archive.peer(&outbox.station.name, outbox.tls.as_ref());
-    let words = |error: StoreError| error.to_string();
-    match peer.ask_commitment(&question.transaction, &question.instances) {
-        Ok(answer) => {
-            outbox.store.question_put(question).map_err(words)?;
-            let instances = question.instances.len();
-            let destination = &*outbox.destination.name;
-            tracing::info!(destination, instances, "asked about commitment");
-            let entered = answer
-                .map(|answer| outbox.store.committed(&answer))
-                .transpose();
-            entered.map(|_| ()).map_err(words)
-        }
+    let answer = match peer.ask_commitment(&question.transaction, &question.instances) {
+        Ok(answer) => answer,
         Err(error) => {
-            outbox.store.take_back_question(question).map_err(words)?;
-            Err(error.to_string())
+            store.take_back_question(&question).map_err(words)?;
+            return Err(error.to_string());
         }
+    };
+    store.question_put(&question).map_err(words)?;
+    let instances = question.instances.len();
+    tracing::info!(destination, instances, "asked about commitment");
+    if let Some(answer) = answer {
+        store.committed(&answer).map_err(words)?;
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use plumbline_dimse::service::EXPLICIT;
 use plumbline_shared::decision::Decision;
@@ -29,7 +29,7 @@ pub(super) struct Letter {
 
 enum Content {
     /// The file of a film.
-    Kept(std::path::PathBuf),
+    Kept(PathBuf),
     /// A file that was made.
     Made(Vec<u8>),
 }

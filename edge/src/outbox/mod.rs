@@ -72,8 +72,10 @@ impl Outbox {
             let delivery = match self.store.take_delivery(&self.destination.name) {
                 Ok(Some(delivery)) => delivery,
                 Ok(None) => {
-                    if open.close_if_idle() && self.destination.commits() {
-                        commitment.ask(self);
+                    if open.close_if_idle()
+                        && let Some(archive) = self.destination.committing()
+                    {
+                        commitment.ask(self, archive);
                     }
                     self.pause(LOOK, heard, stop);
                     continue;

@@ -23,7 +23,8 @@ const FORM: Form = Form {
 /// [`ReportError`]; also for a picture of more than 65,535 rows or columns.
 pub fn capture(station: &Station, filing: &Filing, picture: RgbImage) -> Result<Made, ReportError> {
     let place = Place::of(&filing.film.header)?;
-    let mut object = document::begin(station, filing, &place, &FORM)?;
+    let mut draft = document::begin(station, filing, &place, &FORM)?;
+    let object = &mut draft.object;
     // What was lost of the film is lost of its picture, and what is written on it is on that.
     let header = &filing.film.header;
     let lossy = match header.lossy_image_compression.as_deref() {
@@ -31,10 +32,7 @@ pub fn capture(station: &Station, filing: &Filing, picture: RgbImage) -> Result<
         _ => "00",
     };
     if let Some(burned_in @ ("YES" | "NO")) = header.burned_in_annotation.as_deref() {
-        put_texts(
-            &mut object,
-            &[(tags::BURNED_IN_ANNOTATION, VR::CS, burned_in)],
-        );
+        put_texts(object, &[(tags::BURNED_IN_ANNOTATION, VR::CS, burned_in)]);
     }
     let texts = [
         (tags::CONVERSION_TYPE, VR::CS, "WSD"),
@@ -58,15 +56,15 @@ pub fn capture(station: &Station, filing: &Filing, picture: RgbImage) -> Result<
             "Screening aid, not a diagnosis",
         ),
     ];
-    put_texts(&mut object, &texts);
+    put_texts(object, &texts);
     let image_type = PrimitiveValue::Strs(["DERIVED", "SECONDARY"].map(str::to_owned).into());
     object.put(DataElement::new(tags::IMAGE_TYPE, VR::CS, image_type));
     let mut source = place.film.item();
     let purpose = tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE;
     put_sequence(&mut source, purpose, [code::SOURCE_IMAGE.item()]);
-    put_sequence(&mut object, tags::SOURCE_IMAGE_SEQUENCE, [source]);
+    put_sequence(object, tags::SOURCE_IMAGE_SEQUENCE, [source]);
     put_sequence(
-        &mut object,
+        object,
         tags::DERIVATION_CODE_SEQUENCE,
         [code::GRAD_CAM.item()],
     );
@@ -95,5 +93,5 @@ pub fn capture(station: &Station, filing: &Filing, picture: RgbImage) -> Result<
         VR::OB,
         PrimitiveValue::from(pixels),
     ));
-    document::finish(station, filing, &place, &FORM, object)
+    draft.finish()
 }

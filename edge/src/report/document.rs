@@ -172,6 +172,13 @@ impl WallTime {
     }
 }
 
+/// An object that is being made.
+pub(super) struct Draft {
+    class: &'static str,
+    instance: String,
+    pub object: InMemDicomObject,
+}
+
 /// Begins an object with what every one has: patient, study, series, station and instance (PS3.3, C.7.1,
 /// C.7.2, C.7.3, C.7.5 and C.12.1).
 ///
@@ -182,7 +189,7 @@ pub(super) fn begin(
     filing: &Filing,
     place: &Place,
     form: &Form,
-) -> Result<InMemDicomObject, ReportError> {
+) -> Result<Draft, ReportError> {
     let header = &filing.film.header;
     let WallTime { date, time, offset } =
         WallTime::of(&filing.entered).ok_or_else(|| ReportError::NoTime(filing.entered.clone()))?;
@@ -249,34 +256,39 @@ pub(super) fn begin(
             put_texts(&mut object, &[(tag, vr, text)]);
         }
     }
-    Ok(object)
+    Ok(Draft {
+        class: form.class,
+        instance,
+        object,
+    })
 }
 
-/// Writes an object's file.
-///
-/// # Errors
-/// [`ReportError::Unwritten`].
-pub(super) fn finish(
-    station: &Station,
-    filing: &Filing,
-    place: &Place,
-    form: &Form,
-    object: InMemDicomObject,
-) -> Result<Made, ReportError> {
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        .media_storage_sop_class_uid(form.class);
-    let unwritten = |error: &dyn std::error::Error| ReportError::Unwritten(error.to_string());
-    let object = object.with_meta(meta).map_err(|error| unwritten(&error))?;
-    let mut file = Vec::new();
-    object
-        .write_all(&mut file)
-        .map_err(|error| unwritten(&error))?;
-    Ok(Made {
-        class: form.class,
-        instance: station.instance(&place.film, &filing.film.hash, &filing.revision, form.kind),
-        file,
-    })
+impl Draft {
+    /// Writes the object's file.
+    ///
+    /// # Errors
+    /// [`ReportError::Unwritten`].
+    pub fn finish(self) -> Result<Made, ReportError> {
+        let Self {
+            class,
+            instance,
+            object,
+        } = self;
+        let meta = FileMetaTableBuilder::new()
+            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+            .media_storage_sop_class_uid(class);
+        let unwritten = |error: &dyn std::error::Error| ReportError::Unwritten(error.to_string());
+        let object = object.with_meta(meta).map_err(|error| unwritten(&error))?;
+        let mut file = Vec::new();
+        object
+            .write_all(&mut file)
+            .map_err(|error| unwritten(&error))?;
+        Ok(Made {
+            class,
+            instance,
+            file,
+        })
+    }
 }
 
 #[cfg(test)]

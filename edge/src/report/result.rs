@@ -29,23 +29,24 @@ const FORM: Form = Form {
 /// [`ReportError`].
 pub fn report(station: &Station, filing: &Filing) -> Result<Made, ReportError> {
     let place = Place::of(&filing.film.header)?;
-    let mut object = document::begin(station, filing, &place, &FORM)?;
+    let mut draft = document::begin(station, filing, &place, &FORM)?;
+    let object = &mut draft.object;
     let texts = [
         (tags::COMPLETION_FLAG, VR::CS, "COMPLETE"),
         (tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED"),
         (tags::PRELIMINARY_FLAG, VR::CS, "PRELIMINARY"),
     ];
-    put_texts(&mut object, &texts);
+    put_texts(object, &texts);
     // Required, though nothing is known.
     put_sequence(
-        &mut object,
+        object,
         tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE,
         [],
     );
-    put_sequence(&mut object, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, []);
+    put_sequence(object, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, []);
     let evidence = document::within(place.study, place.series, &place.film);
     put_sequence(
-        &mut object,
+        object,
         tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
         [evidence],
     );
@@ -57,11 +58,7 @@ pub fn report(station: &Station, filing: &Filing) -> Result<Made, ReportError> {
             instance: station.instance(&place.film, hash, revision, Kind::Report),
         };
         let predecessor = document::within(place.study, &series, &predecessor);
-        put_sequence(
-            &mut object,
-            tags::PREDECESSOR_DOCUMENTS_SEQUENCE,
-            [predecessor],
-        );
+        put_sequence(object, tags::PREDECESSOR_DOCUMENTS_SEQUENCE, [predecessor]);
     }
     let mut template = InMemDicomObject::new_empty();
     let texts = [
@@ -69,9 +66,9 @@ pub fn report(station: &Station, filing: &Filing) -> Result<Made, ReportError> {
         (tags::TEMPLATE_IDENTIFIER, VR::CS, "1500"),
     ];
     put_texts(&mut template, &texts);
-    put_sequence(&mut object, tags::CONTENT_TEMPLATE_SEQUENCE, [template]);
-    content_of(station, filing, &place).put(&mut object);
-    document::finish(station, filing, &place, &FORM, object)
+    put_sequence(object, tags::CONTENT_TEMPLATE_SEQUENCE, [template]);
+    content_of(station, filing, &place).put(object);
+    draft.finish()
 }
 
 /// The content tree.

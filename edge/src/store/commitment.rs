@@ -2,12 +2,11 @@
 
 use plumbline_dimse::Committed;
 use rusqlite::{OptionalExtension, Transaction, params};
-use uuid::Uuid;
 
-use super::Store;
 use super::audit::Outcome;
 use super::error::StoreError;
 use super::outbox::{DeliveryState, enter_transfer, mark_delivered};
+use super::{Store, draw_uid};
 use crate::clock;
 
 /// How long an answer is waited for before the question is put again.
@@ -60,7 +59,7 @@ impl Store {
             if deliveries.is_empty() {
                 return Ok(None);
             }
-            let uid = format!("2.25.{}", Uuid::new_v4().as_u128());
+            let uid = draw_uid();
             let question = "INSERT INTO commitments (uid, destination, asked_boot, asked)
                 VALUES (?1, ?2, ?3, ?4)";
             transaction.execute(question, params![uid, destination, boot, now])?;

@@ -104,3 +104,11 @@ pub enum StoreError {
         why: String,
     },
 }
+
+impl StoreError {
+    /// A film's file is needed, and has left.
+    pub(super) const fn left(film: i64, state: super::State) -> Self {
+        let why = "its file has left to make room; send it again";
+        Self::State { film, state, why }
+    }
+}

@@ -148,14 +148,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::State`] if it has left.
     pub fn path(&self, film: &StoredFilm) -> Result<PathBuf, StoreError> {
-        if film.removed {
-            return Err(StoreError::State {
-                film: film.film,
-                state: film.state,
-                why: "its file has left to make room; send it again",
-            });
+        match film.removed {
+            true => Err(StoreError::left(film.film, film.state)),
+            false => Ok(self.files.path(&film.hash)),
         }
-        Ok(self.files.path(&film.hash))
     }
 
     /// The station's UID, which is drawn when it is first asked for and then stays.
@@ -163,7 +159,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read or written.
     pub fn station_uid(&self) -> Result<String, StoreError> {
-        let drawn = format!("2.25.{}", Uuid::new_v4().as_u128());
+        let drawn = draw_uid();
         self.change(|transaction| {
             let insert = "INSERT OR IGNORE INTO station VALUES ('uid', ?1)";
             transaction.execute(insert, [drawn])?;
@@ -228,6 +224,11 @@ impl Store {
         // A thread that panicked has rolled its transaction back.
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Draws a UID (PS3.5, B.2).
+fn draw_uid() -> String {
+    format!("2.25.{}", Uuid::new_v4().as_u128())
 }
 
 fn require_sound(database: &Connection) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! What is to be sent to other systems: one row for each object and destination, made within the
 //! transaction that enters the result, so that no result is forgotten.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use super::Store;
 use super::audit::{self, Action, Entry, Event, Outcome};
 use super::error::StoreError;
 use super::films::object;
-use super::state::State;
+use super::state::{State, stored_by_name};
 use super::work::instance;
 use crate::clock;
 
@@ -165,6 +166,7 @@ impl Store {
     pub fn set_recipients(&self, recipients: &[Recipient]) -> Result<(), StoreError> {
         self.change(|transaction| {
             transaction.execute("DELETE FROM recipients", [])?;
+            let mut films = BTreeSet::new();
             for Recipient {
                 name,
                 kinds,
@@ -176,34 +178,34 @@ impl Store {
                         "INSERT INTO recipients VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
                     transaction.execute(insert, params![name, kind, commits])?;
                 }
-                let changed = "UPDATE deliveries SET commits = ?2 WHERE destination = ?1";
-                transaction.execute(changed, params![name, commits])?;
-            }
-            let known = "destination IN (SELECT name FROM recipients)";
-            for (from, to, what) in [
-                ("waiting", DeliveryState::Dropped, format!("NOT {known}")),
-                ("dropped", DeliveryState::Waiting, known.to_owned()),
-            ] {
-                let moved = format!("SELECT id FROM deliveries WHERE state = '{from}' AND {what}");
-                let mut statement = transaction.prepare(&moved)?;
-                let moved: Vec<i64> = statement
-                    .query_map([], |row| row.get(0))?
-                    .collect::<Result<_, _>>()?;
-                for delivery in moved {
-                    let state = "UPDATE deliveries SET state = ?2 WHERE id = ?1";
-                    transaction.execute(state, params![delivery, to])?;
-                    let how = match to {
-                        DeliveryState::Dropped => "its destination is not configured any more",
-                        _ => "its destination is configured again",
-                    };
-                    enter_transfer(transaction, delivery, Outcome::Minor, how)?;
+                let changed = "UPDATE deliveries SET commits = ?2
+                    WHERE destination = ?1 AND commits <> ?2 RETURNING film";
+                let mut statement = transaction.prepare(changed)?;
+                for film in statement.query_map(params![name, commits], |row| row.get(0))? {
+                    films.insert(film?);
                 }
             }
-            let films = "SELECT DISTINCT film FROM deliveries";
-            let mut statement = transaction.prepare(films)?;
-            let films: Vec<i64> = statement
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
+            for (moved, how) in [
+                (
+                    "UPDATE deliveries SET state = 'dropped' WHERE state = 'waiting'
+                        AND destination NOT IN (SELECT name FROM recipients) RETURNING id, film",
+                    "its destination is not configured any more",
+                ),
+                (
+                    "UPDATE deliveries SET state = 'waiting' WHERE state = 'dropped'
+                        AND destination IN (SELECT name FROM recipients) RETURNING id, film",
+                    "its destination is configured again",
+                ),
+            ] {
+                let mut statement = transaction.prepare(moved)?;
+                let moved: Vec<(i64, i64)> = statement
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<Result<_, _>>()?;
+                for (delivery, film) in moved {
+                    enter_transfer(transaction, delivery, Outcome::Minor, how)?;
+                    films.insert(film);
+                }
+            }
             for film in films {
                 mark_delivered(transaction, film)?;
             }
@@ -461,30 +463,4 @@ pub(super) fn enter_transfer(
     Ok(())
 }
 
-impl ToSql for Kind {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
-
-impl FromSql for Kind {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let name = value.as_str()?;
-        let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        kind.ok_or(FromSqlError::InvalidType)
-    }
-}
-
-impl ToSql for DeliveryState {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
-
-impl FromSql for DeliveryState {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let name = value.as_str()?;
-        let state = Self::ALL.into_iter().find(|state| state.name() == name);
-        state.ok_or(FromSqlError::InvalidType)
-    }
-}
+stored_by_name!(Kind, DeliveryState);

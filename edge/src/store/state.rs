@@ -1,9 +1,7 @@
 //! The states of a film on the station.
 
 use std::fmt;
-use std::str::FromStr;
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 
 /// A film's state.
@@ -58,28 +56,28 @@ impl fmt::Display for State {
     }
 }
 
-/// An error of a name that is no state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state of a film")]
-pub struct UnknownState(String);
+/// Has the database keep values of these types, which have `ALL` and `name`, by their names.
+macro_rules! stored_by_name {
+    ($($type:ty),+) => {
+        $(impl rusqlite::types::ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok(self.name().into())
+            }
+        }
 
-impl FromStr for State {
-    type Err = UnknownState;
-
-    fn from_str(name: &str) -> Result<Self, UnknownState> {
-        let state = Self::ALL.into_iter().find(|state| state.name() == name);
-        state.ok_or_else(|| UnknownState(name.to_owned()))
-    }
+        impl rusqlite::types::FromSql for $type {
+            fn column_result(
+                value: rusqlite::types::ValueRef<'_>,
+            ) -> rusqlite::types::FromSqlResult<Self> {
+                let name = value.as_str()?;
+                let known = Self::ALL.into_iter().find(|value| value.name() == name);
+                let unknown = || format!("{name:?} is no {}", stringify!($type));
+                known.ok_or_else(|| rusqlite::types::FromSqlError::Other(unknown().into()))
+            }
+        })+
+    };
 }
 
-impl ToSql for State {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
+pub(super) use stored_by_name;
 
-impl FromSql for State {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map_err(FromSqlError::other)
-    }
-}
+stored_by_name!(State);

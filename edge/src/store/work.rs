@@ -146,8 +146,7 @@ impl Store {
         self.change(|transaction| {
             let (state, removed) = state(transaction, film)?;
             if removed {
-                let why = "its file has left to make room; send it again";
-                return Err(StoreError::State { film, state, why });
+                return Err(StoreError::left(film, state));
             }
             let instance = instance(transaction, film)?;
             let object = object(film, instance.as_deref());
