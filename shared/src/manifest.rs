@@ -193,6 +193,15 @@ impl Manifest {
                 "other reasons to refuse a film than its network answers for",
             ));
         }
+        let Input {
+            mean, deviation, ..
+        } = &self.input;
+        let finite = |value: &f32| value.is_finite();
+        if !mean.iter().all(finite) || !deviation.iter().all(|d| finite(d) && *d > 0.0) {
+            return Err(ManifestError::Value(
+                "a mean or a deviation that no tensor can be scaled with",
+            ));
+        }
         let thresholds = self.refusals.iter().map(|limit| limit.threshold);
         let is_threshold = |threshold: f64| threshold > 0.0 && threshold < 1.0;
         if !thresholds.chain([self.threshold]).all(is_threshold) {
@@ -333,5 +342,33 @@ mod tests {
         let mut bad = manifest();
         bad.files.insert("model.onnx".into(), "BA78".into());
         assert!(matches!(bad.to_json(), Err(ManifestError::Value(_))));
+    }
+
+    #[test]
+    fn input_that_cannot_be_scaled_is_refused() {
+        for scale in [f32::INFINITY, f32::NAN, 0.0] {
+            let mut bad = manifest();
+            bad.input.deviation[1] = scale;
+            assert!(matches!(bad.to_json(), Err(ManifestError::Value(_))));
+        }
+        let mut bad = manifest();
+        bad.input.mean[2] = f32::NEG_INFINITY;
+        assert!(matches!(bad.to_json(), Err(ManifestError::Value(_))));
+        // JSON has no infinity, but 1e39 is one in single precision.
+        let text = manifest().to_json().unwrap().replacen("0.485", "1e39", 1);
+        assert!(Manifest::parse(text.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_threshold_comes_back_to_its_last_bit() {
+        // Spread over the whole range by the golden ratio.
+        for i in 1..2000_u32 {
+            let exact = Manifest {
+                threshold: (f64::from(i) * 0.618_033_988_749_894_8).fract(),
+                ..manifest()
+            };
+            let json = exact.to_json().unwrap();
+            assert_eq!(Manifest::parse(json.as_bytes()), Ok(exact));
+        }
     }
 }
