@@ -5,17 +5,17 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use jiff::Zoned;
 use plumbline_reader::Bundle;
+use plumbline_shared::decode::Characters;
 use plumbline_shared::printable::printable;
 use plumbline_shared::tls::Tls;
 
-use crate::config::{Address, Destination, Folder, PeerService, Settings};
+use crate::config::{Address, Destination, Folder, PeerService, Settings, Worklist};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
 use crate::store::{Kind, Store, StoreError};
-use crate::{models, outbox};
+use crate::{models, outbox, worklist};
 use plumbline_dimse::service::{EXPLICIT, IMPLICIT, STORAGE};
-use plumbline_dimse::{COMMITMENT, Peer};
+use plumbline_dimse::{COMMITMENT, ClientError, Peer, Question};
 
 /// Checks a station with `settings`, which may run meanwhile, and prints a line for each thing.
 /// Returns true if nothing is wrong.
@@ -47,6 +47,9 @@ pub fn check(settings: &Settings) -> Result<bool> {
     for destination in &settings.destinations {
         let subject = format!("destination {}", printable(&destination.name));
         report.line(&subject, reach(settings, destination))?;
+    }
+    if let Some(worklist) = &settings.worklist {
+        report.line("worklist", planned_there(settings, worklist))?;
     }
     for peer in &settings.peers {
         let asked = ask(settings, peer);
@@ -182,9 +185,9 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
     match &destination.address {
         Address::Archive(archive) => {
             let commits = archive.commits;
-            let tls = archive.tls.as_ref().map(Tls::client).transpose();
+            let tls = archive.entity.tls.as_ref().map(Tls::client).transpose();
             let tls = tls.map_err(|error| error.to_string())?;
-            let archive = archive.peer(&settings.dicom.ae_title, tls.as_ref());
+            let archive = archive.entity.peer(&settings.dicom.ae_title, tls.as_ref());
             archive.echo().map_err(|error| error.to_string())?;
             // Films in the commonest of their transfer syntaxes: no archive has all.
             let mut services = outbox::offers(&destination.sends);
@@ -208,6 +211,32 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
     }
 }
 
+/// Asks the worklist.
+fn planned_there(settings: &Settings, worklist: &Worklist) -> Result<String, String> {
+    let tls = worklist.entity.tls.as_ref().map(Tls::client).transpose();
+    let tls = tls.map_err(|error| error.to_string())?;
+    let peer = worklist.entity.peer(&settings.dicom.ae_title, tls.as_ref());
+    let characters = Characters::of(&worklist.characters);
+    let planned = planned(&peer, &worklist.unit, &characters);
+    let planned = planned.map_err(|error| error.to_string())?;
+    Ok(format!("answers, and {planned}"))
+}
+
+/// Asks a worklist for today's examinations, and says how many there are.
+fn planned(peer: &Peer, unit: &str, characters: &Characters) -> Result<String, ClientError> {
+    let today = worklist::day(0);
+    let question = worklist::MODALITIES.map(|modality| Question {
+        date: today.clone(),
+        modality: modality.to_owned(),
+        unit: unit.to_owned(),
+    });
+    let count = peer.query_worklist(&question, characters)?.len();
+    Ok(format!(
+        "expects {count} patients for {} today",
+        worklist::MODALITIES.join(" and ")
+    ))
+}
+
 /// Asks a peer for an association, an echo and the service that the station wants of it.
 fn ask(settings: &Settings, peer: &crate::config::Peer) -> Result<String, String> {
     let asked = Peer {
@@ -221,11 +250,7 @@ fn ask(settings: &Settings, peer: &crate::config::Peer) -> Result<String, String
         PeerService::Storage => asked
             .offers(&outbox::offers(&[Kind::Report, Kind::Capture]))
             .map(|()| "takes reports and pictures".to_owned()),
-        PeerService::Worklist => {
-            let today = Zoned::now().strftime("%Y%m%d").to_string();
-            let count = asked.query_worklist(&today, "DX");
-            count.map(|count| format!("expects {count} patients for DX today"))
-        }
+        PeerService::Worklist => planned(&asked, "", &Characters::of("")),
     };
     let service = service.map_err(|error| format!("it answers an echo, but {error}"))?;
     Ok(format!("answers, and {service}"))

@@ -98,6 +98,9 @@ impl Interface {
             .route("/films/{film}/acknowledge", post(acknowledge))
             .route("/films/{film}/read-anyway", post(read_anyway))
             .route("/films/{film}/delivered", post(delivered))
+            .route("/films/{film}/offers", get(offers))
+            .route("/films/{film}/order", post(set_order))
+            .route("/worklist", get(worklist))
             .route("/deliveries", get(deliveries))
             .route("/deliveries/{delivery}/send-again", post(send_again))
             .route_layer(middleware::from_fn_with_state(self.clone(), require_token));
@@ -197,7 +200,9 @@ fn refusal(status: StatusCode, what: &str) -> Response {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let status = match &error {
-            StoreError::NoFilm(_) | StoreError::NoDelivery(_) => StatusCode::NOT_FOUND,
+            StoreError::NoFilm(_) | StoreError::NoDelivery(_) | StoreError::NoExamination(_) => {
+                StatusCode::NOT_FOUND
+            }
             StoreError::State { .. } => StatusCode::CONFLICT,
             StoreError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             StoreError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
@@ -386,6 +391,43 @@ async fn delivered(
 ) -> Result<StatusCode, Failure> {
     change.require(&change.to, " and where to: {\"who\": ..., \"to\": ...}")?;
     blocking(move || interface.store().deliver(film, &change.who, &change.to)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn worklist(State(interface): State<Interface>) -> Result<Response, Failure> {
+    let worklist = blocking(move || interface.store().worklist()).await?;
+    Ok(Json(worklist).into_response())
+}
+
+/// The planned examinations that a film may be of.
+async fn offers(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+) -> Result<Response, Failure> {
+    let offers = blocking(move || interface.store().offers(film)).await?;
+    Ok(Json(offers).into_response())
+}
+
+/// Who says of which examination a film is.
+#[derive(Deserialize)]
+struct Chosen {
+    who: String,
+    examination: i64,
+}
+
+async fn set_order(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+    Json(chosen): Json<Chosen>,
+) -> Result<StatusCode, Failure> {
+    let Chosen { who, examination } = chosen;
+    if who.trim().is_empty() {
+        let what = "say who asks for it: {\"who\": ..., \"examination\": ...}".to_owned();
+        return Err(Failure(StatusCode::BAD_REQUEST, what));
+    }
+    let bell = Arc::clone(&interface.outboxes);
+    blocking(move || interface.store().set_order(film, examination, &who)).await?;
+    bell.ring();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -24,3 +24,4 @@ pub mod report;
 pub mod screen;
 pub mod serve;
 pub mod store;
+pub mod worklist;

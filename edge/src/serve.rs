@@ -34,6 +34,7 @@ use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
 use crate::store::{Action, Entry, Event, Outcome, Recipient, Store, TOKEN};
+use crate::worklist::WorklistAsker;
 use crate::{logs, models, report};
 use plumbline_dimse::{Patience, Rules};
 
@@ -170,6 +171,18 @@ pub fn serve(settings: &Settings) -> Result<()> {
             bell: Arc::clone(&outbox_bell),
         });
     }
+    let worklist = match &settings.worklist {
+        Some(worklist) => {
+            let tls = worklist.entity.tls.as_ref().map(Tls::client).transpose();
+            Some(WorklistAsker {
+                store: Arc::clone(&store),
+                worklist: worklist.clone(),
+                own_title: settings.dicom.ae_title.clone(),
+                tls: tls.context("[worklist]")?,
+            })
+        }
+        None => None,
+    };
     let interface = Interface::new(receiver, token, settings.limits.film, outbox_bell);
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -205,6 +218,9 @@ pub fn serve(settings: &Settings) -> Result<()> {
         }
         for outbox in &outboxes {
             scope.spawn(|| or_end("the outbox", || outbox.run(stop)));
+        }
+        if let Some(worklist) = &worklist {
+            scope.spawn(|| or_end("the worklist's asker", || worklist.run(stop)));
         }
         scope.spawn(|| or_end("housekeeping", || keep_house(&store, &clock, &pulses, stop)));
         let served = runtime.block_on(async {
@@ -308,6 +324,9 @@ fn announce(
     }
     for Destination { name, address, .. } in &settings.destinations {
         writeln!(out, "destination: {name}, {address}")?;
+    }
+    if let Some(worklist) = &settings.worklist {
+        writeln!(out, "worklist: {}", worklist.entity)?;
     }
     writeln!(out, "http: http://{http}, token in {data}/{TOKEN}")?;
     if let Some(link) = link {

@@ -10,22 +10,15 @@ use dicom_ul::association::client::ClientAssociationOptions;
 use dicom_ul::pdu::{AssociationRJResult, PDataValue, PDataValueType, Pdu};
 use rustls::ClientConfig;
 
-use super::command::{C_ECHO, C_FIND, CommandError, Request, Response, has_data};
-use super::implicit::element;
+use super::command::{C_ECHO, CommandError, Request, Response, has_data};
 use super::line::Line;
 use super::service::{IMPLICIT, MOST_PDU, VERIFICATION};
-
-/// Modality Worklist Information Model - FIND.
-const WORKLIST: &str = "1.2.840.10008.5.1.4.31";
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// The most bytes of a message that is received.
 const MOST_MESSAGE: usize = 4 << 20;
-
-/// The most answers of a worklist that are read.
-const MOST_ANSWERS: usize = 500;
 
 /// Another system.
 #[derive(Clone, Copy, Debug)]
@@ -135,53 +128,6 @@ impl Peer<'_> {
         match missing {
             None => Ok(()),
             Some((class, syntax)) => Err(ClientError::NotOffered(service_name(class, syntax))),
-        }
-    }
-
-    /// Asks a worklist for the patients of `date` (`YYYYMMDD`) and `modality`, and returns how many
-    /// there are.
-    ///
-    /// # Errors
-    /// Why it does not answer.
-    pub fn query_worklist(&self, date: &str, modality: &str) -> Result<usize, ClientError> {
-        let mut association = self.associate([(WORKLIST, IMPLICIT)])?;
-        let context = context(&association, WORKLIST, "Modality Worklist")?;
-        let request = Request {
-            field: C_FIND,
-            message: 1,
-            sop_class: WORKLIST.into(),
-            sop_instance: String::new(),
-            has_data: true,
-        };
-        send(
-            &mut association,
-            context,
-            PDataValueType::Command,
-            true,
-            request.bytes(),
-        )?;
-        send(
-            &mut association,
-            context,
-            PDataValueType::Data,
-            true,
-            keys(date, modality),
-        )?;
-        let mut answers = 0;
-        loop {
-            let response = response(&mut association)?;
-            // Pending: an answer, and perhaps more.
-            if matches!(response.status, 0xFF00 | 0xFF01) {
-                answers += 1;
-                if answers < MOST_ANSWERS {
-                    continue;
-                }
-                association.abort();
-                return Ok(answers);
-            }
-            require_success(&response, "C-FIND")?;
-            association.release().ok();
-            return Ok(answers);
         }
     }
 
@@ -306,25 +252,4 @@ pub(super) fn require_success(
 
 pub(super) fn broken_off(error: Error) -> ClientError {
     ClientError::BrokenOff(error.to_string())
-}
-
-/// The keys of a query for a day and a modality (PS3.4, table K.6-1), in implicit VR little endian.
-fn keys(date: &str, modality: &str) -> Vec<u8> {
-    let key = |tag, value: &str| element(tag, value.as_bytes(), b' ');
-    let step = [
-        key((0x0008, 0x0060), modality),
-        key((0x0040, 0x0001), ""),
-        key((0x0040, 0x0002), date),
-        key((0x0040, 0x0003), ""),
-    ];
-    let item = element((0xFFFE, 0xE000), &step.concat(), 0);
-    [
-        key((0x0008, 0x0005), ""),
-        key((0x0008, 0x0050), ""),
-        key((0x0010, 0x0010), ""),
-        key((0x0010, 0x0020), ""),
-        key((0x0020, 0x000D), ""),
-        element((0x0040, 0x0100), &item, 0),
-    ]
-    .concat()
 }

@@ -1,6 +1,6 @@
 //! Command sets (PS3.7, 6.3 and annex E): implicit VR little endian, group 0000.
 
-use super::implicit;
+use super::data_set;
 
 /// The most bytes of a command set. Those of requests have some hundreds.
 pub const MOST: usize = 16 << 10;
@@ -242,7 +242,7 @@ fn unpadded(value: &[u8]) -> String {
 }
 
 fn element(set: &mut Vec<u8>, number: u16, value: &[u8]) {
-    set.extend(implicit::element((0, number), value, 0));
+    set.extend(data_set::element((0, number), value, 0));
 }
 
 fn number(set: &mut Vec<u8>, tag: u16, number: u16) {
@@ -250,7 +250,7 @@ fn number(set: &mut Vec<u8>, tag: u16, number: u16) {
 }
 
 fn text(set: &mut Vec<u8>, number: u16, text: &str, padding: u8) {
-    set.extend(implicit::element((0, number), text.as_bytes(), padding));
+    set.extend(data_set::element((0, number), text.as_bytes(), padding));
 }
 
 /// True for a UID (PS3.5, 9.1): at most 64 digits and dots, no component empty. Components with a

@@ -7,8 +7,8 @@ use dicom_ul::pdu::PDataValueType;
 
 use super::client::{ClientError, Peer, context, message, require_success, send};
 use super::command::{N_EVENT_REPORT, Request, Response, action};
-use super::implicit::element;
-use super::service::{EXPLICIT, IMPLICIT};
+use super::data_set::{Damaged, ITEM, Reader, Tag, element};
+use super::service::IMPLICIT;
 use super::status::Status;
 
 /// Storage Commitment Push Model.
@@ -23,21 +23,12 @@ const ASK: u16 = 1;
 /// How long an answer on the same association is waited for. Most answer on one of their own.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How deep sequences may lie within each other in an answer.
-const DEEPEST: u32 = 16;
-
-const TRANSACTION_UID: (u16, u16) = (0x0008, 0x1195);
-const FAILED: (u16, u16) = (0x0008, 0x1198);
-const COMMITTED: (u16, u16) = (0x0008, 0x1199);
-const CLASS: (u16, u16) = (0x0008, 0x1150);
-const INSTANCE: (u16, u16) = (0x0008, 0x1155);
-const REASON: (u16, u16) = (0x0008, 0x1197);
-const ITEM: (u16, u16) = (0xFFFE, 0xE000);
-const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
-const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
-
-/// A length that is not told: an end is marked.
-const UNDEFINED: usize = 0xFFFF_FFFF;
+const TRANSACTION_UID: Tag = (0x0008, 0x1195);
+const FAILED: Tag = (0x0008, 0x1198);
+const COMMITTED: Tag = (0x0008, 0x1199);
+const CLASS: Tag = (0x0008, 0x1150);
+const INSTANCE: Tag = (0x0008, 0x1155);
+const REASON: Tag = (0x0008, 0x1197);
 
 /// The answer to a request for commitment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,11 +40,6 @@ pub struct Committed {
     /// The SOP Instance UIDs of what it does not, each with its Failure Reason (PS3.3, C.14.1.1).
     pub failed: Vec<(String, u16)>,
 }
-
-/// An error of an answer that is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer about commitment is damaged")]
-pub struct DamagedAnswer;
 
 impl Peer<'_> {
     /// Asks whether the instances (SOP Class and SOP Instance UIDs) are kept for good, under the
@@ -126,145 +112,52 @@ impl Committed {
     ///
     /// # Errors
     /// If it is damaged, or names no transaction.
-    pub fn parse(bytes: &[u8], transfer_syntax: &str) -> Result<Self, DamagedAnswer> {
-        let mut reader = Reader {
-            bytes,
-            explicit: transfer_syntax == EXPLICIT,
-        };
+    pub fn parse(bytes: &[u8], transfer_syntax: &str) -> Result<Self, Damaged> {
         let mut answer = Self::default();
-        while !reader.bytes.is_empty() {
-            let (tag, length) = reader.head()?;
+        Reader::new(bytes, transfer_syntax).elements(|reader, tag, length| {
             match tag {
                 TRANSACTION_UID => answer.transaction = reader.text(length)?,
-                COMMITTED => reader.items(length, |instance, _| answer.kept.push(instance))?,
-                FAILED => reader.items(length, |instance, reason| {
+                COMMITTED => instances(reader, length, |instance, _| answer.kept.push(instance))?,
+                FAILED => instances(reader, length, |instance, reason| {
                     answer.failed.push((instance, reason));
                 })?,
-                _ => reader.skip(length, 0)?,
+                _ => reader.skip(length)?,
             }
-        }
+            Ok(())
+        })?;
         match answer.transaction.is_empty() {
-            true => Err(DamagedAnswer),
+            true => Err(Damaged),
             false => Ok(answer),
         }
     }
 }
 
-/// What is left of a data set.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    explicit: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], DamagedAnswer> {
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(DamagedAnswer)?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn word(&mut self) -> Result<u16, DamagedAnswer> {
-        let bytes = self.take(2)?;
-        Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
-    }
-
-    fn long(&mut self) -> Result<usize, DamagedAnswer> {
-        let (low, high) = (self.word()?, self.word()?);
-        Ok(usize::from(high) << 16 | usize::from(low))
-    }
-
-    /// An element's tag and the length of its value.
-    fn head(&mut self) -> Result<((u16, u16), usize), DamagedAnswer> {
-        let tag = (self.word()?, self.word()?);
-        // Items have no VR (PS3.5, 7.5).
-        if !self.explicit || tag.0 == ITEM.0 {
-            return Ok((tag, self.long()?));
-        }
-        let length = match self.take(2)? {
-            b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"SQ" | b"SV" | b"UC" | b"UN"
-            | b"UR" | b"UT" | b"UV" => {
-                self.take(2)?;
-                self.long()?
+/// Reads a sequence of instances, and gives each with its Failure Reason, which is 0 if it has none.
+fn instances(
+    reader: &mut Reader,
+    length: usize,
+    mut each: impl FnMut(String, u16),
+) -> Result<(), Damaged> {
+    reader.items(length, |items, length| {
+        let (mut instance, mut reason) = (String::new(), 0);
+        items.item(length, |item, tag, length| {
+            match (tag, length) {
+                (INSTANCE, length) => instance = item.text(length)?,
+                (REASON, 2) => reason = item.word()?,
+                (_, length) => item.skip(length)?,
             }
-            _ => self.word()?.into(),
-        };
-        Ok((tag, length))
-    }
-
-    fn text(&mut self, length: usize) -> Result<String, DamagedAnswer> {
-        let text = String::from_utf8_lossy(self.take(length)?);
-        Ok(text.trim_matches(['\0', ' ']).to_owned())
-    }
-
-    /// Reads past a value.
-    fn skip(&mut self, length: usize, depth: u32) -> Result<(), DamagedAnswer> {
-        if length != UNDEFINED {
-            return self.take(length).map(|_| ());
-        }
-        if depth == DEEPEST {
-            return Err(DamagedAnswer);
-        }
-        loop {
-            match self.head()? {
-                (ITEM_END | SEQUENCE_END, _) => return Ok(()),
-                (_, length) => self.skip(length, depth + 1)?,
-            }
-        }
-    }
-
-    /// The part of the data set that a value of this length is; all that is left, if it has none.
-    fn part(&mut self, length: usize) -> Result<Self, DamagedAnswer> {
-        let bytes = match length {
-            UNDEFINED => self.bytes,
-            length => self.take(length)?,
-        };
-        let explicit = self.explicit;
-        Ok(Self { bytes, explicit })
-    }
-
-    /// Goes on behind `part`, if that had no length of its own.
-    fn after(&mut self, part: &Self, length: usize) {
-        if length == UNDEFINED {
-            self.bytes = part.bytes;
-        }
-    }
-
-    /// Reads a sequence, and gives each item's instance and Failure Reason, which is 0 if it has none.
-    fn items(
-        &mut self,
-        length: usize,
-        mut each: impl FnMut(String, u16),
-    ) -> Result<(), DamagedAnswer> {
-        let mut items = self.part(length)?;
-        // Without a length it goes on until its end is marked.
-        while length == UNDEFINED || !items.bytes.is_empty() {
-            let item_length = match items.head()? {
-                (SEQUENCE_END, _) => break,
-                (ITEM, length) => length,
-                _ => return Err(DamagedAnswer),
-            };
-            let mut item = items.part(item_length)?;
-            let (mut instance, mut reason) = (String::new(), 0);
-            while item_length == UNDEFINED || !item.bytes.is_empty() {
-                match item.head()? {
-                    (ITEM_END, _) => break,
-                    (INSTANCE, length) => instance = item.text(length)?,
-                    (REASON, 2) => reason = item.word()?,
-                    (_, length) => item.skip(length, 0)?,
-                }
-            }
-            items.after(&item, item_length);
-            each(instance, reason);
-        }
-        self.after(&items, length);
+            Ok(())
+        })?;
+        each(instance, reason);
         Ok(())
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::service::EXPLICIT;
     use super::*;
 
     #[test]

@@ -8,7 +8,9 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::sections::take_intended_use;
-use super::settings::{After, Destination, Folder, Link, LogFormat, Panel, Peer, Settings};
+use super::settings::{
+    After, Destination, Folder, Link, LogFormat, Panel, Peer, Settings, Worklist,
+};
 use super::table::{self, Fault, Faults, Gathered, Table, optional, set};
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
             intended_use,
             store,
             panel,
+            worklist,
             log,
         ] = [
             "dicom",
@@ -71,6 +74,7 @@ impl Settings {
             "intended_use",
             "store",
             "panel",
+            "worklist",
             "log",
         ]
         .map(|key| table.table(key));
@@ -101,6 +105,7 @@ impl Settings {
         set(&mut self.limits.low_water, mib(low_water));
         table.finish();
         self.panel = optional(panel, gathered, Panel::take);
+        self.worklist = optional(worklist, gathered, Worklist::take);
         let mut table = Table::new(entries(log), gathered);
         let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         set(

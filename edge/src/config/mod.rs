@@ -7,7 +7,7 @@ mod settings;
 mod table;
 
 pub use settings::{
-    Address, After, Archive, Destination, Dicom, Folder, Http, Link, Log, LogFormat, Panel, Peer,
-    PeerService, Reading, Settings,
+    Address, After, Archive, Destination, Dicom, Entity, Folder, Http, Link, Log, LogFormat, Panel,
+    Peer, PeerService, Reading, Settings, Worklist,
 };
 pub use table::{Fault, Faults};

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use plumbline_shared::decode::Characters;
 use plumbline_shared::tls::Tls;
 use plumbline_wire::panel::Settings as BoardSettings;
 use toml::de::DeValue;
 
 use super::settings::{
-    Address, After, Archive, Destination, Dicom, Folder, Http, Link, Panel, Peer, PeerService,
+    Address, After, Archive, Destination, Dicom, Entity, Folder, Http, Link, Panel, Peer,
+    PeerService, Worklist,
 };
 use super::table::{self, Table, set};
 use crate::panel::{Pins, Place};
@@ -21,6 +23,12 @@ const FILM_WITHIN: u64 = 180;
 
 /// The most bytes of an AE title (PS3.5, 6.2).
 const MOST_TITLE: usize = 16;
+
+/// How often the worklist is asked, in minutes, unless said otherwise.
+const WORKLIST_MINUTES: u64 = 10;
+
+/// The character set of answers of a worklist that name none, unless said otherwise: also that of ASCII.
+const UTF_8: &str = "ISO_IR 192";
 
 /// The most hosts at a time, unless said otherwise.
 const HOSTS: usize = 4;
@@ -212,9 +220,11 @@ impl Destination {
                 return (None, Some(fault));
             }
             (Some(address), Some(ae_title), None, tls) => Address::Archive(Archive {
-                address,
-                ae_title,
-                tls,
+                entity: Entity {
+                    address,
+                    ae_title,
+                    tls,
+                },
                 commits: commits.unwrap_or(false),
             }),
             (None, None, Some(folder), None) => Address::Folder(folder),
@@ -234,6 +244,41 @@ impl Destination {
             sends: sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]),
         };
         (Some(destination), None)
+    }
+}
+
+impl Worklist {
+    pub(super) fn take(mut table: Table) -> (Option<Self>, Option<&'static str>) {
+        let address = table.take("address", host_and_port);
+        let ae_title = table.take("ae_title", title);
+        let tls = take_tls(&mut table);
+        let unit = table.take("unit", title);
+        let characters = table.take("characters", |value| {
+            let term = table::text(value)?;
+            match Characters::of(&term).is_known() {
+                true => Ok(term),
+                false => Err(format!(
+                    "is {term:?}, no character set of DICOM: write its defined term, such as \
+                     \"ISO_IR 100\""
+                )),
+            }
+        });
+        let minutes = table.take("every_minutes", table::whole(1..1441));
+        table.finish();
+        let (Some(address), Some(ae_title)) = (address, ae_title) else {
+            return (None, Some("[worklist] needs address and ae_title"));
+        };
+        let worklist = Self {
+            entity: Entity {
+                address,
+                ae_title,
+                tls,
+            },
+            unit: unit.unwrap_or_default(),
+            characters: characters.unwrap_or_else(|| UTF_8.to_owned()),
+            every: Duration::from_secs(60 * minutes.unwrap_or(WORKLIST_MINUTES)),
+        };
+        (Some(worklist), None)
     }
 }
 

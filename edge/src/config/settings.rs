@@ -44,6 +44,8 @@ pub struct Settings {
     pub panel: Option<Panel>,
     /// Other systems that results are sent to.
     pub destinations: Vec<Destination>,
+    /// The hospital's worklist.
+    pub worklist: Option<Worklist>,
     /// Other systems, for `plumbline-edge check`.
     pub peers: Vec<Peer>,
 }
@@ -75,7 +77,7 @@ impl Destination {
 
     /// TLS with it, if it is spoken.
     pub fn tls(&self) -> Option<&Tls> {
-        self.archive()?.tls.as_ref()
+        self.archive()?.entity.tls.as_ref()
     }
 }
 
@@ -91,15 +93,7 @@ pub enum Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Archive(Archive {
-                address,
-                ae_title,
-                tls,
-                ..
-            }) => {
-                let security = if tls.is_some() { "TLS" } else { "no TLS" };
-                write!(f, "{ae_title} at {address}, {security}")
-            }
+            Self::Archive(archive) => archive.entity.fmt(f),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
@@ -108,18 +102,45 @@ impl fmt::Display for Address {
 /// An archive that stores by DICOM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
+    /// Where it is.
+    pub entity: Entity,
+    /// True if it is asked whether it keeps what it has got (storage commitment).
+    pub commits: bool,
+}
+
+/// The hospital's worklist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worklist {
+    /// Where it is.
+    pub entity: Entity,
+    /// The AE title of the unit whose examinations are asked for; empty for every unit.
+    pub unit: String,
+    /// The character set of answers that name none, a defined term of DICOM.
+    pub characters: String,
+    /// How often it is asked.
+    pub every: Duration,
+}
+
+/// Another system that speaks DICOM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
     /// Its host and port.
     pub address: String,
     /// Its AE title.
     pub ae_title: String,
     /// TLS with certificates of both sides.
     pub tls: Option<Tls>,
-    /// True if it is asked whether it keeps what it has got (storage commitment).
-    pub commits: bool,
 }
 
-impl Archive {
-    /// The archive as the station, whose AE title is `own_title`, calls it.
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let security = if self.tls.is_some() { "TLS" } else { "no TLS" };
+        write!(f, "{} at {}, {security}", self.ae_title, self.address)
+    }
+}
+
+impl Entity {
+    /// The system as the station, whose AE title is `own_title`, calls it.
     pub fn peer<'a>(
         &'a self,
         own_title: &'a str,
@@ -298,6 +319,7 @@ impl Default for Settings {
             },
             panel: None,
             destinations: Vec::new(),
+            worklist: None,
             peers: Vec::new(),
         }
     }

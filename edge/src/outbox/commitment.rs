@@ -45,7 +45,9 @@ fn ask(outbox: &Outbox, archive: &Archive) -> Result<(), String> {
     let Some(question) = store.ask_commitment(destination).map_err(words)? else {
         return Ok(());
     };
-    let peer = archive.peer(&outbox.station.name, outbox.tls.as_ref());
+    let peer = archive
+        .entity
+        .peer(&outbox.station.name, outbox.tls.as_ref());
     let answer = match peer.ask_commitment(&question.transaction, &question.instances) {
         Ok(answer) => answer,
         Err(error) => {

@@ -128,7 +128,7 @@ impl Outbox {
         };
         let tried = match &self.destination.address {
             Address::Archive(archive) => {
-                let peer = archive.peer(&self.station.name, self.tls.as_ref());
+                let peer = archive.entity.peer(&self.station.name, self.tls.as_ref());
                 archive::send(&peer, open, delivery, &letter, stop)
             }
             Address::Folder(folder) => folder::send(folder, delivery, &letter),

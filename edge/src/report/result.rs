@@ -4,6 +4,7 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use plumbline_dimse::Planned;
 use plumbline_shared::preprocess::letterbox;
 
 use super::ReportError;
@@ -50,6 +51,10 @@ pub fn report(station: &Station, filing: &Filing) -> Result<Made, ReportError> {
         tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
         [evidence],
     );
+    if let Some(order) = &filing.film.order {
+        let request = request(order, place.study);
+        put_sequence(object, tags::REFERENCED_REQUEST_SEQUENCE, [request]);
+    }
     if let Some(revision) = &filing.predecessor {
         let series = station.series(place.study, Kind::Report);
         let hash = &filing.film.hash;
@@ -69,6 +74,45 @@ pub fn report(station: &Station, filing: &Filing) -> Result<Made, ReportError> {
     put_sequence(object, tags::CONTENT_TEMPLATE_SEQUENCE, [template]);
     content_of(station, filing, &place).put(object);
     draft.finish()
+}
+
+/// The order that the report answers (PS3.3, table C.17-2), as the worklist told it.
+fn request(order: &Planned, study: &str) -> InMemDicomObject {
+    let known = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+    let mut item = InMemDicomObject::new_empty();
+    let study = order.study_instance_uid.as_deref().unwrap_or(study);
+    let texts = [
+        (tags::STUDY_INSTANCE_UID, VR::UI, study),
+        (
+            tags::ACCESSION_NUMBER,
+            VR::SH,
+            &known(&order.accession_number),
+        ),
+        (
+            tags::PLACER_ORDER_NUMBER_IMAGING_SERVICE_REQUEST,
+            VR::LO,
+            &known(&order.placer_order_number),
+        ),
+        (
+            tags::FILLER_ORDER_NUMBER_IMAGING_SERVICE_REQUEST,
+            VR::LO,
+            &known(&order.filler_order_number),
+        ),
+        (
+            tags::REQUESTED_PROCEDURE_ID,
+            VR::SH,
+            &known(&order.requested_procedure_id),
+        ),
+        (
+            tags::REQUESTED_PROCEDURE_DESCRIPTION,
+            VR::LO,
+            &known(&order.requested_procedure),
+        ),
+    ];
+    put_texts(&mut item, &texts);
+    put_sequence(&mut item, tags::REFERENCED_STUDY_SEQUENCE, []);
+    put_sequence(&mut item, tags::REQUESTED_PROCEDURE_CODE_SEQUENCE, []);
+    item
 }
 
 /// The content tree.

@@ -70,6 +70,9 @@ pub enum StoreError {
     /// There is no such delivery that waits or was refused.
     #[error("there is no delivery {0} that could be sent again: it was delivered, or never was")]
     NoDelivery(i64),
+    /// The worklist tells of no such examination.
+    #[error("the worklist has no examination {0} any more: look at /worklist")]
+    NoExamination(i64),
     /// The film's state does not allow what was asked.
     #[error("film {film} is {state}: {why}")]
     State {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use plumbline_dimse::Planned;
 use plumbline_shared::decode::Header;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::audit::{self, Action, Entry, Event, Outcome};
 use super::data_set;
 use super::error::StoreError;
 use super::files::Incoming;
+use super::orders;
 use super::outbox;
 use super::panel;
 use super::state::State;
@@ -187,6 +189,8 @@ pub struct StoredFilm {
     pub findings: Vec<Finding>,
     /// Its newest reading.
     pub reading: Option<StoredReading>,
+    /// The planned examination that it is of.
+    pub order: Option<Planned>,
     /// The patient, examination and view.
     pub header: Header,
 }
@@ -321,7 +325,7 @@ pub(super) fn enter(
         "UPDATE films SET state = ?2 WHERE id = ?1",
         params![film, state],
     )?;
-    outbox::queue(transaction, film, state, audit)?;
+    outbox::queue(transaction, film, outbox::sent_in(state), audit)?;
     Ok(audit)
 }
 
@@ -363,6 +367,7 @@ fn insert(
         detail: "received",
     };
     enter(transaction, film, State::Received, None, &entry)?;
+    orders::match_film(transaction, film)?;
     // Uploads are of other programs, not of the X-ray unit.
     if matches!(arrival.origin, Origin::Dicom | Origin::Folder) {
         panel::find_exposure(transaction, film)?;
@@ -414,7 +419,7 @@ fn who<'a>(arrival: &Arrival<'a>) -> &'a str {
     }
 }
 
-/// Returns a film with the findings and the reading that it had at the entry `until` of the audit log.
+/// Returns a film with the findings, the reading and the order that it had at the entry `until` of the audit log.
 pub(super) fn load(database: &Connection, film: i64, until: i64) -> Result<StoredFilm, StoreError> {
     let columns = "SELECT films.*,
         (SELECT wall FROM audit JOIN states ON audit.sequence = states.audit
@@ -444,6 +449,7 @@ pub(super) fn load(database: &Connection, film: i64, until: i64) -> Result<Store
     stored.reading = database
         .query_row(reading, [film, until], reading_of)
         .optional()?;
+    stored.order = orders::order(database, film, until)?;
     Ok(stored)
 }
 
@@ -465,6 +471,7 @@ fn stored_film(row: &Row) -> rusqlite::Result<StoredFilm> {
         reason: row.get("reason")?,
         findings: Vec::new(),
         reading: None,
+        order: None,
         header: header.map_or(Ok(Header::default()), |header| parsed(&header))?,
     })
 }
@@ -490,7 +497,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()).into())
 }
 
-fn parsed<T: for<'a> Deserialize<'a>>(text: &str) -> rusqlite::Result<T> {
+pub(super) fn parsed<T: for<'a> Deserialize<'a>>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
     })

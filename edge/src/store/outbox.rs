@@ -397,20 +397,27 @@ impl Store {
     }
 }
 
-/// Makes the deliveries of a film that has come to `state` by the entry `audit`. Films that came
-/// without a study, as pictures do, cannot be filed in one.
-pub(super) fn queue(
-    transaction: &Connection,
-    film: i64,
-    state: State,
-    audit: i64,
-) -> Result<(), StoreError> {
-    let kinds: &[Kind] = match state {
+/// What is sent of a film that has come to `state`.
+pub(super) const fn sent_in(state: State) -> &'static [Kind] {
+    match state {
         State::Read => &[Kind::Original, Kind::Report, Kind::Capture],
         State::Refused | State::Failed => &[Kind::Original, Kind::Report],
         State::Acknowledged => &[Kind::Report],
-        State::Received | State::Gated | State::Superseded => return Ok(()),
-    };
+        State::Received | State::Gated | State::Superseded => &[],
+    }
+}
+
+/// Makes the deliveries of these kinds of the result that a film has since the entry `audit`. Films that
+/// came without a study, as pictures do, cannot be filed in one.
+pub(super) fn queue(
+    transaction: &Connection,
+    film: i64,
+    kinds: &[Kind],
+    audit: i64,
+) -> Result<(), StoreError> {
+    if kinds.is_empty() {
+        return Ok(());
+    }
     for kind in kinds {
         let insert = "INSERT INTO deliveries (film, result, kind, destination, study, commits)
             SELECT ?1, ?2, ?3, recipients.name, header ->> 'study_instance_uid', commits

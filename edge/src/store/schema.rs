@@ -5,7 +5,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// What brings a database from version i to i + 1. A version that was released is never changed.
-pub(super) const VERSIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+pub(super) const VERSIONS: [&str; 6] = [
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+];
 
 const VERSION_1: &str = "
 CREATE TABLE station (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -174,6 +176,26 @@ CREATE INDEX deliveries_by_question ON deliveries (question);
 CREATE INDEX deliveries_that_wait ON deliveries (destination, id) WHERE state = 'waiting';
 CREATE INDEX deliveries_in_study ON deliveries (destination, study, id) WHERE state <> 'delivered';
 CREATE INDEX deliveries_not_kept ON deliveries (destination, id) WHERE commits AND NOT kept;
+";
+
+const VERSION_6: &str = "
+-- The examinations that the worklist tells of, each by what tells it from the others, and in JSON.
+CREATE TABLE examinations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    day TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    planned TEXT NOT NULL
+) STRICT;
+CREATE INDEX examinations_by_day ON examinations (day);
+
+-- The examination that a film is of, as the worklist told it, since an entry of the audit log. The newest
+-- counts.
+CREATE TABLE orders (
+    film INTEGER NOT NULL REFERENCES films (id),
+    planned TEXT NOT NULL,
+    audit INTEGER NOT NULL REFERENCES audit (sequence)
+) STRICT;
+CREATE INDEX orders_by_film ON orders (film);
 ";
 
 /// The version of a database.

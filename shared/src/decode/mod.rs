@@ -16,7 +16,7 @@ mod samples;
 mod square;
 mod tiff;
 
-pub use dicom::Header;
+pub use dicom::{Characters, Header};
 pub use error::{DecodeError, ErrorKind};
 pub use file::{Decoded, decode, header, header_and_film, inspect, is_known, read_file};
 pub use limit::MAX_BYTES;

@@ -2,6 +2,7 @@ mod backup;
 mod database;
 mod faults;
 mod films;
+mod orders;
 mod outbox;
 mod panel;
 mod work;

@@ -5,7 +5,7 @@ use plumbline_dimse::Committed;
 use super::*;
 
 /// A film of a study, with all that a report needs.
-fn keep_in(store: &Store, bytes: &[u8], instance: &str, study: &str) -> i64 {
+pub(super) fn keep_in(store: &Store, bytes: &[u8], instance: &str, study: &str) -> i64 {
     let mut header = header(instance);
     header.study_instance_uid = Some(study.into());
     header.series_instance_uid = Some("1.9".into());
@@ -21,7 +21,7 @@ fn keep_in(store: &Store, bytes: &[u8], instance: &str, study: &str) -> i64 {
     store.keep(incoming, &arrival).unwrap().film()
 }
 
-fn recipients(store: &Store, names: &[&str], kinds: &[Kind]) {
+pub(super) fn recipients(store: &Store, names: &[&str], kinds: &[Kind]) {
     let recipients = names.iter().map(|name| Recipient {
         name: (*name).into(),
         kinds: kinds.to_vec(),

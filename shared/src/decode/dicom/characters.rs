@@ -9,9 +9,9 @@ use encoding_rs::{
     ISO_8859_6, ISO_8859_7, ISO_8859_8, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
 };
 
-/// The character sets of a data set's text.
+/// The character sets of a data set's text: how its bytes are read.
 #[derive(Clone, Debug)]
-pub(super) struct Characters {
+pub struct Characters {
     first: Set,
     /// True if escape sequences may switch to other sets.
     extended: bool,
@@ -52,8 +52,8 @@ const fn plain(encoding: &'static Encoding) -> Set {
 }
 
 impl Characters {
-    /// Returns the sets that the value of Specific Character Set names.
-    pub(super) fn of(value: &str) -> Self {
+    /// Returns the sets that `value`, a value of Specific Character Set (0008,0005), names.
+    pub fn of(value: &str) -> Self {
         let mut names = value.split('\\').map(str::trim);
         Self {
             first: names.next().map_or(DEFAULT, Set::of),
@@ -61,11 +61,16 @@ impl Characters {
         }
     }
 
+    /// True if the first set is one that text can be decoded by.
+    pub fn is_known(&self) -> bool {
+        self.first.bytes != Bytes::Unknown
+    }
+
     /// Decodes text, without padding; none if nothing is left.
     ///
     /// Bytes whose meaning is not known, and control characters, become `\x` and their number: texts
     /// that differ stay different, and none steers a terminal.
-    pub(super) fn text(&self, bytes: &[u8]) -> Option<String> {
+    pub fn text(&self, bytes: &[u8]) -> Option<String> {
         let mut text = String::new();
         let mut set = self.first;
         let mut rest = bytes;

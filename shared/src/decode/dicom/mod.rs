@@ -19,6 +19,7 @@ use self::file::File;
 use super::error::DecodeError;
 use super::file::Decoded;
 
+pub use characters::Characters;
 pub(super) use file::is_dicom;
 pub use header::Header;
 
