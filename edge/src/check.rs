@@ -12,6 +12,7 @@ use plumbline_shared::tls::Tls;
 
 use crate::config::{Address, Destination, Folder, PeerService, Settings, Worklist};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
+use crate::outbox::WebArchive;
 use crate::store::{Kind, Store, StoreError};
 use crate::{models, outbox, worklist};
 use plumbline_dimse::service::{EXPLICIT, IMPLICIT, STORAGE};
@@ -199,6 +200,10 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
             let offers = archive.offers(&services);
             offers.map_err(|error| format!("it answers an echo, but {error}"))?;
             Ok("answers, and takes what is sent".into())
+        }
+        Address::Web(web) => {
+            let web = WebArchive::new(web).map_err(|error| error.to_string())?;
+            web.check()
         }
         Address::Folder(folder) => {
             let unwritten = |error| {

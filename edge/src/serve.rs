@@ -29,7 +29,7 @@ use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher
 use crate::link::{InstalledBundle, LinkListener, Station};
 use crate::logs::KeptLog;
 use crate::metrics::Metrics;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Way};
 use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
@@ -161,12 +161,12 @@ pub fn serve(settings: &Settings) -> Result<()> {
     let outbox_bell = Arc::new(Bell::default());
     let mut outboxes = Vec::new();
     for destination in &settings.destinations {
-        let tls = destination.tls().map(Tls::client).transpose();
+        let way = Way::to(&destination.address);
         outboxes.push(Outbox {
             store: Arc::clone(&store),
             destination: destination.clone(),
             station: in_reports.clone(),
-            tls: tls.with_context(|| format!("[[destination]] {}", destination.name))?,
+            way: way.with_context(|| format!("[[destination]] {}", destination.name))?,
             program: PathBuf::from(THIS_PROGRAM),
             bell: Arc::clone(&outbox_bell),
         });

@@ -10,7 +10,7 @@ use plumbline_dimse::service::{
 };
 use plumbline_dimse::{COMMITMENT, Patience, Rejection, Status};
 use plumbline_edge::config::Settings;
-use plumbline_edge::outbox::{ANSWERS, Meaning};
+use plumbline_edge::outbox::{ANSWERS, Meaning, WEB_ANSWERS, WebMeaning};
 use plumbline_edge::report::{CAPTURE_CLASS, REPORT_CLASS};
 
 /// The tests of the rows.
@@ -249,6 +249,33 @@ fn answers() -> String {
     table(&["status", "means", "tested by"], rows.into())
 }
 
+/// What the answers of an archive on the web mean.
+fn web_answers() -> String {
+    let rows = WEB_ANSWERS.map(|(from, to, meaning)| {
+        let statuses = match (from, to) {
+            (100, 999) => "any other".to_owned(),
+            (400, 499) => "400 to 499, any other".to_owned(),
+            _ if from == to => format!("{from}"),
+            _ => format!("{from} to {to}"),
+        };
+        let means = match meaning {
+            WebMeaning::Delivered => {
+                "delivered, with the Warning Reason if there is one; not if the Failed SOP Sequence \
+                 names the object: reasons A700 to A7FF as 503, others as 400"
+            }
+            WebMeaning::ShutOut => "tried three times, then kept until a person has it sent again",
+            WebMeaning::Later => "sent again, after Retry-After or 2 s up to 12.5 minutes",
+            WebMeaning::Refused => {
+                "kept with the status and its words, until a person has it sent again"
+            }
+            WebMeaning::Failed => "sent again, at most twelve times, then kept as for 400",
+        };
+        let test = "`answers_over_the_web_mean_what_the_standard_says`".to_owned();
+        vec![statuses, means.into(), test]
+    });
+    table(&["status", "means", "tested by"], rows.into())
+}
+
 /// The statement with the tables that the program has now.
 fn current(text: &str) -> String {
     let mut text = text.to_owned();
@@ -260,6 +287,7 @@ fn current(text: &str) -> String {
         ("rejections", rejections()),
         ("sent", sent()),
         ("answers", answers()),
+        ("web answers", web_answers()),
     ] {
         let mark = format!("<!-- table: {name} -->\n");
         let start = text.find(&mark).unwrap() + mark.len();
@@ -290,6 +318,7 @@ fn every_test_that_it_names_exists() {
         "tests/peers.rs",
         "tests/filing.rs",
         "tests/outbox.rs",
+        "tests/web.rs",
         "../shared/tests/films.rs",
         "../tests/tests/regressions.rs",
     ];

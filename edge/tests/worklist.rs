@@ -10,7 +10,7 @@ use std::path::Path;
 
 use dicom_dictionary_std::tags;
 use dicom_object::open_file;
-use programs::{Background, free_port, run, wait_for_port};
+use programs::{Background, Orthanc, free_port, run, wait_for_port};
 use serde_json::{Value, json};
 use station::*;
 
@@ -181,21 +181,12 @@ fn orthanc_answers_in_the_character_set_that_it_was_told() {
         fs::create_dir(&list).unwrap();
         plan(&list, 1, set, name, "DX", "1.2.1");
         let (port, web) = (free_port(), free_port());
-        let configuration = json!({
-            "StorageDirectory": folder.path().join("storage"),
-            "IndexDirectory": folder.path().join("storage"),
-            "HttpPort": web,
-            "DicomPort": port,
-            "DicomAet": "ORTHANC",
+        let more = json!({
             "DefaultEncoding": encoding,
             "Plugins": ["/usr/share/orthanc/plugins/libModalityWorklists.so"],
             "Worklists": { "Enable": true, "Database": list },
-            "DicomModalities": { "station": ["PLUMBLINE", "127.0.0.1", free_port()] },
         });
-        let file = folder.path().join("orthanc.json");
-        fs::write(&file, configuration.to_string()).unwrap();
-        let _orthanc = Background::start("/usr/sbin/Orthanc", &[file.to_str().unwrap()]);
-        wait_for_port(port);
+        let _orthanc = Orthanc::start_with(folder.path(), port, web, free_port(), more);
         let station = Station::start(&worklist_at(port, "ORTHANC"));
         let told = planned(&station, 1);
         // Orthanc's Japanese (ISO_IR 13) has no characters of two bytes.

@@ -64,7 +64,7 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| self.setup(&error))?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates(&self.certificate)?, self.private_key()?)
+            .with_single_cert(certificates(&self.certificate)?, private_key(&self.key)?)
             .map_err(|error| self.setup(&error))?;
         Ok(Arc::new(config))
     }
@@ -78,7 +78,7 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|error| self.setup(&error))?
             .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(certificates(&self.certificate)?, self.private_key()?)
+            .with_client_auth_cert(certificates(&self.certificate)?, private_key(&self.key)?)
             .map_err(|error| self.setup(&error))?;
         Ok(Arc::new(config))
     }
@@ -95,14 +95,6 @@ impl Tls {
         Ok(roots)
     }
 
-    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_file(&self.key).map_err(|error| TlsError::File {
-            path: self.key.clone(),
-            what: "private key",
-            why: error.to_string(),
-        })
-    }
-
     fn setup(&self, error: &dyn std::error::Error) -> TlsError {
         TlsError::Setup {
             certificate: self.certificate.clone(),
@@ -111,12 +103,25 @@ impl Tls {
     }
 }
 
-/// Named here: with another provider in the tree the default one would be ambiguous.
-fn provider() -> Arc<CryptoProvider> {
+/// The cryptography of all connections. Named here: with another provider in the tree the default one would
+/// be ambiguous.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::File {
+        path: path.to_path_buf(),
+        what: "private key",
+        why: error.to_string(),
+    })
+}
+
+/// Reads the certificates of a PEM file.
+///
+/// # Errors
+/// If it holds none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |why: String| TlsError::File {
         path: path.to_path_buf(),
         what: "certificate",

@@ -10,9 +10,6 @@ use super::command::{C_STORE, Request, Response};
 use super::line::Line;
 use super::service::LEAST_PDU;
 
-/// The longest that sending one instance may take, its answer included.
-const INSTANCE: Duration = Duration::from_secs(600);
-
 /// An instance that is to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instance<'a> {
@@ -65,7 +62,8 @@ impl Sender {
         self.association.context(instance.class, instance.syntax)
     }
 
-    /// Stores an instance whose data set `data` reads, and returns the other system's answer.
+    /// Stores an instance whose data set `data` reads, and returns the other system's answer. It may take
+    /// `longest`, the answer included.
     ///
     /// # Errors
     /// [`ClientError::NotOffered`], after which others can still be stored; after any other error the
@@ -74,12 +72,13 @@ impl Sender {
         &mut self,
         instance: &Instance,
         data: &mut dyn Read,
+        longest: Duration,
     ) -> Result<Response, ClientError> {
         let Some(context) = self.context(instance) else {
             let what = service_name(instance.class, instance.syntax);
             return Err(ClientError::NotOffered(what));
         };
-        let until = Instant::now() + INSTANCE;
+        let until = Instant::now() + longest;
         self.message = self.message.wrapping_add(1);
         let request = Request {
             field: C_STORE,

@@ -8,6 +8,6 @@ mod table;
 
 pub use settings::{
     Address, After, Archive, Destination, Dicom, Entity, Folder, Http, Link, Log, LogFormat, Panel,
-    Peer, PeerService, Reading, Settings, Worklist,
+    Peer, PeerService, Reading, Settings, Web, Worklist,
 };
 pub use table::{Fault, Faults};

@@ -1,8 +1,10 @@
 //! Reading each table of `station.toml`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::http::Uri;
 use plumbline_shared::decode::Characters;
 use plumbline_shared::tls::Tls;
 use plumbline_wire::panel::Settings as BoardSettings;
@@ -10,7 +12,7 @@ use toml::de::DeValue;
 
 use super::settings::{
     Address, After, Archive, Destination, Dicom, Entity, Folder, Http, Link, Panel, Peer,
-    PeerService, Worklist,
+    PeerService, Web, Worklist,
 };
 use super::table::{self, Table, set};
 use crate::panel::{Pins, Place};
@@ -23,6 +25,9 @@ const FILM_WITHIN: u64 = 180;
 
 /// The most bytes of an AE title (PS3.5, 6.2).
 const MOST_TITLE: usize = 16;
+
+/// The fewest KiB a second that a destination may be limited to: with fewer a film would take hours.
+const MOST_SLOW: u64 = 16;
 
 /// How often the worklist is asked, in minutes, unless said otherwise.
 const WORKLIST_MINUTES: u64 = 10;
@@ -201,6 +206,8 @@ impl Destination {
         let name = table.take("name", table::text);
         let address = table.take("address", host_and_port);
         let ae_title = table.take("ae_title", title);
+        let url = table.take("url", web_root);
+        let token = table.take("token", table::path);
         let folder = table.take("folder", table::path);
         let sends = table.take("sends", |value| {
             let mut kinds = table::list(table::one_of(KINDS))(value)?;
@@ -211,25 +218,47 @@ impl Destination {
                 false => Ok(kinds),
             }
         });
-        let tls = take_tls(&mut table);
+        let pace = table.take("kib_per_second", table::whole(MOST_SLOW..1 << 20));
+        let trust = match url {
+            Some(_) => Trust::Web(take_web_trust(&mut table)),
+            None => Trust::Both(take_tls(&mut table)),
+        };
         let commits = table.take("commitment", table::boolean);
         table.finish();
-        let address = match (address, ae_title, folder, tls) {
-            (None, None, Some(_), _) if commits == Some(true) => {
-                let fault = "commitment is an archive's: leave it out where there is a folder";
+        let address = match (address, ae_title, url, folder, trust) {
+            (None, None, ..) if commits == Some(true) => {
+                let fault = "commitment is asked for by DICOM: leave it out where there is no \
+                             ae_title";
                 return (None, Some(fault));
             }
-            (Some(address), Some(ae_title), None, tls) => Address::Archive(Archive {
-                entity: Entity {
-                    address,
-                    ae_title,
-                    tls,
-                },
-                commits: commits.unwrap_or(false),
-            }),
-            (None, None, Some(folder), None) => Address::Folder(folder),
+            (Some(address), Some(ae_title), None, None, Trust::Both(tls)) if token.is_none() => {
+                Address::Archive(Archive {
+                    entity: Entity {
+                        address,
+                        ae_title,
+                        tls,
+                    },
+                    commits: commits.unwrap_or(false),
+                })
+            }
+            (None, None, Some(url), None, Trust::Web((authorities, certificate))) => {
+                let web = Web {
+                    url,
+                    token,
+                    authorities,
+                    certificate,
+                };
+                if let Some(fault) = insecure(&web) {
+                    return (None, Some(fault));
+                }
+                Address::Web(web)
+            }
+            (None, None, None, Some(folder), Trust::Both(None)) if token.is_none() => {
+                Address::Folder(folder)
+            }
             _ => {
-                let fault = "a [[destination]] needs address and ae_title, or else folder";
+                let fault = "a [[destination]] needs address and ae_title, or else url, or else \
+                             folder, and token only with url";
                 return (None, Some(fault));
             }
         };
@@ -242,6 +271,7 @@ impl Destination {
             name,
             address,
             sends: sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]),
+            pace: pace.map(|kib| kib << 10),
         };
         (Some(destination), None)
     }
@@ -351,6 +381,64 @@ fn take_tls(table: &mut Table) -> Option<Tls> {
             );
             None
         }
+    }
+}
+
+/// How a destination is known to be the right one.
+enum Trust {
+    /// By certificates of both sides.
+    Both(Option<Tls>),
+    /// By its certificate; it may ask for the station's.
+    Web(WebTrust),
+}
+
+/// The file of authorities, and those of the station's certificate and key.
+type WebTrust = (Option<PathBuf>, Option<(PathBuf, PathBuf)>);
+
+fn take_web_trust(table: &mut Table) -> WebTrust {
+    let authorities = table.take("tls_authorities", table::path);
+    let certificate = table.take("tls_certificate", table::path);
+    let key = table.take("tls_key", table::path);
+    if certificate.is_some() != key.is_some() {
+        table.incomplete(
+            &["tls_certificate", "tls_key"],
+            "tls_certificate and tls_key go together: set both, or none",
+        );
+    }
+    (authorities, certificate.zip(key))
+}
+
+/// What is wrong with how an archive on the web is trusted.
+fn insecure(web: &Web) -> Option<&'static str> {
+    let host = web.url.strip_prefix("http://");
+    match (host, &web.authorities) {
+        (None, None) => Some(
+            "https needs tls_authorities, the PEM file of the authorities that are trusted, such as \
+             /etc/ssl/certs/ca-certificates.crt",
+        ),
+        (Some(_), Some(_)) => Some("tls_authorities is of no use with http: write https"),
+        (Some(host), None) if web.token.is_some() && !host.starts_with("127.0.0.1") => {
+            Some("a token over http can be read by everybody on the way: write https")
+        }
+        _ => None,
+    }
+}
+
+/// Reads the root of DICOMweb services.
+fn web_root(value: &DeValue) -> Result<String, String> {
+    let url = table::text(value)?;
+    let parsed = url.parse::<Uri>();
+    let right = parsed.is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+    });
+    match right {
+        true => Ok(url.trim_end_matches('/').to_owned()),
+        false => Err(format!(
+            "is {url:?}: write the root of its DICOMweb services, such as \
+             \"https://pacs.example/dicom-web\""
+        )),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Destination {
     pub address: Address,
     /// What it gets.
     pub sends: Vec<Kind>,
+    /// The most bytes a second that it is sent, if there is a limit.
+    pub pace: Option<u64>,
 }
 
 impl Destination {
@@ -66,18 +68,13 @@ impl Destination {
     fn archive(&self) -> Option<&Archive> {
         match &self.address {
             Address::Archive(archive) => Some(archive),
-            Address::Folder(_) => None,
+            Address::Web(_) | Address::Folder(_) => None,
         }
     }
 
     /// The archive that it is, if that is asked whether it keeps what it has got.
     pub fn committing(&self) -> Option<&Archive> {
         self.archive().filter(|archive| archive.commits)
-    }
-
-    /// TLS with it, if it is spoken.
-    pub fn tls(&self) -> Option<&Tls> {
-        self.archive()?.entity.tls.as_ref()
     }
 }
 
@@ -86,6 +83,8 @@ impl Destination {
 pub enum Address {
     /// An archive that stores by DICOM.
     Archive(Archive),
+    /// An archive that stores over the web (STOW-RS).
+    Web(Web),
     /// A folder.
     Folder(PathBuf),
 }
@@ -94,9 +93,23 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Archive(archive) => archive.entity.fmt(f),
+            Self::Web(web) => f.write_str(&web.url),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
+}
+
+/// An archive that stores over the web (STOW-RS).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// The root of its DICOMweb services, without a slash at the end.
+    pub url: String,
+    /// The file of the bearer token that it lets the station in with.
+    pub token: Option<PathBuf>,
+    /// The PEM file of the authorities of whom one must have signed its certificate.
+    pub authorities: Option<PathBuf>,
+    /// The PEM files of the station's certificate and key, if it is to show one.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// An archive that stores by DICOM.

@@ -1,7 +1,5 @@
 //! Sending to an archive by C-STORE, and what its answers mean (PS3.4, B.2.3).
 
-use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use plumbline_dimse::service::{EXPLICIT, STORAGE, TRANSFER_SYNTAXES};
@@ -9,19 +7,18 @@ use plumbline_dimse::{ClientError, Instance, Peer, Response};
 use plumbline_shared::printable::printable;
 
 use super::letter::Letter;
+use super::pace::Paced;
 use super::{Open, Tried, retry};
 use crate::report::{CAPTURE_CLASS, REPORT_CLASS};
 use crate::store::{Delivery, Kind, Sent};
 
-/// Sends one object, on the open association or a new one.
-///
-/// Once `stop` is true it breaks off: a slow archive must not hold a station that is to stop.
+/// Sends one object, on the open association or a new one, no faster than `paced` reads.
 pub(super) fn send(
     peer: &Peer,
     open: &mut Open,
     delivery: &Delivery,
     letter: &Letter,
-    stop: &AtomicBool,
+    paced: Paced,
 ) -> Tried {
     let instance = Instance {
         class: &letter.class,
@@ -29,7 +26,7 @@ pub(super) fn send(
         syntax: &letter.syntax,
     };
     let mut data = match letter.data_set() {
-        Ok(data) => UntilStopped { data, stop },
+        Ok(data) => data,
         Err(error) => return Tried::Failed(error.to_string()),
     };
     // An association that was opened for results alone may not do for films.
@@ -47,7 +44,8 @@ pub(super) fn send(
             Err(error) => return not_let_in(&error),
         },
     };
-    let answered = sender.store(&instance, &mut data);
+    let longest = paced.longest(letter.bytes());
+    let answered = sender.store(&instance, &mut paced.of(&mut data), longest);
     match answered {
         Ok(_) | Err(ClientError::NotOffered(_)) => {
             open.sender = Some(sender);
@@ -59,21 +57,6 @@ pub(super) fn send(
         Ok(response) => Tried::Ended(meaning(&response, delivery)),
         Err(error @ ClientError::NotOffered(_)) => Tried::Ended(Sent::Refused(error.to_string())),
         Err(error) => Tried::Failed(error.to_string()),
-    }
-}
-
-/// A data set that cannot be read any more once the station is to stop.
-struct UntilStopped<'a> {
-    data: Box<dyn Read + 'a>,
-    stop: &'a AtomicBool,
-}
-
-impl Read for UntilStopped<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.stop.load(Ordering::Relaxed) {
-            true => Err(io::Error::other("the station stops")),
-            false => self.data.read(buffer),
-        }
     }
 }
 
@@ -100,7 +83,7 @@ fn not_let_in(error: &ClientError) -> Tried {
             permanent: true, ..
         }
         | ClientError::NotOffered(_) => Tried::ShutOut(why),
-        _ => Tried::Away(why),
+        _ => Tried::away(why),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Asking an archive whether it keeps for good what it has got.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
+
 use super::{Outbox, retry};
-use crate::config::Archive;
+use crate::config::Entity;
 use crate::store::StoreError;
 
 /// Puts questions, not too often while they fail.
@@ -15,11 +18,11 @@ pub(super) struct CommitmentAsker {
 
 impl CommitmentAsker {
     /// Asks `archive` about what was delivered to it and not asked about yet.
-    pub fn ask(&mut self, outbox: &Outbox, archive: &Archive) {
+    pub fn ask(&mut self, outbox: &Outbox, archive: &Entity, tls: Option<&Arc<ClientConfig>>) {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return;
         }
-        let Err(why) = ask(outbox, archive) else {
+        let Err(why) = ask(outbox, archive, tls) else {
             *self = Self::default();
             return;
         };
@@ -36,7 +39,7 @@ impl CommitmentAsker {
 }
 
 /// Puts the next question, if there is one, and enters the answer if it comes at once.
-fn ask(outbox: &Outbox, archive: &Archive) -> Result<(), String> {
+fn ask(outbox: &Outbox, archive: &Entity, tls: Option<&Arc<ClientConfig>>) -> Result<(), String> {
     let Outbox {
         store, destination, ..
     } = outbox;
@@ -45,9 +48,7 @@ fn ask(outbox: &Outbox, archive: &Archive) -> Result<(), String> {
     let Some(question) = store.ask_commitment(destination).map_err(words)? else {
         return Ok(());
     };
-    let peer = archive
-        .entity
-        .peer(&outbox.station.name, outbox.tls.as_ref());
+    let peer = archive.peer(&outbox.station.name, tls);
     let answer = match peer.ask_commitment(&question.transaction, &question.instances) {
         Ok(answer) => answer,
         Err(error) => {

@@ -16,7 +16,7 @@ use crate::store::{Delivery, Sent};
 pub(super) fn send(folder: &Path, delivery: &Delivery, letter: &Letter) -> Tried {
     match write(folder, delivery, letter) {
         Ok(()) => Tried::Ended(Sent::Delivered(None)),
-        Err(error) => Tried::Away(format!("{} cannot be written ({error})", folder.display())),
+        Err(error) => Tried::away(format!("{} cannot be written ({error})", folder.display())),
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) struct Letter {
 }
 
 enum Content {
-    /// The file of a film.
-    Kept(PathBuf),
+    /// The file of a film, and its bytes.
+    Kept(PathBuf, u64),
     /// A file that was made.
     Made(Vec<u8>),
 }
@@ -100,14 +100,22 @@ impl Letter {
             instance: known(&header.sop_instance_uid),
             study: known(&header.study_instance_uid),
             syntax: data_set.ok_or_else(no_syntax)?.transfer_syntax().to_owned(),
-            file: Content::Kept(path),
+            file: Content::Kept(path, filing.film.bytes),
         })
+    }
+
+    /// The bytes of its file.
+    pub fn bytes(&self) -> u64 {
+        match &self.file {
+            Content::Kept(_, bytes) => *bytes,
+            Content::Made(bytes) => bytes.len() as u64,
+        }
     }
 
     /// Opens its file.
     pub fn file(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match &self.file {
-            Content::Kept(path) => Box::new(File::open(path)?),
+            Content::Kept(path, _) => Box::new(File::open(path)?),
             Content::Made(bytes) => Box::new(Cursor::new(bytes)),
         })
     }
@@ -116,7 +124,7 @@ impl Letter {
     pub fn data_set(&self) -> io::Result<Box<dyn Read + '_>> {
         let unknown = || io::Error::other("it has no file meta information");
         Ok(match &self.file {
-            Content::Kept(path) => Box::new(DataSet::open(path)?.ok_or_else(unknown)?),
+            Content::Kept(path, _) => Box::new(DataSet::open(path)?.ok_or_else(unknown)?),
             Content::Made(bytes) => Box::new(
                 DataSet::read(Cursor::new(bytes), bytes.len() as u64)?.ok_or_else(unknown)?,
             ),

@@ -6,7 +6,9 @@ mod archive;
 mod commitment;
 mod folder;
 mod letter;
+mod pace;
 mod retry;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,16 +16,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use plumbline_dimse::Sender;
+use plumbline_shared::tls::{Tls, TlsError};
 use rustls::ClientConfig;
 
 use self::commitment::CommitmentAsker;
 use self::letter::{Letter, Unwritten};
-use crate::config::{Address, Destination};
+use self::pace::Paced;
+use crate::config::{Address, Archive, Destination};
 use crate::reading::Bell;
 use crate::report::Station;
 use crate::store::{Delivery, Sent, SentAs, Store};
 
 pub use archive::{ANSWERS, Meaning, offers};
+pub use web::{WEB_ANSWERS, WebArchive, WebMeaning};
 
 /// How often a sender looks for something that is due.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,12 +44,39 @@ pub struct Outbox {
     pub destination: Destination,
     /// The station, as reports name it.
     pub station: Station,
-    /// TLS with the destination, if it is spoken.
-    pub tls: Option<Arc<ClientConfig>>,
+    /// The way there.
+    pub way: Way,
     /// The executable of `plumbline-edge` that decodes films.
     pub program: PathBuf,
     /// Rings when something is to be sent at once.
     pub bell: Arc<Bell>,
+}
+
+/// The way to a destination, with what is needed to go it.
+pub enum Way {
+    /// By DICOM, with TLS if it is spoken.
+    Archive(Archive, Option<Arc<ClientConfig>>),
+    /// Over the web.
+    Web(WebArchive),
+    /// Into a folder.
+    Folder(PathBuf),
+}
+
+impl Way {
+    /// The way to `address`.
+    ///
+    /// # Errors
+    /// If a file of certificates or keys cannot be used.
+    pub fn to(address: &Address) -> Result<Self, TlsError> {
+        Ok(match address {
+            Address::Archive(archive) => {
+                let tls = archive.entity.tls.as_ref().map(Tls::client).transpose()?;
+                Self::Archive(archive.clone(), tls)
+            }
+            Address::Web(web) => Self::Web(WebArchive::new(web)?),
+            Address::Folder(folder) => Self::Folder(folder.clone()),
+        })
+    }
 }
 
 /// How a try to send one thing ended.
@@ -55,8 +87,20 @@ enum Tried {
     Failed(String),
     /// The destination does not let the station in, and says that it never will.
     ShutOut(String),
+    /// The destination cannot be reached, or has asked for a time of rest.
+    Away {
+        /// Why.
+        why: String,
+        /// The least wait, in seconds.
+        rest: u64,
+    },
+}
+
+impl Tried {
     /// The destination cannot be reached.
-    Away(String),
+    fn away(why: String) -> Self {
+        Self::Away { why, rest: 0 }
+    }
 }
 
 impl Outbox {
@@ -73,9 +117,10 @@ impl Outbox {
                 Ok(Some(delivery)) => delivery,
                 Ok(None) => {
                     if open.close_if_idle()
-                        && let Some(archive) = self.destination.committing()
+                        && let Way::Archive(archive, tls) = &self.way
+                        && archive.commits
                     {
-                        commitment.ask(self, archive);
+                        commitment.ask(self, &archive.entity, tls.as_ref());
                     }
                     self.pause(LOOK, heard, stop);
                     continue;
@@ -92,7 +137,7 @@ impl Outbox {
                 break;
             }
             away = match tried {
-                Tried::Away(_) | Tried::ShutOut(_) => away + 1,
+                Tried::Away { .. } | Tried::ShutOut(_) => away + 1,
                 Tried::Ended(_) | Tried::Failed(_) => 0,
             };
             let sent = means(&delivery, tried, away);
@@ -126,12 +171,17 @@ impl Outbox {
             Err(Unwritten::Now(why)) => return (Tried::Failed(why), None),
             Err(Unwritten::Ever(why)) => return (Tried::Ended(Sent::Refused(why)), None),
         };
-        let tried = match &self.destination.address {
-            Address::Archive(archive) => {
-                let peer = archive.entity.peer(&self.station.name, self.tls.as_ref());
-                archive::send(&peer, open, delivery, &letter, stop)
+        let paced = Paced {
+            most: self.destination.pace,
+            stop,
+        };
+        let tried = match &self.way {
+            Way::Archive(archive, tls) => {
+                let peer = archive.entity.peer(&self.station.name, tls.as_ref());
+                archive::send(&peer, open, delivery, &letter, paced)
             }
-            Address::Folder(folder) => folder::send(folder, delivery, &letter),
+            Way::Web(archive) => archive.send(delivery, &letter, paced),
+            Way::Folder(folder) => folder::send(folder, delivery, &letter),
         };
         let Letter {
             class, instance, ..
@@ -189,9 +239,9 @@ fn means(delivery: &Delivery, tried: Tried, away: u32) -> Sent {
             seconds: retry::wait(away, delivery.id),
             failed: true,
         },
-        Tried::Away(why) => Sent::Later {
+        Tried::Away { why, rest } => Sent::Later {
             why,
-            seconds: retry::wait(away, delivery.id),
+            seconds: retry::wait(away, delivery.id).max(rest),
             failed: false,
         },
     }

@@ -132,7 +132,12 @@ pub struct Orthanc {
 impl Orthanc {
     /// Starts it with its files in `folder`, its DICOM port and its web port.
     pub fn start(folder: &Path, port: u16, web: u16, station: u16) -> Self {
-        let configuration = json!({
+        Self::start_with(folder, port, web, station, json!({}))
+    }
+
+    /// Starts it with more configuration than that.
+    pub fn start_with(folder: &Path, port: u16, web: u16, station: u16, more: Value) -> Self {
+        let mut configuration = json!({
             "Name": "archive",
             "StorageDirectory": folder.join("storage"),
             "IndexDirectory": folder.join("storage"),
@@ -144,6 +149,9 @@ impl Orthanc {
             "DicomCheckCalledAet": true,
             "DicomModalities": { "station": ["PLUMBLINE", "127.0.0.1", station] },
         });
+        for (key, value) in more.as_object().unwrap() {
+            configuration[key] = value.clone();
+        }
         let file = folder.join("orthanc.json");
         fs::write(&file, configuration.to_string()).unwrap();
         let process = Background::start("/usr/sbin/Orthanc", &[file.to_str().unwrap()]);
