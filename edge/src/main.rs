@@ -12,7 +12,7 @@ use plumbline_edge::quality::IntendedUse;
 use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
 use plumbline_edge::store::BackedUp;
-use plumbline_edge::{check, films, serve, store};
+use plumbline_edge::{check, films, page, serve, store};
 
 /// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
 #[derive(Parser)]
@@ -63,6 +63,16 @@ enum Command {
         /// Print one JSON object a line in place of the table.
         #[arg(long)]
         json: bool,
+    },
+    /// Write a film's result as a page to be printed, a PDF. The station may run meanwhile.
+    Page {
+        #[command(flatten)]
+        station: Station,
+        /// The film's number, as `films` shows it.
+        film: i64,
+        /// The file to write.
+        #[arg(long, value_name = "FILE.pdf")]
+        out: PathBuf,
     },
     /// Write a backup of a station's films and results, which may run meanwhile.
     Backup {
@@ -143,6 +153,7 @@ fn main() -> ExitCode {
             newest,
             json,
         } => station_films(&station, newest, json),
+        Command::Page { station, film, out } => station_page(&station, film, &out),
         Command::Backup { station, target } => back_up(&station, &target),
         Command::Restore { station, backup } => restore(&station, &backup),
         Command::Reader {
@@ -178,6 +189,11 @@ fn station_check(station: &Station) -> Result<bool> {
 
 fn station_films(station: &Station, newest: usize, json: bool) -> Result<bool> {
     films::films(&station.settings()?, newest, json)?;
+    Ok(true)
+}
+
+fn station_page(station: &Station, film: i64, out: &Path) -> Result<bool> {
+    page::write(&station.settings()?, film, out)?;
     Ok(true)
 }
 

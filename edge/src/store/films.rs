@@ -3,6 +3,7 @@
 use std::io;
 
 use plumbline_shared::decode::Header;
+use plumbline_shared::gradcam::Cam;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +155,17 @@ pub struct StoredReading {
     pub film_notes: Vec<String>,
     /// The time of decoding, preparing, the quality gate and reading.
     pub milliseconds: [f64; 4],
+}
+
+impl StoredReading {
+    /// The Grad-CAM map.
+    pub fn map(&self) -> Cam {
+        Cam {
+            rows: self.cam.len(),
+            columns: self.cam.first().map_or(0, Vec::len),
+            values: self.cam.concat(),
+        }
+    }
 }
 
 /// A film in the store.

@@ -30,11 +30,13 @@ pub enum Kind {
     Report,
     /// The picture of a result with the heat map.
     Capture,
+    /// The page of a result, for paper.
+    Page,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are sent.
-    pub const ALL: [Self; 3] = [Self::Original, Self::Report, Self::Capture];
+    pub const ALL: [Self; 4] = [Self::Original, Self::Report, Self::Capture, Self::Page];
 
     /// The kind's name in the database and in file names.
     pub const fn name(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Original => "original",
             Self::Report => "report",
             Self::Capture => "capture",
+            Self::Page => "page",
         }
     }
 }
@@ -406,9 +409,9 @@ pub(super) fn queue(
     audit: i64,
 ) -> Result<(), StoreError> {
     let kinds: &[Kind] = match state {
-        State::Read => &[Kind::Original, Kind::Report, Kind::Capture],
-        State::Refused | State::Failed => &[Kind::Original, Kind::Report],
-        State::Acknowledged => &[Kind::Report],
+        State::Read => &Kind::ALL,
+        State::Refused | State::Failed => &[Kind::Original, Kind::Report, Kind::Page],
+        State::Acknowledged => &[Kind::Report, Kind::Page],
         State::Received | State::Gated | State::Superseded => return Ok(()),
     };
     for kind in kinds {
