@@ -19,6 +19,7 @@ pub mod panel;
 mod paper;
 mod pipe;
 pub mod pipeline;
+pub mod proof;
 pub mod pulse;
 pub mod quality;
 pub mod reading;

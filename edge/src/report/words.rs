@@ -24,7 +24,7 @@ pub(super) fn numbers(reading: &StoredReading) -> String {
 }
 
 /// The result as a person reads it.
-pub(super) fn in_words(filing: &Filing) -> String {
+pub(crate) fn in_words(filing: &Filing) -> String {
     let mut words = verdict(&filing.came).to_owned();
     if let Some(reading) = filing.reading() {
         words += &format!(" ({})", numbers(reading));

@@ -372,7 +372,7 @@ fn insert(
         outcome: Outcome::Success,
         who: who(arrival),
         object: &object,
-        detail: "received",
+        detail: &format!("received: SHA-256 {hash}"),
     };
     enter(transaction, film, State::Received, None, &entry)?;
     // Uploads are of other programs, not of the X-ray unit.

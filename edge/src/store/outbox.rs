@@ -448,11 +448,18 @@ pub(super) fn enter_transfer(
     outcome: Outcome,
     how: &str,
 ) -> Result<(), StoreError> {
-    let told = "SELECT film, kind, result, destination FROM deliveries WHERE id = ?1";
-    let (film, kind, result, destination): (_, Kind, i64, String) =
+    let told = "SELECT film, kind, result, destination, instance FROM deliveries WHERE id = ?1";
+    let (film, kind, result, destination, sent): (_, Kind, i64, String, Option<String>) =
         transaction.query_row(told, [delivery], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
         })?;
+    let sent = sent.map_or(String::new(), |instance| format!(", instance {instance}"));
     let instance = instance(transaction, film)?;
     let entry = Entry {
         event: Event::Transferred,
@@ -460,7 +467,7 @@ pub(super) fn enter_transfer(
         outcome,
         who: &destination,
         object: &object(film, instance.as_deref()),
-        detail: &format!("{} {result}: {how}", kind.name()),
+        detail: &format!("{} {result}: {how}{sent}", kind.name()),
     };
     audit::append(transaction, &entry)?;
     Ok(())

@@ -4,6 +4,7 @@ mod faults;
 mod films;
 mod outbox;
 mod panel;
+mod proof;
 mod work;
 
 use plumbline_shared::decode::Header;
