@@ -201,7 +201,7 @@ fn a_page_says_what_the_station_says_and_is_the_same_each_time() {
             "Παπαδοπούλου, Μαρία",
             "Γενικό Νοσοκομείο",
             "Refer to a specialist: the film looks like one with scoliosis",
-            "by Muñoz, 20",
+            ", by Muñoz",
         ],
     );
     let text = words(&served(&station, 2));

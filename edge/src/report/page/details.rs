@@ -94,10 +94,10 @@ pub(super) fn reading(sheet: &Sheet, station: &Station, filing: &Filing) -> Vec<
     let short = |digest: &str| digest.chars().take(16).collect::<String>();
     let seen = match (filing.acknowledged, &filing.acknowledged_by) {
         (false, _) => "not yet".into(),
-        (true, None) => format!("at the panel, {}", moment(&filing.entered)),
+        (true, None) => format!("{}, at the panel", moment(&filing.entered)),
         (true, Some(person)) => {
             let person = name::text(Some(person), sheet.typeface);
-            format!("by {person}, {}", moment(&filing.entered))
+            format!("{}, by {person}", moment(&filing.entered))
         }
     };
     let mut rows = vec![vec![

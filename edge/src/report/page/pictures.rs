@@ -17,7 +17,7 @@ const PIXELS: u32 = 720;
 const MOST: f32 = (INNER - GAP) / 2.0;
 
 /// Height of the legend with its words.
-const LEGEND: f32 = 34.0;
+const LEGEND: f32 = 42.0;
 
 /// Draws what there is to be shown from `top` down to `bottom`.
 pub(super) fn draw(
@@ -34,7 +34,7 @@ pub(super) fn draw(
             return Ok(());
         }
     };
-    let room = (bottom - top - LEGEND - 8.0).max(100.0);
+    let room = (bottom - top - LEGEND - 8.0).max(40.0);
     let (columns, rows) = (film.width() as f32, film.height() as f32);
     let scale = (MOST / columns).min(room / rows);
     let size = (columns * scale, rows * scale);
