@@ -24,7 +24,9 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::health::Health;
 use crate::intake::{ReceiveError, Receiver, Way};
+use crate::page::PageError;
 use crate::reading::Bell;
+use crate::report::Station;
 use crate::store::{DeliveryState, Incoming, Origin, Store, StoreError};
 
 /// What multipart bodies have beside a film, and the most bytes of other bodies.
@@ -39,6 +41,9 @@ const REQUEST: Duration = Duration::from_secs(600);
 /// The most uploads at a time.
 const UPLOADS: usize = 4;
 
+/// The most pages that are made at a time: each decodes a film.
+const PAGES: usize = 1;
+
 /// How long requests may take once the station is to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -49,9 +54,11 @@ const MOST_LISTED: usize = 1000;
 #[derive(Clone)]
 pub struct Interface {
     receiver: Receiver,
+    station: Station,
     token: String,
     most: u64,
     uploads: Arc<Semaphore>,
+    pages: Arc<Semaphore>,
     /// Wakes those who send.
     outboxes: Arc<Bell>,
 }
@@ -59,13 +66,21 @@ pub struct Interface {
 impl Interface {
     /// An interface to what `receiver` has, for callers who know `token`; a film's file has `most`
     /// bytes at most.
-    /// `outboxes` wakes those who send.
-    pub fn new(receiver: Receiver, token: String, most: u64, outboxes: Arc<Bell>) -> Self {
+    /// `station` is on pages, and `outboxes` wakes those who send.
+    pub fn new(
+        receiver: Receiver,
+        station: Station,
+        token: String,
+        most: u64,
+        outboxes: Arc<Bell>,
+    ) -> Self {
         Self {
             receiver,
+            station,
             token,
             most,
             uploads: Arc::new(Semaphore::new(UPLOADS)),
+            pages: Arc::new(Semaphore::new(PAGES)),
             outboxes,
         }
     }
@@ -95,6 +110,7 @@ impl Interface {
         let protected = Router::new()
             .route("/films", post(upload).layer(uploads).get(films))
             .route("/films/{film}", get(film))
+            .route("/films/{film}/page.pdf", get(page))
             .route("/films/{film}/acknowledge", post(acknowledge))
             .route("/films/{film}/read-anyway", post(read_anyway))
             .route("/films/{film}/delivered", post(delivered))
@@ -227,6 +243,19 @@ impl From<ReceiveError> for Failure {
     }
 }
 
+impl From<PageError> for Failure {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Store(error) => error.into(),
+            PageError::Decode(_) => Self(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            PageError::Report(_) => {
+                tracing::error!(%error, "a page could not be made");
+                Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+            }
+        }
+    }
+}
+
 /// Does `work`, which waits for the disk, beside the tasks.
 async fn blocking<T: Send + 'static, E: Into<Failure> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -331,6 +360,22 @@ async fn film(
 ) -> Result<Response, Failure> {
     let film = blocking(move || interface.store().film(film)).await?;
     Ok(Json(film).into_response())
+}
+
+/// A film's newest result as a page.
+async fn page(
+    State(interface): State<Interface>,
+    UrlPath(film): UrlPath<i64>,
+) -> Result<Response, Failure> {
+    // It is never closed; callers wait for their turn.
+    let _one = interface.pages.acquire().await.ok();
+    let Interface {
+        receiver, station, ..
+    } = interface.clone();
+    let pdf =
+        blocking(move || crate::page::newest(&receiver.store, &station, &receiver.program, film));
+    let pdf = pdf.await?;
+    Ok(([(header::CONTENT_TYPE, "application/pdf")], pdf).into_response())
 }
 
 /// Who asks for a change, and why.

@@ -12,7 +12,7 @@ use plumbline_edge::quality::IntendedUse;
 use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
 use plumbline_edge::store::BackedUp;
-use plumbline_edge::{check, films, serve, store};
+use plumbline_edge::{check, films, page, proof, serve, store};
 
 /// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
 #[derive(Parser)]
@@ -63,6 +63,37 @@ enum Command {
         /// Print one JSON object a line in place of the table.
         #[arg(long)]
         json: bool,
+    },
+    /// Write a film's result as a page to be printed, a PDF. The station may run meanwhile.
+    Page {
+        #[command(flatten)]
+        station: Station,
+        /// The film's number, as `films` shows it.
+        film: i64,
+        /// The file to write.
+        #[arg(long, value_name = "FILE.pdf")]
+        out: PathBuf,
+    },
+    /// Print what happened to a film, from the audit log, with what proves it; or verify what was printed. The
+    /// station may run meanwhile.
+    Proof {
+        #[command(flatten)]
+        station: Station,
+        /// The film: its number, the SHA-256 of its file, or its SOP Instance UID.
+        #[arg(required_unless_present = "verify", conflicts_with = "verify")]
+        film: Option<String>,
+        /// A hash of the audit log that somebody else has recorded: the sheet ends there, or is verified by it.
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+        /// Print JSON, which can be verified, in place of text.
+        #[arg(long)]
+        json: bool,
+        /// Write a PDF, too.
+        #[arg(long, value_name = "FILE.pdf", conflicts_with = "verify")]
+        pdf: Option<PathBuf>,
+        /// Verify a sheet in JSON by --head; the station is not needed.
+        #[arg(long, value_name = "SHEET.json", requires = "head")]
+        verify: Option<PathBuf>,
     },
     /// Write a backup of a station's films and results, which may run meanwhile.
     Backup {
@@ -143,6 +174,26 @@ fn main() -> ExitCode {
             newest,
             json,
         } => station_films(&station, newest, json),
+        Command::Page { station, film, out } => station_page(&station, film, &out),
+        Command::Proof {
+            head,
+            verify: Some(sheet),
+            ..
+        } => proof::verify(&sheet, &head.unwrap_or_default()).map(|()| true),
+        Command::Proof {
+            station,
+            film,
+            head,
+            json,
+            pdf,
+            verify: None,
+        } => station_proof(
+            &station,
+            &film.unwrap_or_default(),
+            head.as_deref(),
+            json,
+            pdf,
+        ),
         Command::Backup { station, target } => back_up(&station, &target),
         Command::Restore { station, backup } => restore(&station, &backup),
         Command::Reader {
@@ -178,6 +229,22 @@ fn station_check(station: &Station) -> Result<bool> {
 
 fn station_films(station: &Station, newest: usize, json: bool) -> Result<bool> {
     films::films(&station.settings()?, newest, json)?;
+    Ok(true)
+}
+
+fn station_page(station: &Station, film: i64, out: &Path) -> Result<bool> {
+    page::write(&station.settings()?, film, out)?;
+    Ok(true)
+}
+
+fn station_proof(
+    station: &Station,
+    film: &str,
+    head: Option<&str>,
+    json: bool,
+    pdf: Option<PathBuf>,
+) -> Result<bool> {
+    proof::proof(&station.settings()?, film, head, json, pdf.as_deref())?;
     Ok(true)
 }
 

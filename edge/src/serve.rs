@@ -183,7 +183,13 @@ pub fn serve(settings: &Settings) -> Result<()> {
         }
         None => None,
     };
-    let interface = Interface::new(receiver, token, settings.limits.film, outbox_bell);
+    let interface = Interface::new(
+        receiver,
+        in_reports,
+        token,
+        settings.limits.film,
+        outbox_bell,
+    );
     begin(&store, &clock, &model)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -11,7 +11,7 @@ use plumbline_dimse::service::{
 use plumbline_dimse::{COMMITMENT, Patience, Rejection, Status};
 use plumbline_edge::config::Settings;
 use plumbline_edge::outbox::{ANSWERS, Meaning, WEB_ANSWERS, WebMeaning};
-use plumbline_edge::report::{CAPTURE_CLASS, REPORT_CLASS};
+use plumbline_edge::report::{CAPTURE_CLASS, PAGE_CLASS, REPORT_CLASS};
 
 /// The tests of the rows.
 const FILMS: &str = "films_that_are_sent_are_kept_once_and_read_as_screen_reads_them";
@@ -182,6 +182,7 @@ fn rejections() -> String {
 fn sent() -> String {
     const FILED: &str = "what_is_filed_is_valid_and_means_what_it_says";
     const KEPT: &str = "archives_of_others_keep_all_of_it_in_the_films_study";
+    const PAGES: &str = "archives_of_others_take_pages_and_give_them_back";
     let explicit = "Explicit VR Little Endian";
     let mut rows = vec![
         vec![
@@ -197,6 +198,13 @@ fn sent() -> String {
             "captures".into(),
             explicit.into(),
             format!("`{FILED}`"),
+        ],
+        vec![
+            PAGE_CLASS.into(),
+            "Encapsulated PDF Storage".into(),
+            "pages".into(),
+            explicit.into(),
+            format!("`{PAGES}`"),
         ],
     ];
     rows.extend(STORAGE.iter().map(|class| {
@@ -317,6 +325,7 @@ fn every_test_that_it_names_exists() {
         "tests/serve.rs",
         "tests/peers.rs",
         "tests/filing.rs",
+        "tests/page.rs",
         "tests/outbox.rs",
         "tests/web.rs",
         "../shared/tests/films.rs",

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
 use image::{Rgb, RgbImage};
 
-/// DejaVu Sans; its licence is beside it.
-const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
+/// The built-in font, a TrueType file: DejaVu Sans; its licence is beside it.
+pub const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
 
 /// A pen that writes with the built-in font.
 pub struct Pen {

@@ -202,6 +202,7 @@ impl Destination {
             ("originals", Kind::Original),
             ("reports", Kind::Report),
             ("captures", Kind::Capture),
+            ("pages", Kind::Page),
         ];
         let name = table.take("name", table::text);
         let address = table.take("address", host_and_port);

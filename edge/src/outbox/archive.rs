@@ -9,7 +9,7 @@ use plumbline_shared::printable::printable;
 use super::letter::Letter;
 use super::pace::Paced;
 use super::{Open, Tried, retry};
-use crate::report::{CAPTURE_CLASS, REPORT_CLASS};
+use crate::report::{CAPTURE_CLASS, PAGE_CLASS, REPORT_CLASS};
 use crate::store::{Delivery, Kind, Sent};
 
 /// Sends one object, on the open association or a new one, no faster than `paced` reads.
@@ -39,7 +39,8 @@ pub(super) fn send(
     }
     let mut sender = match open.sender.take() {
         Some(sender) => sender,
-        None => match peer.open_storage(offers(&[delivery.kind])) {
+        // Pages too, so that one association does for all of a film's results.
+        None => match peer.open_storage(offers(&[delivery.kind, Kind::Page])) {
             Ok(sender) => sender,
             Err(error) => return not_let_in(&error),
         },
@@ -60,10 +61,13 @@ pub(super) fn send(
     }
 }
 
-/// What is offered for objects of these kinds: results always, films in all their transfer syntaxes if
-/// they are to be sent.
+/// What is offered for objects of these kinds: reports and captures always, pages and films, in all their
+/// transfer syntaxes, if they are to be sent.
 pub fn offers(kinds: &[Kind]) -> Vec<(&'static str, &'static str)> {
     let mut offers = vec![(REPORT_CLASS, EXPLICIT), (CAPTURE_CLASS, EXPLICIT)];
+    if kinds.contains(&Kind::Page) {
+        offers.push((PAGE_CLASS, EXPLICIT));
+    }
     if kinds.contains(&Kind::Original) {
         for class in STORAGE {
             let syntaxes = TRANSFER_SYNTAXES
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn offers_fit_into_an_association_and_are_each_made_once() {
-        let mut offers = offers(&[Kind::Original]);
+        let mut offers = offers(&Kind::ALL);
         assert!(offers.len() <= 128, "{}", offers.len());
         let all = offers.len();
         offers.sort_unstable();

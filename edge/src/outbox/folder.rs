@@ -1,8 +1,9 @@
-//! Sending into a folder: a file for each object, in a folder for each study.
+//! Sending into a folder: a file for each object, in a folder for each study. Pages are PDF files there,
+//! which any computer can print.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plumbline_dimse::is_uid;
 use plumbline_shared::durable::replace_file;
@@ -30,14 +31,13 @@ fn write(folder: &Path, delivery: &Delivery, letter: &Letter) -> io::Result<()> 
         fs::create_dir(&study)?;
         fs::File::open(folder)?.sync_all()?;
     }
-    let path: PathBuf = study.join(format!(
-        "{}-{}.dcm",
-        delivery.kind.name(),
-        name(&letter.instance)
-    ));
+    let (kind, instance) = (delivery.kind.name(), name(&letter.instance));
+    if let Some(pdf) = &letter.pdf {
+        return replace_file(&study.join(format!("{kind}-{instance}.pdf")), pdf);
+    }
     let mut bytes = Vec::new();
     letter.file()?.read_to_end(&mut bytes)?;
-    replace_file(&path, &bytes)
+    replace_file(&study.join(format!("{kind}-{instance}.dcm")), &bytes)
 }
 
 /// A UID as a file's name; what the film gives in its place may be any text.

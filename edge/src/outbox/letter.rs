@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use plumbline_dimse::service::EXPLICIT;
 use plumbline_shared::decision::Decision;
-use plumbline_shared::gradcam::Cam;
 use plumbline_shared::preprocess::letterbox;
 
 use crate::intake::{WAIT, decode_with};
 use crate::overlay::{Caption, overlay};
-use crate::report::{Made, Station, capture, report};
+use crate::page::{self, PageError};
+use crate::report::{Made, Station, capture, encapsulated, report};
 use crate::store::{DataSet, Delivery, Filing, Finding, Kind, Store, StoreError, StoredReading};
 
 /// An object that is ready to be sent.
@@ -24,6 +24,8 @@ pub(super) struct Letter {
     pub study: String,
     /// Its transfer syntax.
     pub syntax: String,
+    /// The PDF within it: what a folder gets.
+    pub pdf: Option<Vec<u8>>,
     file: Content,
 }
 
@@ -52,6 +54,16 @@ impl From<StoreError> for Unwritten {
     }
 }
 
+impl From<PageError> for Unwritten {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Store(error) => error.into(),
+            PageError::Decode(_) => Self::Now(error.to_string()),
+            PageError::Report(error) => Self::Ever(error.to_string()),
+        }
+    }
+}
+
 impl Letter {
     /// Makes the object of a delivery.
     pub fn write(
@@ -61,12 +73,18 @@ impl Letter {
         delivery: &Delivery,
     ) -> Result<Self, Unwritten> {
         let filing = store.filing(delivery.film, delivery.result)?;
+        let mut pdf = None;
         let made = match delivery.kind {
             Kind::Original => return Self::of_film(store, &filing),
             Kind::Report => report(station, &filing),
             Kind::Capture => {
                 let picture = picture(store, program, &filing)?;
                 capture(station, &filing, picture)
+            }
+            Kind::Page => {
+                let page = page::of(store, station, program, &filing)?;
+                pdf = Some(page.clone());
+                encapsulated(station, &filing, page)
             }
         };
         let Made {
@@ -80,6 +98,7 @@ impl Letter {
             instance,
             study: study.clone().unwrap_or_default(),
             syntax: EXPLICIT.to_owned(),
+            pdf,
             file: Content::Made(file),
         })
     }
@@ -100,6 +119,7 @@ impl Letter {
             instance: known(&header.sop_instance_uid),
             study: known(&header.study_instance_uid),
             syntax: data_set.ok_or_else(no_syntax)?.transfer_syntax().to_owned(),
+            pdf: None,
             file: Content::Kept(path, filing.film.bytes),
         })
     }
@@ -155,7 +175,7 @@ fn picture(store: &Store, program: &Path, filing: &Filing) -> Result<image::RgbI
         notes: &reading.film_notes,
     };
     let content = letterbox(decoded.film.width(), decoded.film.height());
-    Ok(overlay(&decoded.film, &cam(reading), content, &caption))
+    Ok(overlay(&decoded.film, &reading.map(), content, &caption))
 }
 
 fn decision(reading: &StoredReading) -> Decision {
@@ -164,13 +184,5 @@ fn decision(reading: &StoredReading) -> Decision {
         probability: reading.probability,
         threshold: reading.threshold,
         positive: reading.positive,
-    }
-}
-
-fn cam(reading: &StoredReading) -> Cam {
-    Cam {
-        rows: reading.cam.len(),
-        columns: reading.cam.first().map_or(0, Vec::len),
-        values: reading.cam.concat(),
     }
 }

@@ -10,20 +10,28 @@ const STRONGEST: f32 = 0.62;
 /// Value below which the map is transparent, so that its edge is not drawn.
 const FAINTEST: f32 = 0.08;
 
+/// A film's middle grey, on which legends show the map's colours as they look on a film.
+const FILM: Rgb<u8> = Rgb([110, 110, 110]);
+
+/// Returns the colour of `value`, 0 to 1, as it looks on a film.
+pub(crate) fn on_film(value: f32) -> Rgb<u8> {
+    blend(FILM, inferno(value), strength(value))
+}
+
 /// Returns the colour of `value`, 0 to 1: Matplotlib's "inferno", which is perceptually uniform.
-pub(super) fn inferno(value: f32) -> Rgb<u8> {
+fn inferno(value: f32) -> Rgb<u8> {
     let colour = colorous::INFERNO.eval_continuous(value.into());
     Rgb([colour.r, colour.g, colour.b])
 }
 
 /// Returns the opacity of `value`, 0 to 1.
-pub(super) fn strength(value: f32) -> f32 {
+fn strength(value: f32) -> f32 {
     let visible = ((value - FAINTEST) / (1.0 - FAINTEST)).clamp(0.0, 1.0);
     STRONGEST * visible.sqrt()
 }
 
 /// Lays `cam` over `picture`, a film that covers `content` of the network's input.
-pub(super) fn lay_over(picture: &mut RgbImage, cam: &Cam, content: Rect) {
+pub(crate) fn lay_over(picture: &mut RgbImage, cam: &Cam, content: Rect) {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     // From a pixel's centre in the picture to one in the network's input to a cell of the map.
     let along = |pixel: u32, side: f32, start: u32, length: u32, cells: usize| {

@@ -11,6 +11,7 @@ use plumbline_shared::gradcam::Cam;
 use plumbline_shared::preprocess::Rect;
 
 pub use caption::Caption;
+pub(crate) use heat::{lay_over, on_film};
 
 /// Length of the film's longer side in the picture.
 const LONGER_SIDE: u32 = 1024;
@@ -21,7 +22,7 @@ const BACKGROUND: Rgb<u8> = Rgb([16, 19, 24]);
 /// Draws `film`, which covers `content` of the network's input, under the heat map `cam`, and beside
 /// it the panel of `caption`.
 pub fn overlay(film: &Film, cam: &Cam, content: Rect, caption: &Caption) -> RgbImage {
-    let mut picture = readable(film);
+    let mut picture = readable(film, LONGER_SIDE);
     heat::lay_over(&mut picture, cam, content);
     let height = picture.height().max(panel::HEIGHT);
     let mut canvas = RgbImage::from_pixel(
@@ -36,11 +37,11 @@ pub fn overlay(film: &Film, cam: &Cam, content: Rect, caption: &Caption) -> RgbI
     canvas
 }
 
-/// Returns the film in grey, at the picture's size.
-fn readable(film: &Film) -> RgbImage {
+/// Returns the film in grey, with `longer_side` pixels along its longer side.
+pub(crate) fn readable(film: &Film, longer_side: u32) -> RgbImage {
     let (width, height) = (film.width(), film.height());
     let longer = u64::from(width.max(height));
-    let scaled = |side: u32| (u64::from(side) * u64::from(LONGER_SIDE)).div_ceil(longer) as u32;
+    let scaled = |side: u32| (u64::from(side) * u64::from(longer_side)).div_ceil(longer) as u32;
     let borrowed = ImageBuffer::<Luma<u16>, &[u16]>::from_raw(width, height, film.pixels());
     let Some(borrowed) = borrowed else {
         unreachable!("a film holds width x height pixels");

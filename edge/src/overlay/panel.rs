@@ -3,7 +3,7 @@
 
 use image::{Rgb, RgbImage};
 use plumbline_shared::decision::Decision;
-use plumbline_shared::text::{Pen, blend};
+use plumbline_shared::text::Pen;
 
 use super::caption::Caption;
 use super::heat;
@@ -19,8 +19,6 @@ const LINE: Rgb<u8> = Rgb([48, 54, 64]);
 /// Amber and blue-green: told apart by colour-blind readers too, and never by colour alone.
 const REFER: Rgb<u8> = Rgb([255, 182, 72]);
 const NO_SIGN: Rgb<u8> = Rgb([94, 201, 190]);
-/// A film's middle grey, on which the legend shows the map's colours as they look on a film.
-const FILM: Rgb<u8> = Rgb([110, 110, 110]);
 
 const TITLE: f32 = 34.0;
 const TEXT: f32 = 19.0;
@@ -92,8 +90,7 @@ impl Panel<'_> {
 
     fn legend(&mut self) {
         self.write("Where the network looked", (0.0, 0.0), SMALL, DIM);
-        let shade = |at| blend(FILM, heat::inferno(at), heat::strength(at));
-        self.bar(0.0, 14.0, WIDTH as f32, 18.0, shade);
+        self.bar(0.0, 14.0, WIDTH as f32, 18.0, heat::on_film);
         self.write("little", (0.0, 54.0), SMALL, DIM);
         self.write_right("most", 54.0, SMALL, DIM);
         self.y += 112.0;

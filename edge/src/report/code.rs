@@ -56,6 +56,7 @@ codes! {
     ALGORITHM_PARAMETERS = "DCM" "111002" "Algorithm Parameters";
     ALGORITHM_VERSION = "DCM" "111003" "Algorithm Version";
     COMMENT = "DCM" "121106" "Comment";
+    DIAGNOSTIC_IMAGING_REPORT = "LN" "18748-4" "Diagnostic Imaging Report";
     DEVICE_OBSERVER_MANUFACTURER = "DCM" "121014" "Device Observer Manufacturer";
     DEVICE_OBSERVER_MODEL = "DCM" "121015" "Device Observer Model Name";
     DEVICE_OBSERVER_NAME = "DCM" "121013" "Device Observer Name";

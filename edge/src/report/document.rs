@@ -1,4 +1,4 @@
-//! What a report and a capture have in common: the patient and the study of the film, the station, and
+//! What all that is filed has in common: the patient and the study of the film, the station, and
 //! the file around them.
 
 use dicom_core::VR;
@@ -25,6 +25,9 @@ pub const REPORT_CLASS: &str = uids::COMPREHENSIVE3_DSR_STORAGE;
 
 /// The SOP class of captures: Secondary Capture Image.
 pub const CAPTURE_CLASS: &str = uids::SECONDARY_CAPTURE_IMAGE_STORAGE;
+
+/// The SOP class of pages: Encapsulated PDF.
+pub const PAGE_CLASS: &str = uids::ENCAPSULATED_PDF_STORAGE;
 
 /// The station, as reports name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl Station {
     }
 
     /// Its serial number: the end of its UID.
-    fn serial(&self) -> &str {
+    pub(super) fn serial(&self) -> &str {
         let start = self.uid.len().saturating_sub(12);
         &self.uid[start..]
     }

@@ -1,8 +1,9 @@
 //! The audit log: append-only rows, chained by hashes, in the terms of DICOM PS3.15 A.5. They name
 //! films by their number and SOP Instance UID, never patients.
 
-use plumbline_shared::manifest::hexadecimal;
+use plumbline_shared::manifest::{hexadecimal, sha256};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::StoreError;
@@ -189,6 +190,15 @@ pub(super) fn newest(database: &Connection) -> Result<Option<Newest>, StoreError
     Ok(newest.optional()?)
 }
 
+/// Returns the hash of the chain before the entry `sequence`.
+pub(super) fn hash_before(database: &Connection, sequence: i64) -> Result<String, StoreError> {
+    let query = "SELECT hash FROM audit WHERE sequence = ?1 - 1";
+    let before = database.query_row(query, [sequence], |row| row.get(0));
+    Ok(before
+        .optional()?
+        .unwrap_or_else(|| BEFORE_FIRST.to_owned()))
+}
+
 /// Computes the whole chain again, and returns its newest entry.
 ///
 /// # Errors
@@ -207,7 +217,7 @@ pub(super) fn verify(database: &Connection) -> Result<Option<Newest>, StoreError
         if row.sequence != expected {
             return broken("it is missing");
         }
-        if row.hash != row.hash_after(&previous) {
+        if !row.follows(&previous) {
             return broken("it was changed");
         }
         previous = row.hash;
@@ -216,24 +226,46 @@ pub(super) fn verify(database: &Connection) -> Result<Option<Newest>, StoreError
     newest(database)
 }
 
-/// A row as it is stored.
-struct Row {
-    sequence: i64,
-    wall: String,
-    since_boot: i64,
-    boot: String,
-    event: String,
-    kind: String,
-    action: String,
-    outcome: i64,
-    who: String,
-    object: String,
-    detail: String,
-    hash: String,
+/// An entry as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Its number: one more than that of the entry before it.
+    pub sequence: i64,
+    /// Its time by the wall clock (RFC 3339).
+    pub wall: String,
+    /// Its time since the system's start, in nanoseconds.
+    pub since_boot: i64,
+    /// Which start that was.
+    pub boot: String,
+    /// The code of the event (PS3.15, A.5.3).
+    pub event: String,
+    /// The code of the event's type, or nothing.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// C, R, U, D or E (PS3.15, A.5.2).
+    pub action: String,
+    /// 0, 4 or 8 (PS3.15, A.5.2).
+    pub outcome: i64,
+    /// Who did it.
+    pub who: String,
+    /// What it was done with.
+    pub object: String,
+    /// More, in words.
+    pub detail: String,
+    /// The hash of the chain up to it.
+    pub hash: String,
+}
+
+/// The hash of the chain with one entry more: SHA-256 of the hash before it and of the entry's two digests, all in
+/// hexadecimal digits. So the chain can be followed over entries whose content is not told.
+pub(crate) fn link(previous: &str, digests: &[String; 2]) -> String {
+    let [object, rest] = digests;
+    sha256([previous, object, rest].concat().as_bytes())
 }
 
 impl Row {
-    fn of(row: &rusqlite::Row) -> rusqlite::Result<Self> {
+    pub(super) fn of(row: &rusqlite::Row) -> rusqlite::Result<Self> {
         Ok(Self {
             sequence: row.get("sequence")?,
             wall: row.get("wall")?,
@@ -250,9 +282,43 @@ impl Row {
         })
     }
 
-    /// SHA-256 of the hash before, in hexadecimal digits, and all fields; each text after its length
-    /// in 8 bytes, little endian, and each number in 8 bytes.
+    /// Whether its hash continues the chain whose hash is `previous`.
+    pub(crate) fn follows(&self, previous: &str) -> bool {
+        self.hash == self.hash_after(previous) || self.hash == self.older_hash_after(previous)
+    }
+
+    /// The hash of the chain with it.
     fn hash_after(&self, previous: &str) -> String {
+        link(previous, &self.digests())
+    }
+
+    /// SHA-256 of the object, and that of all else: the sequence number, the time since the system's start and
+    /// the outcome in 8 bytes each, little endian, then the texts, each after its length in 8 bytes. The
+    /// object has a digest of its own, so that entries can be shown to be of other films.
+    pub(crate) fn digests(&self) -> [String; 2] {
+        let mut rest = Sha256::new();
+        for number in [self.sequence, self.since_boot, self.outcome] {
+            rest.update(number.to_le_bytes());
+        }
+        for text in [
+            &self.wall,
+            &self.boot,
+            &self.event,
+            &self.kind,
+            &self.action,
+            &self.who,
+            &self.detail,
+        ] {
+            rest.update((text.len() as u64).to_le_bytes());
+            rest.update(text);
+        }
+        let rest = hexadecimal(&rest.finalize());
+        [sha256(self.object.as_bytes()), rest]
+    }
+
+    /// The hash of the chain with it, as it was made before entries had digests: SHA-256 of the hash before and
+    /// all fields; each text after its length in 8 bytes, little endian, and each number in 8 bytes.
+    pub(super) fn older_hash_after(&self, previous: &str) -> String {
         let mut hash = Sha256::new();
         for number in [self.sequence, self.since_boot, self.outcome] {
             hash.update(number.to_le_bytes());

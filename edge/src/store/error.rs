@@ -91,6 +91,22 @@ pub enum StoreError {
         /// What does not fit.
         why: &'static str,
     },
+    /// No entry has this hash.
+    #[error(
+        "no entry of the audit log from the film's first one on has the hash {0}: correct it, or leave it out"
+    )]
+    NoHash(String),
+    /// An entry between those of a film was made before entries had digests.
+    #[error(
+        "entry {sequence} of the audit log was made by an older version of this program: what happened to film \
+         {film} cannot be proved without telling of other films"
+    )]
+    Undivided {
+        /// The film.
+        film: i64,
+        /// The entry.
+        sequence: i64,
+    },
     /// A backup's folder lies in the store's, or the other way round.
     #[error("{} overlaps the station's data: keep backups in another folder, best on another disk",
         path.display())]

@@ -163,18 +163,20 @@ impl Files {
 
     /// True if the file of the film with this hash is there and has the bytes that it had.
     pub(super) fn is_whole(&self, hash: &str) -> bool {
-        let digest = || {
-            let mut digest = Sha256::new();
-            let mut file = File::open(self.path(hash))?;
-            let mut buffer = vec![0; 1 << 16];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => return io::Result::Ok(hexadecimal(&digest.finalize())),
-                    length => digest.update(&buffer[..length]),
-                }
+        self.digest(hash).is_ok_and(|digest| digest == hash)
+    }
+
+    /// The hash that the file of the film with this hash has now.
+    pub(super) fn digest(&self, hash: &str) -> io::Result<String> {
+        let mut digest = Sha256::new();
+        let mut file = File::open(self.path(hash))?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hexadecimal(&digest.finalize())),
+                length => digest.update(&buffer[..length]),
             }
-        };
-        digest().is_ok_and(|digest| digest == hash)
+        }
     }
 
     /// Moves the file with this hash into the folder `orphans` beside the films'.

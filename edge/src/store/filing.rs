@@ -19,6 +19,8 @@ pub struct Filing {
     pub entered: String,
     /// What came of the film.
     pub came: Came,
+    /// When that came, by the wall clock (RFC 3339).
+    pub came_at: String,
     /// True if a person has seen the result.
     pub acknowledged: bool,
     /// That person, if the station knows a name.
@@ -79,11 +81,12 @@ fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, Store
         entry.optional()?.ok_or(StoreError::NoFilm(film))?;
     let mut stored = load(database, film, number)?;
     // What came of the film that a person has acknowledged.
-    let last = "SELECT state FROM states WHERE film = ?1 AND audit <= ?2
-        AND state IN ('read', 'refused', 'failed') ORDER BY audit DESC LIMIT 1";
-    let last: Option<State> = database
-        .query_row(last, [film, number], |row| row.get(0))
-        .optional()?;
+    let last = "SELECT state, wall FROM states JOIN audit ON audit = sequence
+        WHERE film = ?1 AND audit <= ?2
+            AND state IN ('read', 'refused', 'failed') ORDER BY audit DESC LIMIT 1";
+    let last = database.query_row(last, [film, number], |row| Ok((row.get(0)?, row.get(1)?)));
+    let last: Option<(State, String)> = last.optional()?;
+    let (last, came_at) = last.unzip();
     let came = match (last, stored.reading.take()) {
         (Some(State::Read), Some(reading)) => Came::Read(Box::new(reading)),
         (Some(State::Refused), _) => Came::Refused,
@@ -105,6 +108,7 @@ fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, Store
             entry: hash,
             bundle,
         },
+        came_at: came_at.unwrap_or_else(|| entered.clone()),
         entered,
         came,
         acknowledged,

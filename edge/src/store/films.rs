@@ -4,6 +4,7 @@ use std::io;
 
 use plumbline_dimse::Planned;
 use plumbline_shared::decode::Header;
+use plumbline_shared::gradcam::Cam;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +157,17 @@ pub struct StoredReading {
     pub film_notes: Vec<String>,
     /// The time of decoding, preparing, the quality gate and reading.
     pub milliseconds: [f64; 4],
+}
+
+impl StoredReading {
+    /// The Grad-CAM map.
+    pub fn map(&self) -> Cam {
+        Cam {
+            rows: self.cam.len(),
+            columns: self.cam.first().map_or(0, Vec::len),
+            values: self.cam.concat(),
+        }
+    }
 }
 
 /// A film in the store.
@@ -364,7 +376,7 @@ fn insert(
         outcome: Outcome::Success,
         who: who(arrival),
         object: &object,
-        detail: "received",
+        detail: &format!("received: SHA-256 {hash}"),
     };
     enter(transaction, film, State::Received, None, &entry)?;
     orders::match_film(transaction, film)?;

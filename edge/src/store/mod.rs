@@ -18,6 +18,7 @@ mod orders;
 mod outbox;
 mod panel;
 mod parts;
+mod proof;
 mod results;
 mod room;
 mod schema;
@@ -37,7 +38,7 @@ use uuid::Uuid;
 use self::files::Files;
 use self::parts::Parts;
 
-pub use audit::{Action, Entry, Event, Newest, Outcome};
+pub use audit::{Action, Entry, Event, Newest, Outcome, Row};
 pub use backup::{BackedUp, back_up, restore};
 pub use commitment::Question;
 pub use data_set::DataSet;
@@ -50,6 +51,7 @@ pub use orders::{Examination, Offer, Worklist};
 pub use outbox::{Delivery, DeliveryState, Kind, Listed, Recipient, Sent, SentAs};
 pub use panel::{PanelDeed, PanelState};
 pub use parts::{Part, PartError};
+pub use proof::{Chain, ChainError, Link, Proved};
 pub use state::State;
 pub use work::{Answer, Job};
 
@@ -154,6 +156,14 @@ impl Store {
             true => Err(StoreError::left(film.film, film.state)),
             false => Ok(self.files.path(&film.hash)),
         }
+    }
+
+    /// The SHA-256 that the file of a film has now, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn digest(&self, film: &StoredFilm) -> io::Result<String> {
+        self.files.digest(&film.hash)
     }
 
     /// The station's UID, which is drawn when it is first asked for and then stays.

@@ -30,11 +30,13 @@ pub enum Kind {
     Report,
     /// The picture of a result with the heat map.
     Capture,
+    /// The page of a result, for paper.
+    Page,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are sent.
-    pub const ALL: [Self; 3] = [Self::Original, Self::Report, Self::Capture];
+    pub const ALL: [Self; 4] = [Self::Original, Self::Report, Self::Capture, Self::Page];
 
     /// The kind's name in the database and in file names.
     pub const fn name(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Original => "original",
             Self::Report => "report",
             Self::Capture => "capture",
+            Self::Page => "page",
         }
     }
 }
@@ -400,9 +403,9 @@ impl Store {
 /// What is sent of a film that has come to `state`.
 pub(super) const fn sent_in(state: State) -> &'static [Kind] {
     match state {
-        State::Read => &[Kind::Original, Kind::Report, Kind::Capture],
-        State::Refused | State::Failed => &[Kind::Original, Kind::Report],
-        State::Acknowledged => &[Kind::Report],
+        State::Read => &[Kind::Original, Kind::Report, Kind::Capture, Kind::Page],
+        State::Refused | State::Failed => &[Kind::Original, Kind::Report, Kind::Page],
+        State::Acknowledged => &[Kind::Report, Kind::Page],
         State::Received | State::Gated | State::Superseded => &[],
     }
 }
@@ -452,11 +455,18 @@ pub(super) fn enter_transfer(
     outcome: Outcome,
     how: &str,
 ) -> Result<(), StoreError> {
-    let told = "SELECT film, kind, result, destination FROM deliveries WHERE id = ?1";
-    let (film, kind, result, destination): (_, Kind, i64, String) =
+    let told = "SELECT film, kind, result, destination, instance FROM deliveries WHERE id = ?1";
+    let (film, kind, result, destination, sent): (_, Kind, i64, String, Option<String>) =
         transaction.query_row(told, [delivery], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
         })?;
+    let sent = sent.map_or(String::new(), |instance| format!(", instance {instance}"));
     let instance = instance(transaction, film)?;
     let entry = Entry {
         event: Event::Transferred,
@@ -464,7 +474,7 @@ pub(super) fn enter_transfer(
         outcome,
         who: &destination,
         object: &object(film, instance.as_deref()),
-        detail: &format!("{} {result}: {how}", kind.name()),
+        detail: &format!("{} {result}: {how}{sent}", kind.name()),
     };
     audit::append(transaction, &entry)?;
     Ok(())

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Store;
 use super::error::StoreError;
+use super::state::State;
 
 /// The newest state of each film that has a result, by the entry of the audit log.
 const RESULTS: &str = "SELECT audit, film FROM states
@@ -48,6 +49,25 @@ impl Store {
         let newest = "SELECT max(audit) FROM states WHERE film = ?1";
         let newest: Option<u64> = self.lock().query_row(newest, [film], |row| row.get(0))?;
         newest.ok_or(StoreError::NoFilm(film))
+    }
+
+    /// Returns the number of a film's result.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFilm`], or [`StoreError::State`] if it has none (yet, or again).
+    pub fn result_of(&self, film: i64) -> Result<i64, StoreError> {
+        let database = self.lock();
+        let newest = "SELECT state, audit FROM states WHERE film = ?1 ORDER BY audit DESC LIMIT 1";
+        let newest = database.query_row(newest, [film], |row| Ok((row.get(0)?, row.get(1)?)));
+        match newest.optional()?.ok_or(StoreError::NoFilm(film))? {
+            (State::Read | State::Refused | State::Failed | State::Acknowledged, number) => {
+                Ok(number)
+            }
+            (state, _) => {
+                let why = "it has no result yet; ask again later";
+                Err(StoreError::State { film, state, why })
+            }
+        }
     }
 
     /// Returns the film whose file has this SHA-256, if there is one.

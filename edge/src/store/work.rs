@@ -100,10 +100,8 @@ impl Store {
                 Answer::Read { findings, reading } => {
                     let audit = enter(transaction, film, State::Gated, None, &entry)?;
                     insert_findings(transaction, film, findings, audit)?;
-                    entry.detail = match reading.positive {
-                        true => "read: see a specialist",
-                        false => "read: no sign",
-                    };
+                    let result = in_log(reading);
+                    entry.detail = &result;
                     let audit = enter(transaction, film, State::Read, None, &entry)?;
                     insert_reading(transaction, film, reading, audit)?;
                     Ok(Some(State::Read))
@@ -211,6 +209,26 @@ fn state(database: &Connection, film: i64) -> Result<(State, bool), StoreError> 
     let query = "SELECT state, removed FROM films WHERE id = ?1";
     let state = database.query_row(query, [film], |row| Ok((row.get(0)?, row.get(1)?)));
     state.optional()?.ok_or(StoreError::NoFilm(film))
+}
+
+/// A reading for the audit log: what was found, and with what.
+fn in_log(reading: &StoredReading) -> String {
+    let result = match reading.positive {
+        true => "see a specialist",
+        false => "no sign",
+    };
+    let StoredReading {
+        model,
+        model_version,
+        bundle,
+        threshold,
+        probability,
+        ..
+    } = reading;
+    format!(
+        "read: {result}, probability {probability}, positive from {threshold}, by {model} {model_version}, \
+         bundle SHA-256 {bundle}"
+    )
 }
 
 fn insert_findings(

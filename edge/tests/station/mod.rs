@@ -202,6 +202,19 @@ impl Station {
         kind: &str,
         body: &[u8],
     ) -> (u16, String) {
+        let (status, body) = self.request_bytes(method, path, token, kind, body);
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Does as [`request`](Self::request), for a body that is no text.
+    pub fn request_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        token: bool,
+        kind: &str,
+        body: &[u8],
+    ) -> (u16, Vec<u8>) {
         let mut socket = TcpStream::connect(self.http).unwrap();
         let token = match token {
             true => fs::read_to_string(self.path("data/token")).unwrap(),
@@ -218,12 +231,11 @@ impl Station {
         socket.write_all(body).ok();
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).ok();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).unwrap_or("0").parse().unwrap();
-        let body = answer
-            .split_once("\r\n\r\n")
-            .map(|(_, body)| body.to_owned());
-        (status, body.unwrap_or_default())
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let body = end.map_or(Vec::new(), |end| answer.split_off(end + 4));
+        let head = String::from_utf8_lossy(&answer);
+        let status = head.split(' ').nth(1).unwrap_or("0").parse().unwrap();
+        (status, body)
     }
 }
 

@@ -148,6 +148,10 @@ pub struct Header<'a> {
     pub study_id: Option<&'a str>,
     /// Referring Physician's Name (0008,0090).
     pub referring_physician_name: Option<&'a str>,
+    /// Institution Name (0008,0080).
+    pub institution_name: Option<&'a str>,
+    /// Station Name (0008,1010).
+    pub station_name: Option<&'a str>,
     /// Modality (0008,0060).
     pub modality: Option<&'a str>,
     /// Body Part Examined (0018,0015).
@@ -275,6 +279,8 @@ mod tests {
             study_time: text,
             study_id: text,
             referring_physician_name: text,
+            institution_name: text,
+            station_name: text,
             modality: text,
             body_part_examined: text,
             view_position: text,

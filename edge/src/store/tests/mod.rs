@@ -5,6 +5,7 @@ mod films;
 mod orders;
 mod outbox;
 mod panel;
+mod proof;
 mod work;
 
 use plumbline_shared::decode::Header;

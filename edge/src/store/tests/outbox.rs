@@ -58,18 +58,20 @@ fn each_destination_gets_what_it_asked_for_of_every_result() {
     }
     assert_eq!(next(&store, "archive"), None);
     assert!(store.film(film).unwrap().delivered);
-    // A person looks at it: another report, and the film waits for that.
+    // A person looks at it: another report and page, and the film waits for these.
     store.acknowledge(film, "a nurse").unwrap();
     assert!(!store.film(film).unwrap().delivered);
     assert_eq!(next(&store, "archive"), Some((film, Kind::Report)));
+    assert_eq!(next(&store, "archive"), Some((film, Kind::Page)));
     // It is read again: what it looked like before stays filed.
     store.read_anyway(film, "a nurse", "doubt").unwrap();
     read(&store, film, 0.2);
     assert_eq!(next(&store, "archive"), Some((film, Kind::Report)));
     assert_eq!(next(&store, "archive"), Some((film, Kind::Capture)));
+    assert_eq!(next(&store, "archive"), Some((film, Kind::Page)));
     assert_eq!(next(&store, "archive"), None);
     let results: Vec<_> = store.deliveries(Some(film), None, 9).unwrap();
-    assert_eq!(results.len(), 6);
+    assert_eq!(results.len(), 9);
     // A film without a study cannot be filed in one.
     keep(&store, b"two", "1.2.4").unwrap();
     read(&store, 2, 0.7);

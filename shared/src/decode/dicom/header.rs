@@ -47,6 +47,10 @@ pub struct Header {
     pub study_id: Option<String>,
     /// Referring Physician's Name (0008,0090), its components separated by `^`.
     pub referring_physician_name: Option<String>,
+    /// Institution Name (0008,0080).
+    pub institution_name: Option<String>,
+    /// Station Name (0008,1010): the X-ray unit's.
+    pub station_name: Option<String>,
     /// Modality (0008,0060), such as `DX` or `CR`.
     pub modality: Option<String>,
     /// Body Part Examined (0018,0015), such as `CHEST`.
@@ -87,6 +91,8 @@ impl Header {
             study_time: text(tags::STUDY_TIME),
             study_id: text(tags::STUDY_ID),
             referring_physician_name: text(tags::REFERRING_PHYSICIAN_NAME),
+            institution_name: text(tags::INSTITUTION_NAME),
+            station_name: text(tags::STATION_NAME),
             modality: text(tags::MODALITY),
             body_part_examined: text(tags::BODY_PART_EXAMINED),
             view_position: text(tags::VIEW_POSITION),
