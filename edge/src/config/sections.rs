@@ -189,6 +189,7 @@ impl Destination {
             ("originals", Kind::Original),
             ("reports", Kind::Report),
             ("captures", Kind::Capture),
+            ("deidentified", Kind::Deidentified),
         ];
         let name = table.take("name", table::text);
         let address = table.take("address", host_and_port);
@@ -228,10 +229,16 @@ impl Destination {
                          what it has sent there";
             return (None, Some(fault));
         };
+        let sends = sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]);
+        if sends.contains(&Kind::Deidentified) && sends.len() > 1 {
+            let fault = "\"deidentified\" is sent alone: who also gets films or reports with names \
+                         knows whose films the others are";
+            return (None, Some(fault));
+        }
         let destination = Self {
             name,
             address,
-            sends: sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]),
+            sends,
         };
         (Some(destination), None)
     }

@@ -81,7 +81,8 @@ impl Read for UntilStopped<'_> {
 /// they are to be sent.
 pub fn offers(kinds: &[Kind]) -> Vec<(&'static str, &'static str)> {
     let mut offers = vec![(REPORT_CLASS, EXPLICIT), (CAPTURE_CLASS, EXPLICIT)];
-    if kinds.contains(&Kind::Original) {
+    let is_film = |kind: &Kind| matches!(kind, Kind::Original | Kind::Deidentified);
+    if kinds.iter().any(is_film) {
         for class in STORAGE {
             let syntaxes = TRANSFER_SYNTAXES
                 .iter()

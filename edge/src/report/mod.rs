@@ -16,6 +16,7 @@ mod words;
 pub use capture::capture;
 pub use document::{CAPTURE_CLASS, Made, REPORT_CLASS, Station};
 pub use result::report;
+pub(crate) use uid::uid_of_hash;
 
 /// Why a result cannot be filed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

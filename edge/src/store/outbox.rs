@@ -30,11 +30,18 @@ pub enum Kind {
     Report,
     /// The picture of a result with the heat map.
     Capture,
+    /// The film, de-identified.
+    Deidentified,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are sent.
-    pub const ALL: [Self; 3] = [Self::Original, Self::Report, Self::Capture];
+    pub const ALL: [Self; 4] = [
+        Self::Original,
+        Self::Report,
+        Self::Capture,
+        Self::Deidentified,
+    ];
 
     /// The kind's name in the database and in file names.
     pub const fn name(self) -> &'static str {
@@ -42,6 +49,7 @@ impl Kind {
             Self::Original => "original",
             Self::Report => "report",
             Self::Capture => "capture",
+            Self::Deidentified => "deidentified",
         }
     }
 }
@@ -229,6 +237,7 @@ impl Store {
                         WHERE before.destination = ?1 AND before.study = next.study
                             AND before.id < next.id AND before.state <> 'delivered'
                             AND (before.state = 'waiting' OR before.state = 'refused'
+                                AND before.kind <> 'deidentified'
                                 AND before.due_boot = ?2 AND before.due > ?3))
                 ORDER BY id LIMIT 1";
             let delivery = transaction.query_row(next, params![destination, boot, now], |row| {
@@ -406,7 +415,8 @@ pub(super) fn queue(
     audit: i64,
 ) -> Result<(), StoreError> {
     let kinds: &[Kind] = match state {
-        State::Read => &[Kind::Original, Kind::Report, Kind::Capture],
+        // What the gate refuses may be no film at all.
+        State::Read => &Kind::ALL,
         State::Refused | State::Failed => &[Kind::Original, Kind::Report],
         State::Acknowledged => &[Kind::Report],
         State::Received | State::Gated | State::Superseded => return Ok(()),
@@ -419,7 +429,7 @@ pub(super) fn queue(
                 AND header ->> 'study_instance_uid' IS NOT NULL
                 AND header ->> 'series_instance_uid' IS NOT NULL
                 AND header ->> 'sop_class_uid' IS NOT NULL AND sop_instance_uid IS NOT NULL
-                AND (?3 <> 'original' OR NOT EXISTS (SELECT 1 FROM deliveries
+                AND (?3 NOT IN ('original', 'deidentified') OR NOT EXISTS (SELECT 1 FROM deliveries
                     WHERE film = ?1 AND kind = ?3 AND destination = recipients.name))
             ORDER BY recipients.rowid";
         transaction.execute(insert, params![film, audit, kind])?;
