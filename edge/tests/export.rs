@@ -7,6 +7,7 @@ mod station;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_core::header::Header;
@@ -36,7 +37,8 @@ const NEEDED: [Tag; 4] = [
 /// All attributes of the dictionary whose values are texts or UIDs, and all sequences.
 fn attributes() -> (Vec<(Tag, VR)>, Vec<Tag>) {
     let (mut texts, mut sequences) = (Vec::new(), Vec::new());
-    for group in (0x0008..0x0100).chain(0x0400..0x0402).chain(0x2000..0x2202) {
+    let groups = (0x0008..0x0100).chain([0x0400, 0x2000, 0x2050, 0x2200]);
+    for group in groups.filter(|group: &u16| group.is_multiple_of(2)) {
         for element in 1..=0xffff {
             let tag = Tag(group, element);
             let Some(entry) = StandardDataDictionary.by_tag(tag) else {
@@ -93,8 +95,6 @@ impl Marker {
             (0x0029, 0x1003, VR::OB),
             (0x0028, 0x2000, VR::OB),
             (0x0042, 0x0011, VR::OB),
-            // A public attribute under another VR.
-            (0x0028, 0x0006, VR::LO),
             (0x0018, 0x1150, VR::UN),
             (0x5000, 0x2500, VR::LO),
             (0x6000, 0x0022, VR::LO),
@@ -121,9 +121,9 @@ fn sequence(object: &mut InMemDicomObject, tag: Tag, items: Vec<InMemDicomObject
 /// A film with marks in every text and at every depth, and with private elements, written as `syntax`.
 fn marked(syntax: &str, path: &Path) {
     let source = open_file(sample("phantom-6.dcm")).unwrap().into_inner();
-    let (texts, sequences) = attributes();
+    let (mut texts, sequences) = attributes();
     assert!(
-        texts.len() > 1500 && sequences.len() > 500,
+        texts.len() > 1000 && sequences.len() > 500,
         "{}",
         texts.len()
     );
@@ -145,8 +145,12 @@ fn marked(syntax: &str, path: &Path) {
         ] {
             item.put(DataElement::new(tag, vr, text));
         }
-        sequence(&mut film, tag, vec![item, marker.object(&few)]);
+        let mut unknown = marker.object(&few);
+        marker.mark(&mut unknown, tags::CODE_VALUE, VR::SH);
+        sequence(&mut film, tag, vec![item, unknown]);
     }
+    // Items with a code are of concepts.
+    texts.retain(|(tag, _)| *tag != tags::CODE_VALUE);
     // Three sequences deep: a view, its modifier, and that one's own.
     let own = source
         .element(tags::SOP_INSTANCE_UID)
@@ -171,6 +175,10 @@ fn marked(syntax: &str, path: &Path) {
         vec![marker.object(&texts)],
     );
     sequence(&mut film, Tag(0x0011, 0x1010), vec![private]);
+    if syntax != uids::IMPLICIT_VR_LITTLE_ENDIAN {
+        // A public attribute under another VR. In implicit VR nothing tells a text from numbers.
+        marker.mark(&mut film, tags::PLANAR_CONFIGURATION, VR::LO);
+    }
     for tag in NEEDED.into_iter().chain([tags::SOP_INSTANCE_UID]) {
         film.put(source.element(tag).unwrap().clone());
     }
@@ -268,7 +276,7 @@ fn no_word_of_a_film_leaves_and_its_pixels_stay() {
         let made = station.path("made.dcm");
         marked(syntax, &made);
         let source = fs::read(&made).unwrap();
-        assert!(has(&source, "ZQM_SOURCE") && has(&source, "ZQM1500"));
+        assert!(has(&source, "ZQM_SOURCE") && has(&source, "ZQM900"));
         let watched = station.path(&format!("films/{number}.dcm"));
         fs::rename(&made, &watched).unwrap();
         settle(&station, number + 1);
@@ -340,7 +348,7 @@ fn no_word_of_a_film_leaves_and_its_pixels_stay() {
             panic!("{region:?}")
         };
         assert_eq!(text(region, tags::CODE_VALUE), "51185008");
-        assert!(text(region, tags::CODE_MEANING).contains("horax"));
+        assert_eq!(text(region, tags::CODE_MEANING), "Thorax");
         require_as_listed(&film);
     }
     let of = |number: usize, tag| {
@@ -523,4 +531,79 @@ fn hostile_films_are_left_out() {
     ));
     film.write_to_file(&path).unwrap();
     assert!(said("ct", &fs::read(&path).unwrap()).contains("another SOP class"));
+}
+
+/// What dciodvfy has against a file: each error once, with neither values nor numbers.
+fn errors(path: &Path) -> BTreeSet<String> {
+    let (_, said) = run("/usr/bin/dciodvfy", &[path.to_str().unwrap()]);
+    let errors = said.lines().filter(|line| line.starts_with("Error"));
+    errors.map(str::to_owned).collect()
+}
+
+/// The DICOM films of the repository that the station exports.
+fn samples() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["tests/films", "shared/tests/films"];
+    let files = folders.map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let mut films: Vec<_> = files
+        .into_iter()
+        .flatten()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "dcm"))
+        .collect();
+    films.sort();
+    films
+}
+
+/// De-identifies a file by the hidden command; none if it is refused.
+fn deidentified(path: &Path, folder: &Path) -> Option<PathBuf> {
+    let key = folder.join("key");
+    fs::write(&key, [7; 32]).unwrap();
+    let output = Command::new(PROGRAM)
+        .arg("deidentify")
+        .arg("--key")
+        .args([&key, path])
+        .output()
+        .unwrap();
+    let (length, rest) = output.stdout.split_first_chunk().unwrap();
+    let (head, file) = rest.split_at(u32::from_le_bytes(*length) as usize);
+    let written = folder.join(path.file_name().unwrap());
+    let done = head.starts_with(b"{\"Done\"");
+    done.then(|| fs::write(&written, file).unwrap())?;
+    Some(written)
+}
+
+#[test]
+#[ignore = "needs dicom3tools and pydicom: .ci/peers"]
+fn pydicom_finds_no_mark_and_dciodvfy_no_new_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = format!("{}/bin/python", std::env::var("PLUMBLINE_PEERS").unwrap());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pydicom_deidentified.py");
+    let pydicom = |what: &str, source: &Path, target: &Path| {
+        let arguments =
+            [&script, Path::new(what), source, target].map(|part| part.to_str().unwrap());
+        let (ran, said) = run(&python, &arguments);
+        assert!(ran, "{said}");
+    };
+    let mut done = 0;
+    for source in samples() {
+        let Some(target) = deidentified(&source, folder.path()) else {
+            continue;
+        };
+        done += 1;
+        pydicom("check", &source, &target);
+        let new: Vec<_> = errors(&target)
+            .difference(&errors(&source))
+            .cloned()
+            .collect();
+        assert!(new.is_empty(), "{}: {new:#?}", source.display());
+    }
+    assert!(done >= 40, "{done}");
+    for name in ["phantom-6.dcm", "phantom-4.dcm"] {
+        let marked = folder.path().join("marked.dcm");
+        pydicom("make", &sample(name), &marked);
+        let made = tempfile::tempdir().unwrap();
+        let target = deidentified(&marked, made.path()).unwrap();
+        pydicom("check", &marked, &target);
+    }
 }

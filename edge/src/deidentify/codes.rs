@@ -6,10 +6,12 @@
 pub(super) fn meaning(code: &str, scheme: &str) -> Option<&'static str> {
     let of = |(new, old, _): &(&str, &str, &str)| match scheme {
         "SCT" => *new == code,
-        "SRT" | "SNM3" => !old.is_empty() && *old == code,
+        "SRT" | "SNM3" => *old == code,
         _ => false,
     };
     match SNOMED.iter().find(|concept| of(concept)) {
+        // Some concepts have no code of one of the two kinds.
+        _ if code.is_empty() => None,
         Some((_, _, meaning)) => Some(meaning),
         None => ((scheme, code) == ("DCM", CROSSTABLE.0)).then_some(CROSSTABLE.1),
     }
@@ -187,6 +189,13 @@ const SNOMED: &[(&str, &str, &str)] = &[
     ("1217256009", "", "Thoraco-lumbar spine"),
     ("1217257000", "", "Cervico-thoracic spine"),
     ("1231522001", "", "Pelvis and lower extremities"),
+    // Codes of these groups until 2021.
+    ("12921003", "T-D6000", "Pelvis"),
+    ("51185008", "T-D3000", "Thorax"),
+    ("113345001", "T-D4000", "Abdomen"),
+    ("", "R-10214", "postero-anterior"),
+    ("297171002", "T-D00F7", "Cervico-thoracic spine"),
+    ("416949008", "R-FAB57", "Abdomen and Pelvis"),
 ];
 
 /// The code of DCM among them, and its meaning.
@@ -198,7 +207,8 @@ mod tests {
 
     #[test]
     fn codes_are_known_by_their_scheme() {
-        assert_eq!(meaning("51185008", "SCT"), meaning("T-D3000", "SRT"));
+        assert_eq!(meaning("51185008", "SCT"), Some("Thorax"));
+        assert_eq!(meaning("T-D3000", "SRT"), Some("Thorax"));
         assert_eq!(meaning("272479007", "SCT"), Some("postero-anterior"));
         assert_eq!(meaning("111069", "DCM"), Some("Crosstable"));
         for (code, scheme) in [

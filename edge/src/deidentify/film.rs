@@ -5,7 +5,6 @@ use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, from_reader};
-use plumbline_dimse::is_uid;
 use plumbline_dimse::service::STORAGE;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +18,7 @@ pub struct Pseudonyms {
     pub class: String,
     /// Its SOP Instance UID.
     pub instance: String,
-    /// Its Study Instance UID.
+    /// Its Study Instance UID; if the film has none, one of its own.
     pub study: String,
     /// Its patient.
     pub patient: String,
@@ -51,11 +50,22 @@ pub(super) fn rewrite(bytes: &[u8], key: &Key) -> Result<(Pseudonyms, Vec<u8>), 
                 .into(),
         );
     }
+    if object.get(tags::PIXEL_DATA).is_none() {
+        return Err("has no pixels, or is cut off before them: send it again".into());
+    }
     require_no_overlay_in_pixels(&object)?;
     let says_no_text = first(&object, tags::BURNED_IN_ANNOTATION) == "NO";
-    // A film without a patient's number is one of nobody else.
+    let instance = first(&object, tags::SOP_INSTANCE_UID);
+    if instance.is_empty() {
+        return Err("has no SOP Instance UID: its unit should export it again".into());
+    }
+    let study = match first(&object, tags::STUDY_INSTANCE_UID) {
+        study if study.is_empty() => instance,
+        study => study,
+    };
+    // A film without a patient's number is of nobody else.
     let patient = match &*first(&object, tags::PATIENT_ID) {
-        "" => key.patient(&format!("\0{}", first(&object, tags::STUDY_INSTANCE_UID))),
+        "" => key.patient(&format!("\0{study}")),
         id => key.patient(id),
     };
     let rules = Rules {
@@ -66,16 +76,11 @@ pub(super) fn rewrite(bytes: &[u8], key: &Key) -> Result<(Pseudonyms, Vec<u8>), 
     let pseudonyms = Pseudonyms {
         class,
         instance: first(&object, tags::SOP_INSTANCE_UID),
-        study: first(&object, tags::STUDY_INSTANCE_UID),
+        study: key.uid(&study),
         patient: patient.clone(),
         syntax,
         says_no_text,
     };
-    let series = first(&object, tags::SERIES_INSTANCE_UID);
-    let uids = [&pseudonyms.instance, &pseudonyms.study, &series];
-    if !uids.into_iter().all(|uid| is_uid(uid)) {
-        return Err("has no instance, series or study UID: its unit should export it again".into());
-    }
     put_profile(&mut object, &patient);
     let meta = FileMetaTableBuilder::new().transfer_syntax(&*pseudonyms.syntax);
     let film = object.with_meta(meta).map_err(|error| unreadable(&error))?;
