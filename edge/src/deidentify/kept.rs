@@ -84,14 +84,14 @@ pub(super) const LISTED: &[(Tag, Kept)] = &[
     ),
     (tags::MANUFACTURER, Kept::Empty),
     (tags::BODY_PART_EXAMINED, Kept::Words(BODY_PARTS)),
+    (
+        tags::FIELD_OF_VIEW_SHAPE,
+        Kept::Words(&["ROUND", "RECTANGLE", "HEXAGONAL"]),
+    ),
     (tags::GRID, Kept::Words(GRIDS)),
     (
         tags::ANODE_TARGET_MATERIAL,
         Kept::Words(&["TUNGSTEN", "MOLYBDENUM", "RHODIUM"]),
-    ),
-    (
-        tags::FIELD_OF_VIEW_SHAPE,
-        Kept::Words(&["ROUND", "RECTANGLE", "HEXAGONAL"]),
     ),
     (tags::POSITIONER_TYPE, Kept::Words(&["NONE", "COLUMN"])),
     (tags::SHUTTER_SHAPE, Kept::Words(SHAPES)),

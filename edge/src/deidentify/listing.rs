@@ -2,7 +2,7 @@
 
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_dictionary_std::StandardDataDictionary;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use super::kept::{Kept, LISTED};
 use super::rules::{Deed, deed};
@@ -37,7 +37,11 @@ pub fn rows() -> Vec<Row> {
             tag: tag.to_string(),
             name: name(tag),
             profile,
-            done: in_words(deed(tag)),
+            done: match tag {
+                // Of the file meta information, which is written anew.
+                tags::MEDIA_STORAGE_SOP_INSTANCE_UID => in_words(Deed::Uids),
+                _ => in_words(deed(tag)),
+            },
         })
         .collect()
 }
