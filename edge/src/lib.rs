@@ -3,6 +3,8 @@
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod deidentify;
+pub mod export;
 pub mod films;
 pub mod health;
 pub mod http;

@@ -12,7 +12,7 @@ use plumbline_edge::quality::IntendedUse;
 use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
 use plumbline_edge::store::BackedUp;
-use plumbline_edge::{check, films, page, proof, serve, store};
+use plumbline_edge::{check, deidentify, export, films, page, proof, serve, store};
 
 /// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
 #[derive(Parser)]
@@ -102,6 +102,26 @@ enum Command {
         /// The backup's folder; of one that is there, only what is new is written.
         target: PathBuf,
     },
+    /// Write films into a folder for research, without the names of their patients, and a table of their
+    /// results. It may run meanwhile.
+    Export {
+        #[command(flatten)]
+        station: Station,
+        /// De-identify the films by the Basic Application Level Confidentiality Profile of DICOM. There is
+        /// no other export: `backup` copies films as they came.
+        #[arg(long, required = true)]
+        deidentified: bool,
+        /// The folder, which is made.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// A film's number, as often as there are films; without it all.
+        #[arg(long, value_name = "N")]
+        film: Vec<i64>,
+        /// Also export films that do not say that their pixels show no text: somebody has looked at them,
+        /// and they name nobody.
+        #[arg(long)]
+        burned_in_checked: bool,
+    },
     /// Make a backup the memory of a station that does not run. What it had is kept beside it.
     Restore {
         #[command(flatten)]
@@ -121,6 +141,15 @@ enum Command {
     /// Decodes a film for a parent process.
     #[command(hide = true)]
     Decode {
+        /// The film.
+        path: PathBuf,
+    },
+    /// De-identifies a film for a parent process.
+    #[command(hide = true)]
+    Deidentify {
+        /// The file of the key of pseudonyms.
+        #[arg(long)]
+        key: PathBuf,
         /// The film.
         path: PathBuf,
     },
@@ -195,12 +224,27 @@ fn main() -> ExitCode {
             pdf,
         ),
         Command::Backup { station, target } => back_up(&station, &target),
+        Command::Export {
+            station,
+            deidentified: _,
+            out,
+            film,
+            burned_in_checked,
+        } => station_export(
+            &station,
+            &export::Request {
+                out,
+                films: film,
+                burned_in_checked,
+            },
+        ),
         Command::Restore { station, backup } => restore(&station, &backup),
         Command::Reader {
             intended_use,
             bundle,
         } => return worker_main(&bundle, intended_use),
         Command::Decode { path } => return child_main(Task::Decode, &path),
+        Command::Deidentify { key, path } => return deidentify::child_main(&key, &path),
         Command::Inspect { path } => return child_main(Task::Inspect, &path),
     };
     match outcome {
@@ -246,6 +290,10 @@ fn station_proof(
 ) -> Result<bool> {
     proof::proof(&station.settings()?, film, head, json, pdf.as_deref())?;
     Ok(true)
+}
+
+fn station_export(station: &Station, request: &export::Request) -> Result<bool> {
+    export::export(&station.settings()?, request)
 }
 
 fn back_up(station: &Station, target: &Path) -> Result<bool> {

@@ -39,7 +39,8 @@ fn every_fault_of_a_configuration_is_told_at_once() {
          connections = 0\n[[destination]]\nname = \"a\"\nfolder = \"/f\"\n\
          [[destination]]\nname = \"a\"\nfolder = \"/g\"\nsends = [\"all\"]\n\
          [[destination]]\nfolder = \"/h\"\n[[destination]]\nname = \"b\"\nfolder = \"/i\"\n\
-         commitment = true\nsends = []\n",
+         commitment = true\nsends = []\n[[destination]]\nname = \"c\"\nfolder = \"/j\"\n\
+         sends = [\"deidentified\", \"reports\"]\n",
         &[
             (1, "data must be a text"),
             (3, "listen is \"here\""),
@@ -63,6 +64,7 @@ fn every_fault_of_a_configuration_is_told_at_once() {
             (28, "a [[destination]] needs a name"),
             (30, "commitment is an archive's"),
             (34, "sends is empty"),
+            (35, "\"deidentified\" is sent alone"),
         ],
     );
     // Each of these is right by itself.

@@ -10,6 +10,7 @@ use plumbline_dimse::service::{
 };
 use plumbline_dimse::{COMMITMENT, Patience, Rejection, Status};
 use plumbline_edge::config::Settings;
+use plumbline_edge::deidentify::rows;
 use plumbline_edge::outbox::{ANSWERS, Meaning, WEB_ANSWERS, WebMeaning};
 use plumbline_edge::report::{CAPTURE_CLASS, PAGE_CLASS, REPORT_CLASS};
 
@@ -28,6 +29,10 @@ const DECODED: &str = "films_are_read_as_others_read_them";
 
 fn statement() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("CONFORMANCE.md")
+}
+
+fn deidentified() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deidentified.md")
 }
 
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -215,7 +220,7 @@ fn sent() -> String {
         vec![
             class.uid.into(),
             class.name.into(),
-            "originals".into(),
+            "originals, deidentified".into(),
             "as it came".into(),
             format!("`{test}`"),
         ]
@@ -284,10 +289,25 @@ fn web_answers() -> String {
     table(&["status", "means", "tested by"], rows.into())
 }
 
+/// What is done with each attribute of a film that leaves de-identified.
+fn attributes() -> String {
+    let cells = rows().into_iter().map(|row| {
+        let profile = row.profile.unwrap_or_default();
+        vec![row.tag, row.name.into(), profile.into(), row.done]
+    });
+    let groups = [
+        ("(gggg,xxxx), gggg odd", "private elements"),
+        ("(50xx,xxxx)", "curves"),
+        ("(60xx,xxxx)", "overlays"),
+    ];
+    let groups = groups.map(|(tag, name)| [tag, name, "X", "removed"].map(String::from).to_vec());
+    let rows = cells.chain(groups).collect();
+    table(&["tag", "attribute", "PS3.15", "here"], rows)
+}
+
 /// The statement with the tables that the program has now.
 fn current(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (name, table) in [
+    let tables = [
         ("associations", associations()),
         ("classes", classes()),
         ("syntaxes", syntaxes()),
@@ -296,7 +316,13 @@ fn current(text: &str) -> String {
         ("sent", sent()),
         ("answers", answers()),
         ("web answers", web_answers()),
-    ] {
+    ];
+    with_tables(text, &tables)
+}
+
+fn with_tables(text: &str, tables: &[(&str, String)]) -> String {
+    let mut text = text.to_owned();
+    for (name, table) in tables {
         let mark = format!("<!-- table: {name} -->\n");
         let start = text.find(&mark).unwrap() + mark.len();
         let end = start + text[start..].find("<!-- end -->").unwrap();
@@ -311,6 +337,16 @@ fn the_statement_is_that_of_the_program() {
     assert!(
         text == current(&text),
         "edge/CONFORMANCE.md is not current: run `cargo test --workspace --test conformance -- \
+         --ignored record`"
+    );
+}
+
+#[test]
+fn the_table_of_attributes_is_that_of_the_program() {
+    let text = fs::read_to_string(deidentified()).unwrap();
+    assert!(
+        text == with_tables(&text, &[("attributes", attributes())]),
+        "docs/deidentified.md is not current: run `cargo test --workspace --test conformance -- \
          --ignored record`"
     );
 }
@@ -350,8 +386,11 @@ fn every_test_that_it_names_exists() {
 }
 
 #[test]
-#[ignore = "writes edge/CONFORMANCE.md"]
+#[ignore = "writes edge/CONFORMANCE.md and docs/deidentified.md"]
 fn record() {
     let text = fs::read_to_string(statement()).unwrap();
     fs::write(statement(), current(&text)).unwrap();
+    let text = fs::read_to_string(deidentified()).unwrap();
+    let text = with_tables(&text, &[("attributes", attributes())]);
+    fs::write(deidentified(), text).unwrap();
 }

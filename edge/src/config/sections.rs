@@ -203,6 +203,7 @@ impl Destination {
             ("reports", Kind::Report),
             ("captures", Kind::Capture),
             ("pages", Kind::Page),
+            ("deidentified", Kind::Deidentified),
         ];
         let name = table.take("name", table::text);
         let address = table.take("address", host_and_port);
@@ -268,10 +269,16 @@ impl Destination {
                          what it has sent there";
             return (None, Some(fault));
         };
+        let sends = sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]);
+        if sends.contains(&Kind::Deidentified) && sends.len() > 1 {
+            let fault = "\"deidentified\" is sent alone: who also gets films or reports with names \
+                         knows whose films the others are";
+            return (None, Some(fault));
+        }
         let destination = Self {
             name,
             address,
-            sends: sends.unwrap_or_else(|| vec![Kind::Report, Kind::Capture]),
+            sends,
             pace: pace.map(|kib| kib << 10),
         };
         (Some(destination), None)

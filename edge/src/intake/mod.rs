@@ -14,3 +14,4 @@ pub use error::IntakeError;
 pub use folder::Watcher;
 pub use receiver::{Announced, ReceiveError, Receiver, Way};
 pub use sandbox::{DecodedFile, THIS_PROGRAM, Task, WAIT, child_main, decode_with, inspect_with};
+pub(crate) use sandbox::{ask_child, limit_self};

@@ -8,10 +8,11 @@
 //! The child is killed when the thread that started it ends (`PR_SET_PDEATHSIG` looks at threads),
 //! so that thread must wait for the answer, as [`decode_with`] does.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use plumbline_shared::decode::{self, DecodeError, ErrorKind, Header};
@@ -89,9 +90,35 @@ fn ask(
     path: &Path,
     wait: Duration,
 ) -> Result<(Option<Header>, Content), IntakeError> {
+    let Answer { content, header } =
+        ask_child(program, &[OsStr::new(command)], path, wait, answer::read)?;
+    match content {
+        Ok(content) => Ok((header, content)),
+        Err(Refusal { code, sentence }) => Err(IntakeError::Refused {
+            path: path.to_path_buf(),
+            code,
+            reason: sentence,
+            header: header.map(Box::new),
+        }),
+    }
+}
+
+/// Runs a hidden command of `program`, with its other arguments, on the file `path`, and reads its answer
+/// within `wait`.
+///
+/// # Errors
+/// If there is no answer: the command took too much memory or time, or crashed.
+pub(crate) fn ask_child<T>(
+    program: &Path,
+    command: &[&OsStr],
+    path: &Path,
+    wait: Duration,
+    read: impl FnOnce(TimedPipe) -> io::Result<T>,
+) -> Result<T, IntakeError> {
     let deadline = Instant::now() + wait;
     let child = Command::new(program)
-        .args([command, "--"])
+        .args(command)
+        .arg("--")
         .arg(path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -103,34 +130,15 @@ fn ask(
         path: path.to_path_buf(),
         error,
     })?;
-    let answer = answer_of(&mut child, deadline);
+    // An answer that breaks off or does not come in time is an error.
+    let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into());
+    let answer = pipe.and_then(|pipe| read(TimedPipe::new(pipe, deadline)));
     // The child has answered, or never will.
     let ended = child.kill().and_then(|()| child.wait());
-    match answer {
-        Ok(Answer {
-            content: Ok(content),
-            header,
-        }) => Ok((header, content)),
-        Ok(Answer {
-            content: Err(Refusal { code, sentence }),
-            header,
-        }) => Err(IntakeError::Refused {
-            path: path.to_path_buf(),
-            code,
-            reason: sentence,
-            header: header.map(Box::new),
-        }),
-        Err(error) => {
-            let late = (error.kind() == io::ErrorKind::TimedOut).then_some(wait);
-            Err(failure(path, late, ended))
-        }
-    }
-}
-
-/// Reads the child's answer; an error if it breaks off or does not come in time.
-fn answer_of(child: &mut Child, deadline: Instant) -> io::Result<Answer> {
-    let pipe = (child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
-    answer::read(TimedPipe::new(pipe, deadline))
+    answer.map_err(|error: io::Error| {
+        let late = (error.kind() == io::ErrorKind::TimedOut).then_some(wait);
+        failure(path, late, ended)
+    })
 }
 
 /// Returns the error of a child that gave no answer; `late` is the wait, if it was too long.
@@ -182,7 +190,7 @@ pub fn child_main(task: Task, path: &Path) -> ExitCode {
 }
 
 /// Limits the memory, the time and the files of this process.
-fn limit_self() -> rustix::io::Result<()> {
+pub(crate) fn limit_self() -> rustix::io::Result<()> {
     // A station that is killed takes its decoders with it, also one that is killed just now.
     let parent = getppid();
     set_parent_process_death_signal(Some(Signal::KILL))?;

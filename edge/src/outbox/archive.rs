@@ -68,7 +68,8 @@ pub fn offers(kinds: &[Kind]) -> Vec<(&'static str, &'static str)> {
     if kinds.contains(&Kind::Page) {
         offers.push((PAGE_CLASS, EXPLICIT));
     }
-    if kinds.contains(&Kind::Original) {
+    let is_film = |kind: &Kind| matches!(kind, Kind::Original | Kind::Deidentified);
+    if kinds.iter().any(is_film) {
         for class in STORAGE {
             let syntaxes = TRANSFER_SYNTAXES
                 .iter()

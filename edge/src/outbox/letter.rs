@@ -8,6 +8,7 @@ use plumbline_dimse::service::EXPLICIT;
 use plumbline_shared::decision::Decision;
 use plumbline_shared::preprocess::letterbox;
 
+use crate::deidentify::{Deidentified, deidentify_with};
 use crate::intake::{WAIT, decode_with};
 use crate::overlay::{Caption, overlay};
 use crate::page::{self, PageError};
@@ -76,6 +77,7 @@ impl Letter {
         let mut pdf = None;
         let made = match delivery.kind {
             Kind::Original => return Self::of_film(store, &filing),
+            Kind::Deidentified => return Self::of_nobody(store, program, &filing),
             Kind::Report => report(station, &filing),
             Kind::Capture => {
                 let picture = picture(store, program, &filing)?;
@@ -130,6 +132,29 @@ impl Letter {
             Content::Kept(_, bytes) => *bytes,
             Content::Made(bytes) => bytes.len() as u64,
         }
+    }
+
+    /// Makes the film that names nobody, unless its pixels may do so.
+    fn of_nobody(store: &Store, program: &Path, filing: &Filing) -> Result<Self, Unwritten> {
+        let path = store.path(&filing.film)?;
+        let made = deidentify_with(program, store.folder(), &path);
+        let Deidentified { film, file } = made.map_err(|error| match error.may_pass() {
+            true => Unwritten::Now(error.to_string()),
+            false => Unwritten::Ever(error.to_string()),
+        })?;
+        if !film.says_no_text {
+            let why = "it does not say that its pixels show no text (Burned In Annotation): export \
+                       it by hand with --burned-in-checked once somebody has looked";
+            return Err(Unwritten::Ever(why.into()));
+        }
+        Ok(Self {
+            class: film.class,
+            instance: film.instance,
+            study: film.study,
+            syntax: film.syntax,
+            pdf: None,
+            file: Content::Made(file),
+        })
     }
 
     /// Opens its file.

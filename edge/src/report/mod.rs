@@ -20,6 +20,7 @@ pub use document::{CAPTURE_CLASS, Made, PAGE_CLASS, REPORT_CLASS, Station};
 pub use encapsulated::encapsulated;
 pub use page::{Picture, page};
 pub use result::report;
+pub(crate) use uid::uid_of_hash;
 pub(crate) use words::in_words;
 
 use crate::paper::PaperError;

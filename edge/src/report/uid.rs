@@ -11,8 +11,13 @@ pub(super) fn uid(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
+    uid_of_hash(&hash.finalize().into())
+}
+
+/// Returns the UID (PS3.5, B.2) of a UUID of version 8 that is the start of a hash.
+pub(crate) fn uid_of_hash(hash: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
+    bytes.copy_from_slice(&hash[..16]);
     let uuid = Builder::from_custom_bytes(bytes).into_uuid();
     format!("2.25.{}", uuid.as_u128())
 }

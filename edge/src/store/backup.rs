@@ -15,6 +15,7 @@ use super::audit::{self, Action, Entry, Event, Newest, Outcome};
 use super::error::StoreError;
 use super::files::{Files, Limits};
 use super::{DATABASE, Store, TOKEN, schema};
+use crate::deidentify::KEY;
 
 /// The object of the audit entries.
 const STORE: &str = "the whole store";
@@ -147,9 +148,11 @@ pub fn restore(
     )?;
     let newest = audit::newest(&database)?;
     drop(database);
-    let token = folder.join(TOKEN);
-    if token.exists() {
-        fs::copy(&token, new.join(TOKEN)).map_err(|error| failed(&token, error))?;
+    for name in [TOKEN, KEY] {
+        let secret = folder.join(name);
+        if secret.exists() {
+            fs::copy(&secret, new.join(name)).map_err(|error| failed(&secret, error))?;
+        }
     }
     let old = exchange(&new, folder).map_err(|error| failed(folder, error))?;
     let done = BackedUp {

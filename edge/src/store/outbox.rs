@@ -32,11 +32,19 @@ pub enum Kind {
     Capture,
     /// The page of a result, for paper.
     Page,
+    /// The film, de-identified.
+    Deidentified,
 }
 
 impl Kind {
     /// All kinds, in the order in which they are sent.
-    pub const ALL: [Self; 4] = [Self::Original, Self::Report, Self::Capture, Self::Page];
+    pub const ALL: [Self; 5] = [
+        Self::Original,
+        Self::Report,
+        Self::Capture,
+        Self::Page,
+        Self::Deidentified,
+    ];
 
     /// The kind's name in the database and in file names.
     pub const fn name(self) -> &'static str {
@@ -45,6 +53,7 @@ impl Kind {
             Self::Report => "report",
             Self::Capture => "capture",
             Self::Page => "page",
+            Self::Deidentified => "deidentified",
         }
     }
 }
@@ -232,6 +241,7 @@ impl Store {
                         WHERE before.destination = ?1 AND before.study = next.study
                             AND before.id < next.id AND before.state <> 'delivered'
                             AND (before.state = 'waiting' OR before.state = 'refused'
+                                AND before.kind <> 'deidentified'
                                 AND before.due_boot = ?2 AND before.due > ?3))
                 ORDER BY id LIMIT 1";
             let delivery = transaction.query_row(next, params![destination, boot, now], |row| {
@@ -403,7 +413,8 @@ impl Store {
 /// What is sent of a film that has come to `state`.
 pub(super) const fn sent_in(state: State) -> &'static [Kind] {
     match state {
-        State::Read => &[Kind::Original, Kind::Report, Kind::Capture, Kind::Page],
+        // What the gate refuses may be no film at all, and is not given to research.
+        State::Read => &Kind::ALL,
         State::Refused | State::Failed => &[Kind::Original, Kind::Report, Kind::Page],
         State::Acknowledged => &[Kind::Report, Kind::Page],
         State::Received | State::Gated | State::Superseded => &[],
@@ -429,7 +440,7 @@ pub(super) fn queue(
                 AND header ->> 'study_instance_uid' IS NOT NULL
                 AND header ->> 'series_instance_uid' IS NOT NULL
                 AND header ->> 'sop_class_uid' IS NOT NULL AND sop_instance_uid IS NOT NULL
-                AND (?3 <> 'original' OR NOT EXISTS (SELECT 1 FROM deliveries
+                AND (?3 NOT IN ('original', 'deidentified') OR NOT EXISTS (SELECT 1 FROM deliveries
                     WHERE film = ?1 AND kind = ?3 AND destination = recipients.name))
             ORDER BY recipients.rowid";
         transaction.execute(insert, params![film, audit, kind])?;

@@ -58,6 +58,26 @@ impl Store {
         })
     }
 
+    /// Enters into the audit log that `who` has taken a film out of the store, and how.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn exported(&self, film: i64, who: &str, how: &str) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            let instance = instance(transaction, film)?;
+            let entry = Entry {
+                event: Event::Exported,
+                action: Action::Read,
+                outcome: Outcome::Success,
+                who,
+                object: &object(film, instance.as_deref()),
+                detail: how,
+            };
+            audit::append(transaction, &entry)?;
+            Ok(())
+        })
+    }
+
     /// Removes the files of delivered films, the oldest first, until there is as much free space as
     /// there should be, none is left to remove or the time is over. Returns how many were removed.
     ///

@@ -1,6 +1,7 @@
 //! Backups, and what they make of damaged films.
 
 use super::*;
+use crate::deidentify::KEY;
 
 #[test]
 fn a_backup_of_a_running_station_is_restored() {
@@ -21,9 +22,11 @@ fn a_backup_of_a_running_station_is_restored() {
     keep(&store, b"three", "1.2.5").unwrap();
     drop(store);
     fs::write(data.join(TOKEN), "secret").unwrap();
+    fs::write(data.join(KEY), "key").unwrap();
     let (restored, old) = restore(&target, &data, LIMITS).unwrap();
     assert_eq!((restored.films, restored.damaged), (2, Vec::new()));
     assert_eq!(fs::read(data.join(TOKEN)).unwrap(), b"secret");
+    assert_eq!(fs::read(data.join(KEY)).unwrap(), b"key");
     let store = open(&data);
     assert_eq!(store.newest(10).unwrap(), [2, 1]);
     // The log goes on with what it says of the one before.
