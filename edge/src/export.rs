@@ -11,7 +11,7 @@ use plumbline_shared::durable::replace_file;
 use crate::config::Settings;
 use crate::deidentify::{Deidentified, deidentify_with};
 use crate::intake::THIS_PROGRAM;
-use crate::store::{State, Store, StoredFilm};
+use crate::store::{Origin, State, Store, StoredFilm};
 
 /// The table of the films in an export's folder. `plumbline cohort import folder` reads it once somebody has
 /// filled in the labels.
@@ -53,7 +53,7 @@ pub fn export(settings: &Settings, request: &Request) -> Result<bool> {
     let out = &request.out;
     make_empty(out)?;
     let films = match request.films.is_empty() {
-        true => store.newest(i64::MAX as usize)?,
+        true => films_of_patients(&store)?,
         false => request.films.clone(),
     };
     let mut rows = BTreeMap::new();
@@ -88,6 +88,17 @@ pub fn export(settings: &Settings, request: &Request) -> Result<bool> {
         .with_context(|| format!("{} cannot be written", out.join(TABLE).display()))?;
     tell(out, rows.len(), &held_back, &left_out)?;
     Ok(left_out.is_empty())
+}
+
+/// The numbers of all films but those of self-tests.
+fn films_of_patients(store: &Store) -> Result<Vec<i64>> {
+    let mut films = Vec::new();
+    for number in store.newest(i64::MAX as usize)? {
+        if store.film(number)?.origin != Origin::SelfTest {
+            films.push(number);
+        }
+    }
+    Ok(films)
 }
 
 /// Makes the folder, or takes one that is empty: films of two exports must not be told apart by their age.

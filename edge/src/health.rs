@@ -21,11 +21,13 @@ impl Health {
         let store = &receiver.store;
         let checked = || {
             let films = store.panel_state()?;
-            Ok::<_, StoreError>((store.newest_audit()?, store.has_room()?, films))
+            let tested = store.last_self_test()?.and_then(|test| test.wrong);
+            Ok::<_, StoreError>((store.newest_audit()?, store.has_room()?, films, tested))
         };
         let mut faults = Vec::new();
         let audit = match checked() {
-            Ok((newest, room, films)) => {
+            Ok((newest, room, films, tested)) => {
+                faults.extend(tested.unwrap_or_default());
                 if !room {
                     faults.push("the disk is full: no film is received".to_owned());
                 }

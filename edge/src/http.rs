@@ -117,6 +117,7 @@ impl Interface {
             .route("/films/{film}/offers", get(offers))
             .route("/films/{film}/order", post(set_order))
             .route("/worklist", get(worklist))
+            .route("/self-test", post(want_self_test).get(self_test))
             .route("/deliveries", get(deliveries))
             .route("/deliveries/{delivery}/send-again", post(send_again))
             .route_layer(middleware::from_fn_with_state(self.clone(), require_token));
@@ -474,6 +475,18 @@ async fn set_order(
     blocking(move || interface.store().set_order(film, examination, &who)).await?;
     bell.ring();
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has the station test itself.
+async fn want_self_test(State(interface): State<Interface>) -> StatusCode {
+    interface.store().want_self_test();
+    StatusCode::ACCEPTED
+}
+
+/// The newest self-test, whether it has ended or runs.
+async fn self_test(State(interface): State<Interface>) -> Result<Response, Failure> {
+    let newest = blocking(move || interface.store().newest_self_test()).await?;
+    Ok(Json(newest).into_response())
 }
 
 /// Which of the newest deliveries are listed.

@@ -27,6 +27,7 @@ pub mod quality;
 pub mod reading;
 pub mod report;
 pub mod screen;
+pub mod self_test;
 pub mod serve;
 pub mod store;
 pub mod worklist;

@@ -33,6 +33,7 @@ use crate::outbox::{Outbox, Way};
 use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
+use crate::self_test::SelfTester;
 use crate::store::{Action, Entry, Event, Outcome, Recipient, Store, TOKEN};
 use crate::worklist::WorklistAsker;
 use crate::{logs, models, report};
@@ -183,6 +184,10 @@ pub fn serve(settings: &Settings) -> Result<()> {
         }
         None => None,
     };
+    let tester = SelfTester {
+        receiver: receiver.clone(),
+        hour: settings.self_test,
+    };
     let interface = Interface::new(
         receiver,
         in_reports,
@@ -228,6 +233,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         if let Some(worklist) = &worklist {
             scope.spawn(|| or_end("the worklist's asker", || worklist.run(stop)));
         }
+        scope.spawn(|| or_end("the self-test", || tester.run(stop)));
         scope.spawn(|| or_end("housekeeping", || keep_house(&store, &clock, &pulses, stop)));
         let served = runtime.block_on(async {
             sd_notify::notify(&[NotifyState::Ready]).ok();

@@ -62,9 +62,30 @@ fn every_fault_of_a_configuration_is_told_at_once() {
                 "sends has an entry that is \"all\": write \"originals\" or",
             ),
             (28, "a [[destination]] needs a name"),
-            (30, "commitment is an archive's"),
+            (30, "commitment is asked for by DICOM"),
             (34, "sends is empty"),
             (35, "\"deidentified\" is sent alone"),
+        ],
+    );
+    told(
+        "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\ncharacters = \"KLINGON\"\n\
+         every_minutes = 0\n[self_test]\nhour = 24\n[[destination]]\nname = \"a\"\n\
+         url = \"ftp://pacs\"\n[[destination]]\nname = \"b\"\nurl = \"https://pacs/dicom-web\"\n\
+         kib_per_second = 1\n[[destination]]\nname = \"c\"\nurl = \"http://pacs/dicom-web\"\n\
+         token = \"/t\"\n[[destination]]\nname = \"d\"\nurl = \"https://pacs\"\n\
+         tls_authorities = \"/a\"\ntls_key = \"/k\"\n[[destination]]\nname = \"e\"\n\
+         folder = \"/f\"\ntoken = \"/t\"\n",
+        &[
+            (4, "characters is \"KLINGON\""),
+            (5, "every_minutes must be a whole number from 1"),
+            (7, "hour must be a whole number from 0 to 23"),
+            (8, "needs address and ae_title, or else url"),
+            (10, "url is \"ftp://pacs\""),
+            (11, "https needs tls_authorities"),
+            (14, "kib_per_second must be a whole number from 16"),
+            (15, "a token over http can be read"),
+            (23, "tls_certificate and tls_key go together"),
+            (24, "token only with url"),
         ],
     );
     // Each of these is right by itself.

@@ -64,6 +64,7 @@ impl Settings {
             store,
             panel,
             worklist,
+            self_test,
             log,
         ] = [
             "dicom",
@@ -75,6 +76,7 @@ impl Settings {
             "store",
             "panel",
             "worklist",
+            "self_test",
             "log",
         ]
         .map(|key| table.table(key));
@@ -92,6 +94,13 @@ impl Settings {
             &mut self.reading.readers,
             readers.map(|readers| readers as usize),
         );
+        table.finish();
+        let mut table = Table::new(entries(self_test), gathered);
+        let hour = table.take("hour", table::whole(0..24));
+        set(&mut self.self_test, hour.map(|hour| Some(hour as i8)));
+        if table.take("daily", table::boolean) == Some(false) {
+            self.self_test = None;
+        }
         table.finish();
         let entries_of_use = entries(intended_use);
         take_intended_use(&mut self.intended_use, Table::new(entries_of_use, gathered));

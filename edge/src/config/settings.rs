@@ -17,6 +17,9 @@ use crate::panel::Place;
 use crate::quality::IntendedUse;
 use crate::store::{Kind, Limits};
 
+/// The hour of the day from which on the station tests itself, unless said otherwise: before the first patients.
+const SELF_TEST_HOUR: i8 = 5;
+
 /// The settings of a station.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -34,6 +37,8 @@ pub struct Settings {
     pub link: Option<Link>,
     /// Reading films.
     pub reading: Reading,
+    /// The hour of the day from which on the station tests itself; none if it does not.
+    pub self_test: Option<i8>,
     /// The films that are read.
     pub intended_use: IntendedUse,
     /// What films may take of the disk.
@@ -333,6 +338,7 @@ impl Default for Settings {
             panel: None,
             destinations: Vec::new(),
             worklist: None,
+            self_test: Some(SELF_TEST_HOUR),
             peers: Vec::new(),
         }
     }

@@ -12,7 +12,7 @@ use super::ReportError;
 use super::content::Reference;
 use super::element::{put_sequence, put_texts};
 use super::uid::uid;
-use crate::store::{Filing, Kind, Revision};
+use crate::store::{Filing, Kind, Origin, Revision};
 
 /// Who makes the station.
 pub(super) const MANUFACTURER: &str = "Plumbline";
@@ -258,6 +258,13 @@ pub(super) fn begin(
         if let Some(text) = text {
             put_texts(&mut object, &[(tag, vr, text)]);
         }
+    }
+    if filing.film.origin == Origin::SelfTest {
+        // As the film: a test, not a patient.
+        put_texts(
+            &mut object,
+            &[(tags::QUALITY_CONTROL_SUBJECT, VR::CS, "YES")],
+        );
     }
     Ok(Draft {
         class: form.class,

@@ -23,7 +23,7 @@ const HELD: &str = "another film with the same SOP Instance UID has other bytes"
 
 /// The way by which a film came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// By DICOM C-STORE.
     Dicom,
@@ -33,6 +33,8 @@ pub enum Origin {
     Http,
     /// From the host.
     Host,
+    /// From the station itself, as a test.
+    SelfTest,
 }
 
 impl Origin {
@@ -43,6 +45,7 @@ impl Origin {
             Self::Folder => "folder",
             Self::Http => "http",
             Self::Host => "host",
+            Self::SelfTest => "self-test",
         }
     }
 
@@ -51,6 +54,7 @@ impl Origin {
             "dicom" => Self::Dicom,
             "folder" => Self::Folder,
             "host" => Self::Host,
+            "self-test" => Self::SelfTest,
             _ => Self::Http,
         }
     }
@@ -58,7 +62,7 @@ impl Origin {
     const fn event(self) -> Event {
         match self {
             Self::Dicom => Event::Transferred,
-            Self::Folder | Self::Http | Self::Host => Event::Imported,
+            Self::Folder | Self::Http | Self::Host | Self::SelfTest => Event::Imported,
         }
     }
 }
@@ -428,6 +432,7 @@ fn who<'a>(arrival: &Arrival<'a>) -> &'a str {
         Origin::Folder => "watched folder",
         Origin::Http => "upload",
         Origin::Host => "host",
+        Origin::SelfTest => "self-test",
     }
 }
 

@@ -22,12 +22,14 @@ mod proof;
 mod results;
 mod room;
 mod schema;
+mod self_tests;
 mod state;
 mod work;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ pub use outbox::{Delivery, DeliveryState, Kind, Listed, Recipient, Sent, SentAs}
 pub use panel::{PanelDeed, PanelState};
 pub use parts::{Part, PartError};
 pub use proof::{Chain, ChainError, Link, Proved};
+pub use self_tests::SelfTest;
 pub use state::State;
 pub use work::{Answer, Job};
 
@@ -73,6 +76,8 @@ pub struct Store {
     files: Arc<Files>,
     parts: Parts,
     database: Mutex<Connection>,
+    /// True if a self-test was asked for.
+    self_test_wanted: AtomicBool,
     /// Held open for its lock.
     _lock: Option<File>,
 }
@@ -111,6 +116,7 @@ impl Store {
             files,
             parts: Parts::default(),
             database: Mutex::new(database),
+            self_test_wanted: AtomicBool::new(false),
             _lock: Some(lock),
         };
         store.take_back_jobs()?;
@@ -138,6 +144,7 @@ impl Store {
             files: Arc::new(Files::beside(folder, disk(), limits)),
             parts: Parts::default(),
             database: Mutex::new(database),
+            self_test_wanted: AtomicBool::new(false),
             _lock: None,
         })
     }

@@ -439,6 +439,7 @@ pub(super) fn queue(
             WHERE films.id = ?1 AND recipients.kind = ?3
                 AND header ->> 'study_instance_uid' IS NOT NULL
                 AND header ->> 'series_instance_uid' IS NOT NULL
+                AND (?3 <> 'deidentified' OR origin <> 'self-test')
                 AND header ->> 'sop_class_uid' IS NOT NULL AND sop_instance_uid IS NOT NULL
                 AND (?3 NOT IN ('original', 'deidentified') OR NOT EXISTS (SELECT 1 FROM deliveries
                     WHERE film = ?1 AND kind = ?3 AND destination = recipients.name))

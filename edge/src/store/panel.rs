@@ -155,7 +155,8 @@ impl Store {
 /// The newest result that nobody has acknowledged.
 fn newest_result(database: &Connection) -> Result<Option<FilmResult>, StoreError> {
     let mut newest: Option<(i64, State)> = None;
-    let of_state = "SELECT id FROM films WHERE state = ?1 ORDER BY id DESC LIMIT 1";
+    let of_state = "SELECT id FROM films WHERE state = ?1 AND origin <> 'self-test'
+        ORDER BY id DESC LIMIT 1";
     let mut statement = database.prepare_cached(of_state)?;
     for state in [State::Read, State::Refused, State::Failed] {
         let film = statement.query_row([state], |row| row.get(0)).optional()?;

@@ -5,8 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 
 /// What brings a database from version i to i + 1. A version that was released is never changed.
-pub(super) const VERSIONS: [&str; 6] = [
-    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+pub(super) const VERSIONS: [&str; 7] = [
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7,
 ];
 
 const VERSION_1: &str = "
@@ -196,6 +196,19 @@ CREATE TABLE orders (
     audit INTEGER NOT NULL REFERENCES audit (sequence)
 ) STRICT;
 CREATE INDEX orders_by_film ON orders (film);
+";
+
+const VERSION_7: &str = "
+-- The self-tests: each one's film and day, what was found wrong (sentences in JSON) once it has ended, and what
+-- others are compared with.
+CREATE TABLE self_tests (
+    film INTEGER PRIMARY KEY REFERENCES films (id),
+    day TEXT NOT NULL,
+    wrong TEXT,
+    bundle TEXT,
+    logit REAL,
+    milliseconds REAL
+) STRICT;
 ";
 
 /// The version of a database.

@@ -70,7 +70,7 @@ fn each_destination_gets_what_it_asked_for_of_every_result() {
     assert_eq!(next(&store, "archive"), Some((film, Kind::Capture)));
     assert_eq!(next(&store, "archive"), Some((film, Kind::Page)));
     assert_eq!(next(&store, "archive"), None);
-    let results: Vec<_> = store.deliveries(Some(film), None, 9).unwrap();
+    let results: Vec<_> = store.deliveries(Some(film), None, 99).unwrap();
     assert_eq!(results.len(), 10);
     // A film without a study cannot be filed in one.
     keep(&store, b"two", "1.2.4").unwrap();
