@@ -235,7 +235,7 @@ fn planned(peer: &Peer, unit: &str, characters: &Characters) -> Result<String, C
         modality: modality.to_owned(),
         unit: unit.to_owned(),
     });
-    let count = peer.query_worklist(&question, characters)?.len();
+    let count = peer.query_worklist(&question, characters)?.planned.len();
     Ok(format!(
         "expects {count} patients for {} today",
         worklist::MODALITIES.join(" and ")

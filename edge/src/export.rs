@@ -71,13 +71,14 @@ pub fn export(settings: &Settings, request: &Request) -> Result<bool> {
                     left_out.push(format!("film {number}: {why}"));
                     continue;
                 }
-                write_film(out, &file, &made)
-                    .with_context(|| format!("{} cannot be written", out.display()))?;
+                // First: no film may have left that the audit log does not tell of.
                 store.exported(
                     number,
                     "plumbline-edge export",
                     "de-identified, into a folder",
                 )?;
+                write_film(out, &file, &made)
+                    .with_context(|| format!("{} cannot be written", out.display()))?;
                 let row = row(&file, &film, &made);
                 rows.insert(file, row);
             }

@@ -44,6 +44,7 @@ impl Health {
                 None
             }
         };
+        faults.extend(receiver.self_test.failure());
         if receiver.metrics.readers() == 0 {
             faults.push("no reader is ready: films are received and wait".to_owned());
         }

@@ -368,13 +368,17 @@ async fn page(
     State(interface): State<Interface>,
     UrlPath(film): UrlPath<i64>,
 ) -> Result<Response, Failure> {
-    // It is never closed; callers wait for their turn.
-    let _one = interface.pages.acquire().await.ok();
+    // It is never closed; callers wait for their turn, which lasts until the page is made, even if its caller
+    // has gone.
+    let one = Arc::clone(&interface.pages).acquire_owned().await.ok();
     let Interface {
         receiver, station, ..
     } = interface.clone();
-    let pdf =
-        blocking(move || crate::page::newest(&receiver.store, &station, &receiver.program, film));
+    let pdf = blocking(move || {
+        let made = crate::page::newest(&receiver.store, &station, &receiver.program, film);
+        drop(one);
+        made
+    });
     let pdf = pdf.await?;
     Ok(([(header::CONTENT_TYPE, "application/pdf")], pdf).into_response())
 }
@@ -479,7 +483,7 @@ async fn set_order(
 
 /// Has the station test itself.
 async fn want_self_test(State(interface): State<Interface>) -> StatusCode {
-    interface.store().want_self_test();
+    interface.receiver.self_test.want();
     StatusCode::ACCEPTED
 }
 

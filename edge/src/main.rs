@@ -119,7 +119,7 @@ enum Command {
         film: Vec<i64>,
         /// Also export films that do not say that their pixels show no text: somebody has looked at them,
         /// and they name nobody.
-        #[arg(long)]
+        #[arg(long, requires = "film")]
         burned_in_checked: bool,
     },
     /// Make a backup the memory of a station that does not run. What it had is kept beside it.

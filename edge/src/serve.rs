@@ -92,6 +92,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
         panel: panel_status.clone(),
+        self_test: Arc::default(),
     };
     let dicom = listen(settings, &receiver)?;
     let link = match (&settings.link, kept.clone()) {
@@ -186,6 +187,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     };
     let tester = SelfTester {
         receiver: receiver.clone(),
+        intended: settings.intended_use.clone(),
         hour: settings.self_test,
     };
     let interface = Interface::new(

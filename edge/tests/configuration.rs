@@ -71,7 +71,7 @@ fn every_fault_of_a_configuration_is_told_at_once() {
         "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\ncharacters = \"KLINGON\"\n\
          every_minutes = 0\n[self_test]\nhour = 24\n[[destination]]\nname = \"a\"\n\
          url = \"ftp://pacs\"\n[[destination]]\nname = \"b\"\nurl = \"https://pacs/dicom-web\"\n\
-         kib_per_second = 1\n[[destination]]\nname = \"c\"\nurl = \"http://pacs/dicom-web\"\n\
+         kib_per_second = 1\n[[destination]]\nname = \"c\"\nurl = \"http://127.0.0.1.pacs/dicom-web\"\n\
          token = \"/t\"\n[[destination]]\nname = \"d\"\nurl = \"https://pacs\"\n\
          tls_authorities = \"/a\"\ntls_key = \"/k\"\n[[destination]]\nname = \"e\"\n\
          folder = \"/f\"\ntoken = \"/t\"\n",

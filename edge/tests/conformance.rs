@@ -276,14 +276,16 @@ fn web_answers() -> String {
                 "delivered, with the Warning Reason if there is one; not if the Failed SOP Sequence \
                  names the object: reasons A700 to A7FF as 503, others as 400"
             }
-            WebMeaning::ShutOut => "tried three times, then kept until a person has it sent again",
-            WebMeaning::Later => "sent again, after Retry-After or 2 s up to 12.5 minutes",
+            WebMeaning::Away => {
+                "nothing is sent there for 2 s up to 12.5 minutes, or for Retry-After; then again, for \
+                 ever"
+            }
             WebMeaning::Refused => {
                 "kept with the status and its words, until a person has it sent again"
             }
             WebMeaning::Failed => "sent again, at most twelve times, then kept as for 400",
         };
-        let test = "`answers_over_the_web_mean_what_the_standard_says`".to_owned();
+        let test = "`every_status_has_its_meaning`".to_owned();
         vec![statuses, means.into(), test]
     });
     table(&["status", "means", "tested by"], rows.into())
@@ -357,6 +359,7 @@ fn every_test_that_it_names_exists() {
     let sources = [
         "dimse/src/negotiation.rs",
         "src/outbox/archive.rs",
+        "src/outbox/web.rs",
         "tests/hostile_peers.rs",
         "tests/serve.rs",
         "tests/peers.rs",

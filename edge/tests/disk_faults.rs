@@ -2,17 +2,23 @@
 //! is killed at each write and each sync of a film's way through the database. No acknowledged film
 //! is lost, none is there twice, the audit log's chain is whole, and the same sentence comes of it.
 //!
+//! The same while a result is sent: what was delivered is delivered, and nothing comes twice.
+//!
 //! Faults at the writes of a film's file are tried in `store/tests.rs`. `PLUMBLINE_FAULTS` says of
 //! how many places one is tried; `.ci/run` takes every fortieth, `.ci/full` each.
 
+#[path = "station/archive.rs"]
+mod archive;
 mod station;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use archive::{Archive, Deed};
 use station::*;
 use tempfile::TempDir;
 
@@ -31,12 +37,76 @@ const STOP: Duration = Duration::from_secs(20);
 #[test]
 #[ignore = "needs strace: .ci/peers"]
 fn a_fault_at_any_write_of_the_database_loses_no_acknowledged_film() {
-    let every = std::env::var("PLUMBLINE_FAULTS");
-    let every: usize = every.map_or(40, |every| every.parse().unwrap());
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/films");
     let film = Instance::read(&golden.join("explicit_16.dcm"));
-    let mut tried = 0;
+    let refused = |station: &Station| station.run(&["films", "--json"]).1.contains("\"refused\"");
     let mut acknowledged = 0;
+    at_every_place(|folder, fault, what| {
+        let (folder, sent, calls) = with_fault(folder, "", &film, fault, refused);
+        after(folder, &film, sent, what);
+        acknowledged += usize::from(sent);
+        calls
+    });
+    println!("the film was acknowledged in spite of {acknowledged} faults");
+}
+
+#[test]
+#[ignore = "needs strace: .ci/peers"]
+fn a_fault_at_any_write_while_sending_delivers_once() {
+    let archive = Archive::start("127.0.0.1:0", |_| Deed::Answer(0));
+    let more = format!(
+        "[[destination]]\nname = \"archive\"\naddress = \"{}\"\nae_title = \"PACS\"\n\
+         sends = [\"originals\", \"reports\"]\n",
+        archive.address
+    );
+    // The gate refuses it, so that it has a result at once.
+    let film = Instance::read(&sample("phantom-6.dcm")).of_another_device();
+    let mut number = 0;
+    at_every_place(|folder, fault, what| {
+        number += 1;
+        let film = film.numbered(number);
+        let before = archive.stored().len();
+        let come = || archive.stored().len() - before;
+        let (folder, sent, calls) = with_fault(folder, &more, &film, fault, |_| come() >= 2);
+        let station = Station::start_in(folder, &more);
+        assert_eq!(
+            Sender::connect(&station).unwrap().try_store(&film),
+            Some(0),
+            "{what}"
+        );
+        wait_for(|| {
+            let told = station.deliveries();
+            let done = |one: &serde_json::Value| one["state"] == "delivered";
+            (told.len() == 2 && told.iter().all(done)).then_some(())
+        });
+        // An archive knows an object by its UID, which is the same whenever it comes, as are its bytes.
+        let mut objects = BTreeMap::new();
+        for stored in archive.stored().split_off(before) {
+            let first = objects
+                .entry(stored.instance.clone())
+                .or_insert(stored.clone());
+            assert_eq!(*first, stored, "{what}");
+        }
+        assert_eq!(objects.len(), 2, "{what}: acknowledged {sent}");
+        // The archive of this test answers no echo, which `check` tells as well.
+        let (_, report) = station.run(&["check"]);
+        for sound in ["ok     database", "ok     films", "chain whole"] {
+            assert!(report.contains(sound), "{what}: {report}");
+        }
+        station.end(STOP);
+        calls
+    });
+}
+
+/// A system call, what is to happen at it, and at which of its calls.
+type Fault = (&'static str, &'static str, usize);
+
+/// Tries faults at every place of the database's writes, as far apart as `PLUMBLINE_FAULTS` says, until there
+/// are none left. `attempt` returns how many such calls there were.
+fn at_every_place(mut attempt: impl FnMut(TempDir, Fault, &str) -> usize) {
+    let every = std::env::var("PLUMBLINE_FAULTS");
+    let every: usize = every.map_or(40, |every| every.parse().unwrap());
+    let mut tried = 0;
     for (call, fault) in FAULTS {
         let mut places = 0;
         // There are some ten writes to a sync.
@@ -47,31 +117,28 @@ fn a_fault_at_any_write_of_the_database_loses_no_acknowledged_film() {
         };
         for place in (1..).step_by(step) {
             let folder = tempfile::tempdir().unwrap();
-            let (folder, sent) = with_fault(folder, &film, call, fault, place);
-            let trace = fs::read_to_string(folder.path().join("strace")).unwrap();
-            after(folder, &film, sent, &format!("{fault} at {call} {place}"));
-            if trace.matches(&format!("{call}(")).count() < place {
+            let what = format!("{fault} at {call} {place}");
+            if attempt(folder, (call, fault, place), &what) < place {
                 break;
             }
             places += 1;
-            acknowledged += usize::from(sent);
         }
         println!("{fault} at {call}: {places} places");
         assert!(places >= 1, "{call} {places}");
         tried += places;
     }
-    println!("{tried} faults tried; the film was acknowledged in spite of {acknowledged}");
+    println!("{tried} faults tried");
 }
 
-/// Runs a station whose system call of this number on the database fails, sends it a film and lets
-/// it read. Returns true if the film was acknowledged.
+/// Runs a station with such a fault, sends it a film and waits a little until `done`. Returns its folder,
+/// whether the film was acknowledged, and how many of these system calls there were.
 fn with_fault(
     folder: TempDir,
+    more: &str,
     film: &Instance,
-    call: &str,
-    fault: &str,
-    place: usize,
-) -> (TempDir, bool) {
+    (call, fault, place): Fault,
+    done: impl Fn(&Station) -> bool,
+) -> (TempDir, bool, usize) {
     let mut strace = Command::new("strace");
     // -D: the program, not strace, is the process that was started.
     strace.args(["-D", "-f", "-qq", "-e", &format!("trace={call}")]);
@@ -81,21 +148,26 @@ fn with_fault(
         strace.arg("-P").arg(folder.path().join("data").join(file));
     }
     strace.arg(PROGRAM);
-    let station = match Station::start_by(strace, folder, "") {
+    let calls = |folder: &TempDir| {
+        let trace = fs::read_to_string(folder.path().join("strace")).unwrap();
+        trace.matches(&format!("{call}(")).count()
+    };
+    let station = match Station::start_by(strace, folder, more) {
         Ok(station) => station,
-        Err(folder) => return (folder, false),
+        Err(folder) => {
+            let calls = calls(&folder);
+            return (folder, false, calls);
+        }
     };
     let sent = Sender::connect(&station).is_ok_and(|mut sender| sender.try_store(film) == Some(0));
     let start = Instant::now();
-    // The answer is written, unless it is what fails.
-    while sent && start.elapsed() < Duration::from_secs(2) {
-        let (_, films) = station.run(&["films", "--json"]);
-        if films.contains("\"refused\"") {
-            break;
-        }
+    // The end comes, unless it is what fails.
+    while sent && start.elapsed() < Duration::from_secs(2) && !done(&station) {
         thread::sleep(Duration::from_millis(50));
     }
-    (station.end(STOP), sent)
+    let folder = station.end(STOP);
+    let calls = calls(&folder);
+    (folder, sent, calls)
 }
 
 /// What must hold once the disk is sound again.

@@ -76,6 +76,7 @@ fn with_listener(patience: Patience, test: impl FnOnce(SocketAddr)) {
         metrics: Arc::new(Metrics::default()),
         clock: Arc::default(),
         panel: None,
+        self_test: Arc::default(),
     };
     let options = DicomOptions {
         rules: Rules {

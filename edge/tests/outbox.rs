@@ -6,7 +6,9 @@ mod station;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use archive::{Archive, Deed, Stored};
@@ -14,7 +16,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, InMemDicomObject, open_file};
 use plumbline_edge::outbox::{ANSWERS, Meaning};
 use serde_json::Value;
-use station::{Instance, Sender, Station, sample, wait_for, wait_up_to};
+use station::{Instance, PROGRAM, Sender, Station, sample, wait_for, wait_up_to};
 
 const SR: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 const CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
@@ -331,6 +333,76 @@ fn an_archive_that_was_away_gets_everything_once_and_in_order() {
 #[ignore = "takes minutes: .ci/full"]
 fn an_archive_that_was_away_for_long_gets_everything_once_and_in_order() {
     send_after_absence(200);
+}
+
+/// libfaketime, which tells a program another time of the wall clock.
+fn faketime() -> PathBuf {
+    let mut folders = fs::read_dir("/usr/lib").unwrap();
+    let library = folders.find_map(|folder| {
+        let library = folder.unwrap().path().join("faketime/libfaketime.so.1");
+        library.is_file().then_some(library)
+    });
+    library.expect("libfaketime is not installed; run .ci/peers")
+}
+
+#[test]
+#[ignore = "needs faketime: .ci/peers"]
+fn a_clock_that_was_set_back_a_day_changes_neither_order_nor_instances() {
+    // Nobody is there until both films have their results.
+    let address = {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let film = Instance::read(&sample("phantom-6.dcm"));
+    let station = Station::start(&archive_at(&address));
+    send(&station, &film.numbered(1));
+    station.settled();
+    let folder = station.stop();
+    let mut yesterday = Command::new(PROGRAM);
+    yesterday.env("LD_PRELOAD", faketime());
+    yesterday
+        .env("FAKETIME", "-1d")
+        .env("DONT_FAKE_MONOTONIC", "1");
+    let station = Station::start_by(yesterday, folder, &archive_at(&address)).unwrap();
+    send(&station, &film.numbered(2));
+    let films = station.settled();
+    let received = |index: usize| films[index]["received"].as_str().unwrap().to_owned();
+    assert!(
+        received(0) < received(1),
+        "the newest film is the older by the clock"
+    );
+    let (_, health) = station.request("GET", "/health", false, "", b"");
+    assert!(health.contains("clock"), "{health}");
+    let archive = Archive::start(&address, |_| Deed::Answer(0));
+    for told in station.deliveries() {
+        let path = format!("/deliveries/{}/send-again", told["delivery"]);
+        let who = b"{\"who\": \"a supervisor\"}";
+        station.request("POST", &path, true, "application/json", who);
+    }
+    all_delivered(&station, 6);
+    require_instances(&archive, 6);
+    // Film, report and capture of the first, and then of the second.
+    let classes: Vec<_> = archive
+        .stored()
+        .into_iter()
+        .map(|stored| stored.class)
+        .collect();
+    let one = [film.sop_class.as_str(), SR, CAPTURE];
+    assert_eq!(classes, [one, one].concat());
+    let films: Vec<_> = archive
+        .stored()
+        .into_iter()
+        .map(|stored| stored.instance)
+        .collect();
+    assert_eq!(
+        (&films[0], &films[3]),
+        (
+            &film.numbered(1).sop_instance,
+            &film.numbered(2).sop_instance
+        )
+    );
+    let (whole, report) = station.run(&["check"]);
+    assert!(report.contains("chain whole"), "{whole} {report}");
 }
 
 #[test]

@@ -94,9 +94,18 @@ fn a_test_film_goes_the_whole_way_and_is_marked() {
 }
 
 #[test]
+fn the_test_film_is_one_that_is_meant() {
+    let station = Station::start(
+        "[intended_use]\nyoungest = 30\noldest = 40\nmodalities = [\"CR\"]\n\
+         body_parts = [\"THORAX\"]\n",
+    );
+    assert_eq!(tested(&station)["wrong"], serde_json::json!([]));
+}
+
+#[test]
 fn a_station_that_refuses_its_test_film_says_so() {
-    // The test film is of another kind of unit.
-    let station = Station::start("[intended_use]\nmodalities = [\"CR\"]\n");
+    // Its view is one of those that are not read.
+    let station = Station::start("[intended_use]\nother_views = [\"PA\"]\n");
     let test = tested(&station);
     let wrong = test["wrong"][0].as_str().unwrap();
     assert!(

@@ -25,4 +25,4 @@ pub use negotiation::{Rejection, Rules};
 pub use sender::{Instance, Sender};
 pub use status::Status;
 pub use stream::{Patience, Stream};
-pub use worklist::{Planned, Question};
+pub use worklist::{Answers, Planned, Question};

@@ -17,6 +17,12 @@ const WORKLIST: &str = "1.2.840.10008.5.1.4.31";
 /// The most examinations that one question is answered with; the rest is not read.
 const MOST_ANSWERS: usize = 2000;
 
+/// The most bytes of all answers.
+const MOST_BYTES: usize = 8 << 20;
+
+/// The most characters of a text that is kept.
+const MOST_TEXT: usize = 256;
+
 /// The longest that all answers may take.
 const ANSWERS: Duration = Duration::from_secs(120);
 
@@ -134,7 +140,7 @@ impl Planned {
                 return reader.items(length, |items, length| {
                     items.item(length, |item, tag, length| match planned.inner(tag) {
                         Some(place) => {
-                            *place = characters.text(item.value(length)?);
+                            *place = text(characters, item.value(length)?);
                             Ok(())
                         }
                         None => item.skip(length),
@@ -142,7 +148,7 @@ impl Planned {
                 });
             }
             match planned.outer(tag) {
-                Some(place) => *place = characters.text(reader.value(length)?),
+                Some(place) => *place = text(characters, reader.value(length)?),
                 None => reader.skip(length)?,
             }
             Ok(())
@@ -151,9 +157,23 @@ impl Planned {
     }
 }
 
+fn text(characters: &Characters, bytes: &[u8]) -> Option<String> {
+    let text = characters.text(bytes)?;
+    Some(text.chars().take(MOST_TEXT).collect())
+}
+
+/// What a worklist has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// The examinations.
+    pub planned: Vec<Planned>,
+    /// How many answers were damaged, and are left out.
+    pub damaged: usize,
+}
+
 impl Peer<'_> {
-    /// Asks a worklist these questions, and returns the examinations that it answers with. `characters` are
-    /// of answers that name no character set.
+    /// Asks a worklist these questions, and returns the examinations of the days asked for that it answers
+    /// with. `characters` are of answers that name no character set.
     ///
     /// # Errors
     /// Why it does not answer all of them.
@@ -161,11 +181,12 @@ impl Peer<'_> {
         &self,
         questions: &[Question],
         characters: &Characters,
-    ) -> Result<Vec<Planned>, ClientError> {
+    ) -> Result<Answers, ClientError> {
         let mut line = self.associate([(WORKLIST, IMPLICIT)])?;
         let context = context(&line, WORKLIST, "Modality Worklist")?;
         let until = Instant::now() + ANSWERS;
-        let mut planned = Vec::new();
+        let mut heard = Answers::default();
+        let mut bytes = 0;
         for (message_id, question) in (1..).zip(questions) {
             let request = Request {
                 field: C_FIND,
@@ -189,14 +210,22 @@ impl Peer<'_> {
                     require_success(&response, "C-FIND")?;
                     break;
                 }
-                let answer = Planned::parse(&data, characters);
-                planned.push(answer.map_err(|error| broken(error.to_string()))?);
+                match Planned::parse(&data, characters) {
+                    // Some worklists answer more than they were asked.
+                    Ok(planned) if planned.start_date.as_ref() == Some(&question.date) => {
+                        heard.planned.push(planned);
+                    }
+                    Ok(_) => {}
+                    Err(Damaged) => heard.damaged += 1,
+                }
                 answers += 1;
-                if answers == MOST_ANSWERS {
+                bytes += data.len();
+                if answers == MOST_ANSWERS || bytes > MOST_BYTES {
                     line.abort();
                     let why = format!(
-                        "it tells of more than {MOST_ANSWERS} examinations of one day: enter the \
-                         unit's AE title there and here"
+                        "it tells of more than {MOST_ANSWERS} examinations of one day, or of {} MiB: \
+                         enter the unit's AE title there and here",
+                        MOST_BYTES >> 20
                     );
                     return Err(broken(why));
                 }
@@ -207,7 +236,7 @@ impl Peer<'_> {
             }
         }
         line.release().ok();
-        Ok(planned)
+        Ok(heard)
     }
 }
 

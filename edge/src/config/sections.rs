@@ -1,6 +1,6 @@
 //! Reading each table of `station.toml`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -425,11 +425,19 @@ fn insecure(web: &Web) -> Option<&'static str> {
              /etc/ssl/certs/ca-certificates.crt",
         ),
         (Some(_), Some(_)) => Some("tls_authorities is of no use with http: write https"),
-        (Some(host), None) if web.token.is_some() && !host.starts_with("127.0.0.1") => {
+        (Some(_), None) if web.token.is_some() && !is_loopback(&web.url) => {
             Some("a token over http can be read by everybody on the way: write https")
         }
         _ => None,
     }
+}
+
+/// True if the host of this address is this computer's own address.
+fn is_loopback(url: &str) -> bool {
+    let uri = url.parse::<Uri>().ok();
+    let host = uri.as_ref().and_then(Uri::host);
+    let address = host.and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    address.is_some_and(|address| address.is_loopback())
 }
 
 /// Reads the root of DICOMweb services.
@@ -440,6 +448,8 @@ fn web_root(value: &DeValue) -> Result<String, String> {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
             && uri.query().is_none()
+            // A password there would be told at every start.
+            && !uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
     });
     match right {
         true => Ok(url.trim_end_matches('/').to_owned()),

@@ -25,6 +25,8 @@ enum Head {
     Done { film: Pseudonyms, bytes: u64 },
     /// It cannot be rewritten.
     Refused(String),
+    /// The computer cannot do it now.
+    Later(String),
 }
 
 /// A film that names nobody.
@@ -46,6 +48,9 @@ pub enum DeidentifyError {
     /// The film cannot be rewritten.
     #[error("it {0}")]
     Film(String),
+    /// The computer cannot do it now.
+    #[error("it {0}")]
+    Later(String),
     /// The process that should do it failed.
     #[error("{}", .0.sentence())]
     Process(#[from] IntakeError),
@@ -55,7 +60,7 @@ impl DeidentifyError {
     /// True if the computer rather than the film is to blame.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Key(_) => true,
+            Self::Key(_) | Self::Later(_) => true,
             Self::Film(_) => false,
             Self::Process(error) => error.may_pass(),
         }
@@ -78,14 +83,11 @@ pub fn deidentify_with(
         OsStr::new("--key"),
         key.as_os_str(),
     ];
-    match ask_child(program, &arguments, path, WAIT, read_answer)? {
-        Ok(film) => Ok(film),
-        Err(why) => Err(DeidentifyError::Film(why)),
-    }
+    ask_child(program, &arguments, path, WAIT, read_answer)?
 }
 
 /// Reads an answer; the refusal is within `Ok`.
-fn read_answer(mut input: impl Read) -> io::Result<Result<Deidentified, String>> {
+fn read_answer(mut input: impl Read) -> io::Result<Result<Deidentified, DeidentifyError>> {
     let mut length = [0; 4];
     input.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);
@@ -105,37 +107,46 @@ fn read_answer(mut input: impl Read) -> io::Result<Result<Deidentified, String>>
         }
         Head::Done { .. } => Err(io::Error::other("the file is too long")),
         // It may quote the file: nothing of it may steer a terminal.
-        Head::Refused(why) => Ok(Err(why.replace(char::is_control, " "))),
+        Head::Refused(why) => {
+            let why = why.replace(char::is_control, " ");
+            Ok(Err(DeidentifyError::Film(why)))
+        }
+        Head::Later(why) => Ok(Err(DeidentifyError::Later(why))),
     }
 }
 
 /// Runs the hidden command: limits this process, rewrites the film at `path` with the key in the file `key`,
 /// and answers on the standard output.
 pub fn child_main(key: &Path, path: &Path) -> ExitCode {
-    let film = limit_self()
-        .map_err(|error| format!("cannot be rewritten within limits ({error}); allow setrlimit"))
-        .and_then(|()| read_file(path).map_err(|error| format!("cannot be read ({error})")))
-        .and_then(|bytes| {
-            let key = Key::read(key).map_err(|error| format!("has no key ({error})"))?;
-            rewrite(&bytes, &key)
-        });
-    match answer(io::stdout().lock(), film) {
+    let (head, file) = match ready(key, path) {
+        Err(why) => (Head::Later(why), Vec::new()),
+        Ok((key, bytes)) => match rewrite(&bytes, &key) {
+            Ok((film, file)) => {
+                let bytes = file.len() as u64;
+                (Head::Done { film, bytes }, file)
+            }
+            Err(why) => (Head::Refused(why), Vec::new()),
+        },
+    };
+    match answer(io::stdout().lock(), &head, &file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn answer(mut output: impl Write, film: Result<(Pseudonyms, Vec<u8>), String>) -> io::Result<()> {
-    let (head, file) = match film {
-        Ok((film, file)) => {
-            let bytes = file.len() as u64;
-            (Head::Done { film, bytes }, file)
-        }
-        Err(why) => (Head::Refused(why), Vec::new()),
-    };
-    let head = serde_json::to_vec(&head)?;
+/// Limits this process, and reads the key and the film.
+fn ready(key: &Path, path: &Path) -> Result<(Key, Vec<u8>), String> {
+    limit_self()
+        .map_err(|error| format!("cannot be rewritten within limits ({error}); allow setrlimit"))?;
+    let bytes = read_file(path).map_err(|error| format!("cannot be read ({error})"))?;
+    let key = Key::read(key).map_err(|error| format!("has no key ({error})"))?;
+    Ok((key, bytes))
+}
+
+fn answer(mut output: impl Write, head: &Head, file: &[u8]) -> io::Result<()> {
+    let head = serde_json::to_vec(head)?;
     output.write_all(&(head.len() as u32).to_le_bytes())?;
     output.write_all(&head)?;
-    output.write_all(&file)?;
+    output.write_all(file)?;
     output.flush()
 }

@@ -1,8 +1,7 @@
 //! A film that was rewritten so that it names nobody: a new object, with other UIDs.
 
-use dicom_core::header::Header;
 use dicom_core::value::DataSetSequence;
-use dicom_core::{DataElement, VR};
+use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, from_reader};
 use plumbline_dimse::service::STORAGE;
@@ -50,9 +49,6 @@ pub(super) fn rewrite(bytes: &[u8], key: &Key) -> Result<(Pseudonyms, Vec<u8>), 
                 .into(),
         );
     }
-    if object.get(tags::PIXEL_DATA).is_none() {
-        return Err("has no pixels, or is cut off before them: send it again".into());
-    }
     require_no_overlay_in_pixels(&object)?;
     let says_no_text = first(&object, tags::BURNED_IN_ANNOTATION) == "NO";
     let instance = first(&object, tags::SOP_INSTANCE_UID);
@@ -73,6 +69,10 @@ pub(super) fn rewrite(bytes: &[u8], key: &Key) -> Result<(Pseudonyms, Vec<u8>), 
         patient: &patient,
     };
     let mut object = rules.rewrite(object);
+    // Also if they are of a kind that is not kept.
+    if object.get(tags::PIXEL_DATA).is_none() {
+        return Err("has no pixels, or is cut off before them: send it again".into());
+    }
     let pseudonyms = Pseudonyms {
         class,
         instance: first(&object, tags::SOP_INSTANCE_UID),
@@ -93,10 +93,16 @@ pub(super) fn rewrite(bytes: &[u8], key: &Key) -> Result<(Pseudonyms, Vec<u8>), 
 /// Refuses an overlay that lies in unused bits of the pixels (PS3.3, C.9.2, retired): it may be text, and no
 /// attribute tells.
 fn require_no_overlay_in_pixels(object: &InMemDicomObject) -> Result<(), String> {
-    let lies_in_pixels = object.iter().any(|element| {
-        let tag = element.tag();
-        let position = matches!(tag.group(), 0x6000..=0x60ff) && tag.element() == 0x0102;
-        position && element.to_int::<u16>().ok() != Some(0)
+    let number = |group, element| {
+        let element = object.get(Tag(group, element))?;
+        Some(element.to_int::<u32>().unwrap_or(u32::MAX))
+    };
+    // Of its own data it has one bit each (PS3.3, C.9.2.1.1), and begins at bit 0.
+    let lies_in_pixels = (0x6000..=0x60ff).any(|group| {
+        let has_data = object.get(Tag(group, 0x3000)).is_some();
+        number(group, 0x0102).unwrap_or(0) != 0
+            || number(group, 0x0100).unwrap_or(1) != 1
+            || number(group, 0x0010).is_some() && !has_data
     });
     match lies_in_pixels {
         true => Err("has an overlay within its pixels, which cannot be taken out".into()),

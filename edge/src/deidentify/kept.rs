@@ -36,6 +36,10 @@ pub(super) fn kept(tag: Tag) -> Option<Kept> {
         return Some(*kept);
     }
     match entry.vr() {
+        // The weight of a body, its mass index and the like, as the profile removes its size.
+        VirtualVr::Exact(vr) if tag.group() == 0x0010 && is_number(vr) => None,
+        // Where a code is from goes with its other text.
+        _ if CODE_ORIGIN.contains(&tag) => None,
         // Lengths of what is written anew.
         _ if tag.element() == 0 || tag == Tag(0x0008, 0x0001) => None,
         VirtualVr::Exact(VR::SQ) => Some(Kept::Items),
@@ -45,6 +49,13 @@ pub(super) fn kept(tag: Tag) -> Option<Kept> {
         _ => None,
     }
 }
+
+/// Context UID, Mapping Resource UID and Coding Scheme UID.
+const CODE_ORIGIN: [Tag; 3] = [
+    tags::CONTEXT_UID,
+    tags::MAPPING_RESOURCE_UID,
+    tags::CODING_SCHEME_UID,
+];
 
 /// True if values of this VR can only be numbers.
 pub(super) fn is_number(vr: VR) -> bool {

@@ -12,6 +12,7 @@ use crate::clock::ClockWatch;
 use crate::metrics::Metrics;
 use crate::panel::PanelStatus;
 use crate::reading::Bell;
+use crate::self_test::SelfTestStatus;
 use crate::store::{Arrival, Incoming, Kept, Origin, Store, StoreError};
 
 /// Takes films in.
@@ -29,6 +30,8 @@ pub struct Receiver {
     pub clock: Arc<ClockWatch>,
     /// The state of the panel, if there should be one.
     pub panel: Option<Arc<PanelStatus>>,
+    /// What is asked and told of the self-test.
+    pub self_test: Arc<SelfTestStatus>,
 }
 
 /// A film's way in.
@@ -104,6 +107,8 @@ impl Receiver {
         self.metrics.received(way.origin, kept);
         if let (Kept::New(_) | Kept::Conflict(_), Some(header)) = (kept, &header)
             && let Some(date) = &header.study_date
+            // The station's own films say what its clock says.
+            && way.origin != Origin::SelfTest
         {
             let time = header.study_time.as_deref();
             self.clock.film(Timestamp::now(), date, time);

@@ -6,6 +6,7 @@ use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use plumbline_dimse::is_uid;
 use plumbline_shared::printable::printable;
 use plumbline_shared::tls::{TlsError, certificates, provider};
 use rustls::pki_types::CertificateDer;
@@ -43,25 +44,25 @@ const JSON: &str = "application/dicom+json";
 pub enum WebMeaning {
     /// It is there, unless the answer names the object as failed.
     Delivered,
-    /// The archive lets the station not in.
-    ShutOut,
-    /// Not now.
-    Later,
+    /// The archive lets nothing in: it lets the station not in, or has no room or no time.
+    Away,
     /// The archive will not take it.
     Refused,
-    /// The archive has failed over it, and may do so again.
+    /// The archive has failed over this object, and may do so again.
     Failed,
 }
 
 /// The statuses from one to another, and what they mean. Of several, the first counts.
-pub const WEB_ANSWERS: [(u16, u16, WebMeaning); 9] = [
+pub const WEB_ANSWERS: [(u16, u16, WebMeaning); 10] = [
     (200, 202, WebMeaning::Delivered),
-    (401, 401, WebMeaning::ShutOut),
-    (403, 403, WebMeaning::ShutOut),
-    (408, 408, WebMeaning::Later),
-    (413, 413, WebMeaning::Later),
-    (429, 429, WebMeaning::Later),
-    (502, 504, WebMeaning::Later),
+    (401, 401, WebMeaning::Away),
+    (403, 403, WebMeaning::Away),
+    (408, 408, WebMeaning::Failed),
+    // The server before the archive may be given a greater limit meanwhile.
+    (413, 413, WebMeaning::Failed),
+    (429, 429, WebMeaning::Away),
+    (503, 503, WebMeaning::Away),
+    (507, 507, WebMeaning::Away),
     (400, 499, WebMeaning::Refused),
     (100, 999, WebMeaning::Failed),
 ];
@@ -136,23 +137,26 @@ impl WebArchive {
         }
         let answer = request.call().map_err(|error| words_of(&error))?;
         let status = answer.status();
-        match meaning_of(status) {
-            WebMeaning::Delivered => Ok("answers, and lets the station in".into()),
-            // Archives need not offer a search.
-            WebMeaning::Refused => Ok(format!(
-                "answers a search with status {status}: whether it stores is seen with the first result"
-            )),
-            WebMeaning::ShutOut => Err(format!(
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(format!(
                 "it lets the station not in (status {status}): correct token or tls_certificate"
             )),
-            WebMeaning::Later | WebMeaning::Failed => {
-                Err(format!("it answers with status {status}"))
-            }
+            _ if status.is_success() => Ok("answers, and lets the station in".into()),
+            // Archives need not offer a search.
+            _ if status.is_client_error() => Ok(format!(
+                "answers a search with status {status}: whether it stores is seen with the first result"
+            )),
+            _ => Err(format!("it answers with status {status}: see its log")),
         }
     }
 
     /// Sends one object.
     pub(super) fn send(&self, delivery: &Delivery, letter: &Letter, paced: Paced) -> Tried {
+        // A film may say anything in its place, and it is a part of the address.
+        if !is_uid(&letter.study) {
+            let why = "its Study Instance UID is no UID: its unit should send it again";
+            return Tried::Ended(Sent::Refused(why.into()));
+        }
         let authorization = match self.authorization() {
             Ok(authorization) => authorization,
             Err(why) => return Tried::away(why),
@@ -286,8 +290,7 @@ fn answered(
             Tried::Ended(Sent::Delivered(warning.map(|code| words(Some(code)))))
         }
         (WebMeaning::Refused, None) => Tried::Ended(Sent::Refused(words(None))),
-        (WebMeaning::ShutOut, _) => Tried::ShutOut(words(None)),
-        (WebMeaning::Later, _) => Tried::Away {
+        (WebMeaning::Away, _) => Tried::Away {
             why: words(None),
             rest: rest(headers),
         },
@@ -352,13 +355,15 @@ mod tests {
     fn every_status_has_its_meaning() {
         for (statuses, meaning) in [
             (&[200, 202][..], WebMeaning::Delivered),
-            (&[401, 403], WebMeaning::ShutOut),
-            (&[408, 413, 429, 502, 503, 504], WebMeaning::Later),
+            (&[401, 403, 429, 503, 507], WebMeaning::Away),
             (
                 &[400, 404, 405, 406, 409, 411, 415, 422],
                 WebMeaning::Refused,
             ),
-            (&[301, 307, 500, 501, 505], WebMeaning::Failed),
+            (
+                &[301, 307, 408, 413, 500, 501, 502, 504, 505],
+                WebMeaning::Failed,
+            ),
         ] {
             for status in statuses {
                 let status = StatusCode::from_u16(*status).unwrap();

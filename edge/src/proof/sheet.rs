@@ -124,7 +124,7 @@ impl Sheet {
                 findings: stored.findings,
                 reading: stored.reading.map(Reading::from),
             },
-            deliveries: store.deliveries(Some(film), None, MOST_DELIVERIES)?,
+            deliveries: deliveries(store, film)?,
             proof,
         })
     }
@@ -204,6 +204,15 @@ impl Sheet {
     }
 }
 
+/// The deliveries of a film, without what its destinations have said: that may be about its patient.
+fn deliveries(store: &Store, film: i64) -> Result<Vec<Listed>, StoreError> {
+    let mut deliveries = store.deliveries(Some(film), None, MOST_DELIVERIES)?;
+    for delivery in &mut deliveries {
+        delivery.words = None;
+    }
+    Ok(deliveries)
+}
+
 /// One delivery.
 fn sent(delivery: &Listed) -> Vec<Told> {
     let what = match delivery.kind {
@@ -225,9 +234,6 @@ fn sent(delivery: &Listed) -> Vec<Told> {
     )];
     if let Some(instance) = &delivery.instance {
         lines.push(Told::More(format!("instance {instance}")));
-    }
-    if let Some(words) = &delivery.words {
-        lines.push(Told::More(format!("its words: {words}")));
     }
     lines
 }

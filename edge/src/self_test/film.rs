@@ -6,19 +6,38 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, from_reader};
 use jiff::Zoned;
+use plumbline_shared::manifest::sha256;
+use plumbline_shared::preprocess::FINGERPRINT;
 use uuid::Uuid;
 
-/// A phantom that every shipped bundle refers to a specialist.
+use crate::quality::IntendedUse;
+use crate::store::StoredReading;
+
+/// A phantom with a curve.
 const PHANTOM: &[u8] = include_bytes!("../../../tests/films/phantom-6.dcm");
 
 /// The Patient ID of all test films.
 pub const PATIENT_ID: &str = "PLUMBLINE-SELF-TEST";
 
-/// Makes a test film of this moment, with UIDs of its own: a DICOM file.
+/// The age of the drawn patient, in years.
+const AGE: u32 = 20;
+
+/// A digest of what the result of a test film depends on: the bundle that read it, the film, and how films are
+/// prepared.
+pub(super) fn basis(reading: &StoredReading) -> String {
+    sha256(
+        [reading.bundle.as_bytes(), FINGERPRINT.as_bytes(), PHANTOM]
+            .concat()
+            .as_slice(),
+    )
+}
+
+/// Makes a test film of this moment, with UIDs of its own, of a patient and a unit that are meant: a DICOM
+/// file.
 ///
 /// # Errors
 /// If it cannot be written, in words.
-pub(super) fn made_now() -> Result<Vec<u8>, String> {
+pub(super) fn made_now(intended: &IntendedUse) -> Result<Vec<u8>, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
     let mut object = from_reader(Cursor::new(PHANTOM))
         .map_err(|error| words(&error))?
@@ -29,7 +48,22 @@ pub(super) fn made_now() -> Result<Vec<u8>, String> {
         now.strftime("%H%M%S").to_string(),
     );
     let [study, series, instance] = [(); 3].map(|()| format!("2.25.{}", Uuid::new_v4().as_u128()));
-    let texts: [(Tag, VR, &str); 15] = [
+    let age = AGE.clamp(intended.youngest, intended.oldest.max(intended.youngest));
+    let age = format!("{age:03}Y");
+    let meant = |given: &'static str, meant: &[String]| {
+        let fits = meant.is_empty() || meant.iter().any(|one| one == given);
+        if fits {
+            given.to_owned()
+        } else {
+            meant[0].clone()
+        }
+    };
+    let modality = meant("DX", &intended.modalities);
+    let part = meant("CHEST", &intended.body_parts);
+    let texts: [(Tag, VR, &str); 18] = [
+        (tags::PATIENT_AGE, VR::AS, &age),
+        (tags::MODALITY, VR::CS, &modality),
+        (tags::BODY_PART_EXAMINED, VR::CS, &part),
         (tags::PATIENT_NAME, VR::PN, "Self-Test^Plumbline"),
         (tags::PATIENT_ID, VR::LO, PATIENT_ID),
         // So that archives and people can tell it from patients (PS3.3, C.7.1.1).

@@ -11,8 +11,9 @@ const SLOW: f64 = 3.0;
 /// How many tests are needed to know the usual time.
 const ENOUGH: usize = 3;
 
-/// What is wrong with the result of a test film, after the tests `before` it, the newest first.
-pub(super) fn film(film: &StoredFilm, before: &[SelfTest]) -> Vec<String> {
+/// What is wrong with the result of a test film, which depends on `basis`, after the tests `before` it, the
+/// newest first.
+pub(super) fn film(film: &StoredFilm, basis: Option<&str>, before: &[SelfTest]) -> Vec<String> {
     let Some(reading) = film
         .reading
         .as_ref()
@@ -24,28 +25,18 @@ pub(super) fn film(film: &StoredFilm, before: &[SelfTest]) -> Vec<String> {
         )];
     };
     let mut wrong = Vec::new();
-    if !reading.positive {
-        wrong.push(
-            "the self-test's film, which shows a curve, was read as without a sign: have the station \
-             serviced, and films since the last test looked at"
-                .to_owned(),
-        );
-    }
-    let same_bundle = || {
-        let bundle = |test: &&SelfTest| test.bundle.as_deref() == Some(&*reading.bundle);
-        before.iter().filter(bundle)
-    };
+    let comparable = || before.iter().filter(|test| test.basis.as_deref() == basis);
     let logit = f64::from(reading.logit);
     // The oldest is what others are compared with, so that no drift is too slow to be seen.
-    if let Some(first) = same_bundle().filter_map(|test| test.logit).next_back()
+    if let Some(first) = comparable().filter_map(|test| test.logit).next_back()
         && (first - logit).abs() > MOST_CHANGE
     {
         wrong.push(format!(
             "the self-test's film has logit {logit:.4}, and had {first:.4} when this bundle was first \
-             tested: have the station serviced"
+             tested: have the station serviced, and films since the last test looked at"
         ));
     }
-    let mut times: Vec<_> = same_bundle().filter_map(|test| test.milliseconds).collect();
+    let mut times: Vec<_> = comparable().filter_map(|test| test.milliseconds).collect();
     times.sort_by(f64::total_cmp);
     let now: f64 = reading.milliseconds.iter().sum();
     if let Some(usual) = times.get(times.len() / 2)
@@ -122,10 +113,14 @@ mod tests {
             film: 1,
             day: "20261126".into(),
             wrong: Some(Vec::new()),
-            bundle: Some(bundle.into()),
+            basis: Some(bundle.into()),
             logit: Some(logit),
             milliseconds: Some(milliseconds),
         }
+    }
+
+    fn film_of(read: &StoredFilm, before: &[SelfTest]) -> Vec<String> {
+        film(read, Some("ab"), before)
     }
 
     /// True if one sentence tells of each of these words.
@@ -145,20 +140,20 @@ mod tests {
             test("ab", 2.0, 110.0),
             test("other", -1.0, 1.0),
         ];
-        assert!(film(&read(2.009, 299.0), &before).is_empty());
+        assert!(film_of(&read(2.009, 299.0), &before).is_empty());
         // Crept away, by steps that are each allowed.
-        assert!(tells(&film(&read(2.012, 100.0), &before), &["had 2.0000"]));
         assert!(tells(
-            &film(&read(2.0, 301.0), &before),
+            &film_of(&read(2.012, 100.0), &before),
+            &["had 2.0000"]
+        ));
+        assert!(tells(
+            &film_of(&read(2.0, 301.0), &before),
             &["usually takes 100"]
         ));
-        assert!(tells(
-            &film(&read(-0.5, 1.0), &before),
-            &["without a sign", "had 2.0"]
-        ));
+        assert!(tells(&film_of(&read(-0.5, 1.0), &before), &["had 2.0"]));
         // Nothing to compare with yet.
-        assert!(film(&read(7.0, 9999.0), &before[3..]).is_empty());
-        assert!(film(&read(2.0, 9999.0), &before[1..]).is_empty());
+        assert!(film_of(&read(7.0, 9999.0), &before[3..]).is_empty());
+        assert!(film_of(&read(2.0, 9999.0), &before[1..]).is_empty());
     }
 
     #[test]
@@ -166,11 +161,11 @@ mod tests {
         let mut refused = read(2.0, 1.0);
         refused.state = State::Refused;
         refused.reason = Some("it is blank".into());
-        assert!(tells(&film(&refused, &[]), &["it is blank"]));
+        assert!(tells(&film_of(&refused, &[]), &["it is blank"]));
         let mut waiting = read(2.0, 1.0);
         waiting.reading = None;
         waiting.state = State::Received;
-        assert!(tells(&film(&waiting, &[]), &["it still waits"]));
+        assert!(tells(&film_of(&waiting, &[]), &["it still waits"]));
     }
 
     #[test]

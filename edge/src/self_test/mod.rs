@@ -4,6 +4,7 @@
 
 mod film;
 mod judge;
+mod status;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +14,17 @@ use std::time::{Duration, Instant};
 use jiff::Zoned;
 
 use crate::intake::{ReceiveError, Receiver, Way};
+use crate::quality::IntendedUse;
 use crate::store::{Kept, Origin, SelfTest, State, StoreError, StoredFilm};
 
 pub use film::PATIENT_ID;
+pub use status::SelfTestStatus;
 
 /// How often the tester looks whether there is something to do.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long a test film may take until it is read.
-const READ_WITHIN: Duration = Duration::from_secs(600);
+/// How long a test film may take until it is read, behind all that came before it.
+const READ_WITHIN: Duration = Duration::from_secs(3600);
 
 /// The most deliveries of a test film that are looked at.
 const MOST_DELIVERIES: usize = 1000;
@@ -33,19 +36,23 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 pub struct SelfTester {
     /// The way in.
     pub receiver: Receiver,
+    /// What the station's networks are meant for: the test film is such a film.
+    pub intended: IntendedUse,
     /// The hour of the day, 0 to 23, from which on it tests once a day; none for never by itself.
     pub hour: Option<i8>,
 }
 
 impl SelfTester {
-    /// Tests until `stop` is true: every day, and whenever somebody asks the store for it.
+    /// Tests until `stop` is true: every day, and whenever somebody asks for it.
     pub fn run(&self, stop: &AtomicBool) {
         let started = Zoned::now();
         while !stop.load(Ordering::Relaxed) {
             let pause = match self.look(&started, stop) {
                 Ok(()) => LOOK,
                 Err(error) => {
-                    tracing::error!(%error, "the self-test has failed");
+                    tracing::error!(%error, "the self-test cannot be made");
+                    let why = format!("the self-test cannot be made: {error}");
+                    self.receiver.self_test.set_failure(why);
                     AFTER_FAILURE
                 }
             };
@@ -64,9 +71,11 @@ impl SelfTester {
             return Ok(self.wait_for(test, stop)?);
         }
         let now = Zoned::now();
-        if store.is_self_test_wanted() || is_due(self.hour, &now, started, newest.as_ref()) {
+        let status = &self.receiver.self_test;
+        if status.is_wanted() || is_due(self.hour, &now, started, newest.as_ref()) {
             let film = self.send()?;
             store.begin_self_test(film, &day_of(&now))?;
+            status.begun();
             tracing::info!(film, "self-test begun");
         }
         Ok(())
@@ -75,7 +84,7 @@ impl SelfTester {
     /// Gives the test film to the station.
     fn send(&self) -> Result<i64, ReceiveError> {
         let store = &self.receiver.store;
-        let film = film::made_now().map_err(|why| {
+        let film = film::made_now(&self.intended).map_err(|why| {
             let error = std::io::Error::other(why);
             let path = Path::new("the test film").to_path_buf();
             StoreError::File { path, error }
@@ -109,12 +118,13 @@ impl SelfTester {
     fn end(&self, test: &SelfTest, film: &StoredFilm) -> Result<(), StoreError> {
         let store = &self.receiver.store;
         let before = store.self_tests_before(test.film)?;
-        let mut wrong = judge::film(film, &before);
+        let basis = film.reading.as_ref().map(film::basis);
+        let mut wrong = judge::film(film, basis.as_deref(), &before);
         if let Some(last) = before.first() {
             let deliveries = store.deliveries(Some(last.film), None, MOST_DELIVERIES)?;
             wrong.extend(judge::deliveries(&deliveries));
         }
-        store.end_self_test(film, &wrong)?;
+        store.end_self_test(film, basis.as_deref(), &wrong)?;
         match &*wrong {
             [] => tracing::info!(film = film.film, "self-test ended: nothing is wrong"),
             wrong => tracing::error!(film = film.film, "self-test: {}", wrong.join("; ")),
@@ -161,7 +171,7 @@ mod tests {
             film: 1,
             day: day.into(),
             wrong: Some(Vec::new()),
-            bundle: None,
+            basis: None,
             logit: None,
             milliseconds: None,
         };

@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::files::{Files, Limits};
 use super::{DATABASE, Store, TOKEN, schema};
 use crate::deidentify::KEY;
+use plumbline_shared::durable::replace_file;
 
 /// The object of the audit entries.
 const STORE: &str = "the whole store";
@@ -151,7 +152,8 @@ pub fn restore(
     for name in [TOKEN, KEY] {
         let secret = folder.join(name);
         if secret.exists() {
-            fs::copy(&secret, new.join(name)).map_err(|error| failed(&secret, error))?;
+            let copied = fs::read(&secret).and_then(|bytes| replace_file(&new.join(name), &bytes));
+            copied.map_err(|error| failed(&secret, error))?;
         }
     }
     let old = exchange(&new, folder).map_err(|error| failed(folder, error))?;

@@ -99,7 +99,7 @@ pub enum StoreError {
     /// An entry between those of a film was made before entries had digests.
     #[error(
         "entry {sequence} of the audit log was made by an older version of this program: what happened to film \
-         {film} cannot be proved without telling of other films"
+         {film} cannot be proved without telling of other films; films that came since can be"
     )]
     Undivided {
         /// The film.

@@ -72,13 +72,15 @@ impl Store {
 }
 
 fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, StoreError> {
-    let entry = "SELECT state, wall, hash FROM states JOIN audit ON audit = sequence
-        WHERE film = ?1 AND audit = ?2";
-    let entry = database.query_row(entry, [film, number], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    });
-    let (state, entered, hash): (State, String, String) =
-        entry.optional()?.ok_or(StoreError::NoFilm(film))?;
+    let entry = "SELECT wall, hash FROM audit WHERE sequence = ?2
+        AND (EXISTS (SELECT 1 FROM states WHERE film = ?1 AND audit = ?2)
+            OR EXISTS (SELECT 1 FROM orders WHERE film = ?1 AND audit = ?2))";
+    let entry = database.query_row(entry, [film, number], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (entered, hash): (String, String) = entry.optional()?.ok_or(StoreError::NoFilm(film))?;
+    let state = "SELECT state, who FROM states JOIN audit ON audit = sequence
+        WHERE film = ?1 AND audit <= ?2 ORDER BY audit DESC LIMIT 1";
+    let (state, who): (State, String) =
+        database.query_row(state, [film, number], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut stored = load(database, film, number)?;
     // What came of the film that a person has acknowledged.
     let last = "SELECT state, wall FROM states JOIN audit ON audit = sequence
@@ -97,10 +99,6 @@ fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, Store
         Came::Refused | Came::Failed => None,
     };
     let acknowledged = state == State::Acknowledged;
-    let acknowledged_by = match acknowledged {
-        true => acknowledged_by(database, film, number)?,
-        false => None,
-    };
     Ok(Filing {
         film: stored,
         revision: Revision {
@@ -112,27 +110,9 @@ fn filing(database: &Connection, film: i64, number: i64) -> Result<Filing, Store
         entered,
         came,
         acknowledged,
-        acknowledged_by,
+        acknowledged_by: (acknowledged && who != BUTTON).then_some(who),
         predecessor: predecessor(database, film, number)?,
     })
-}
-
-/// The person who acknowledged the newest result of a film up to `number`, if the station knows a name. The
-/// state may have been entered again since, for another reason.
-fn acknowledged_by(
-    database: &Connection,
-    film: i64,
-    number: i64,
-) -> Result<Option<String>, StoreError> {
-    let who = "SELECT who FROM states JOIN audit ON audit = sequence
-        WHERE film = ?1 AND state = 'acknowledged' AND audit <= ?2
-            AND audit > (SELECT max(audit) FROM states
-                WHERE film = ?1 AND audit <= ?2 AND state = 'received')
-        ORDER BY audit LIMIT 1";
-    let who: Option<String> = database
-        .query_row(who, [film, number], |row| row.get(0))
-        .optional()?;
-    Ok(who.filter(|who| who != BUTTON))
 }
 
 /// The newest result of a film before `number` of which a report was to be filed.

@@ -29,7 +29,6 @@ mod work;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,8 +75,6 @@ pub struct Store {
     files: Arc<Files>,
     parts: Parts,
     database: Mutex<Connection>,
-    /// True if a self-test was asked for.
-    self_test_wanted: AtomicBool,
     /// Held open for its lock.
     _lock: Option<File>,
 }
@@ -116,7 +113,6 @@ impl Store {
             files,
             parts: Parts::default(),
             database: Mutex::new(database),
-            self_test_wanted: AtomicBool::new(false),
             _lock: Some(lock),
         };
         store.take_back_jobs()?;
@@ -144,7 +140,6 @@ impl Store {
             files: Arc::new(Files::beside(folder, disk(), limits)),
             parts: Parts::default(),
             database: Mutex::new(database),
-            self_test_wanted: AtomicBool::new(false),
             _lock: None,
         })
     }

@@ -56,7 +56,7 @@ pub struct Offer {
 }
 
 impl Store {
-    /// Keeps what the worklist has answered of `days` (`YYYYMMDD`), in place of what it told of them before,
+    /// Keeps what the worklist has answered, of `days` (`YYYYMMDD`) in place of what it told of them before,
     /// and matches films that came before it. Returns how many were matched.
     ///
     /// # Errors
@@ -87,8 +87,14 @@ impl Store {
             let answered = "INSERT INTO station VALUES ('worklist_answered', ?1)
                 ON CONFLICT (name) DO UPDATE SET value = ?1";
             transaction.execute(answered, [Moment::now().wall])?;
-            match_films(transaction)
-        })
+            Ok(())
+        })?;
+        // Others must not wait for it: each match is entered by itself.
+        let found = match_films(&self.lock())?;
+        for (film, one) in &found {
+            self.change(|transaction| enter_match(transaction, *film, one))?;
+        }
+        Ok(found.len())
     }
 
     /// Returns what the worklist has told.
@@ -101,7 +107,7 @@ impl Store {
         let answered = database
             .query_row(answered, [], |row| row.get(0))
             .optional()?;
-        let mut planned = examinations(&database)?;
+        let (mut planned, _) = examinations(&database)?;
         planned.sort_by(|one, other| {
             let when = |one: &Examination| {
                 (
@@ -121,9 +127,10 @@ impl Store {
     pub fn offers(&self, film: i64) -> Result<Vec<Offer>, StoreError> {
         let database = self.lock();
         let header = header(&database, film)?;
-        let (planned, found) = matches_of(&database, &header)?;
+        let (examinations, planned) = examinations(&database)?;
+        let found = matches(&header, &day(0), &planned);
         let offer = |one: Match| Offer {
-            examination: planned[one.index].clone(),
+            examination: examinations[one.index].clone(),
             by: one.by.words(),
             differs: one.differs,
         };
@@ -137,7 +144,7 @@ impl Store {
     /// [`StoreError::NoFilm`]; [`StoreError::NoExamination`].
     pub fn set_order(&self, film: i64, examination: i64, who: &str) -> Result<(), StoreError> {
         self.change(|transaction| {
-            let known = examinations(transaction)?;
+            let (known, _) = examinations(transaction)?;
             let chosen = known.into_iter().find(|one| one.examination == examination);
             let chosen = chosen.ok_or(StoreError::NoExamination(examination))?;
             let detail = format!("matched with examination {examination} of the worklist");
@@ -160,45 +167,57 @@ fn key(planned: &Planned) -> String {
         .join("\n")
 }
 
+/// A match without doubt.
+struct Certain {
+    planned: Planned,
+    by: &'static str,
+}
+
+fn certain(header: &Header, planned: &[Planned]) -> Option<Certain> {
+    let found = matches(header, &day(0), planned);
+    let one = found.first().filter(|one| one.certain)?;
+    Some(Certain {
+        planned: planned[one.index].clone(),
+        by: one.by.words(),
+    })
+}
+
 /// Matches a film that has arrived, if there is no doubt.
-pub(super) fn match_film(transaction: &Connection, film: i64) -> Result<bool, StoreError> {
-    let header = header(transaction, film)?;
-    let (planned, found) = matches_of(transaction, &header)?;
-    let Some(one) = found.first().filter(|one| one.certain) else {
-        return Ok(false);
-    };
-    let detail = format!("matched with the worklist by {}", one.by.words());
-    let planned = &planned[one.index].planned;
-    enter_order(transaction, film, planned, WORKLIST, &detail)?;
-    Ok(true)
-}
-
-/// Matches the newest films that have no order yet.
-fn match_films(transaction: &Connection) -> Result<usize, StoreError> {
-    let newest = "SELECT id FROM (SELECT id FROM films ORDER BY id DESC LIMIT ?1)
-        WHERE NOT EXISTS (SELECT 1 FROM orders WHERE film = id) ORDER BY id";
-    let mut statement = transaction.prepare(newest)?;
-    let films = statement.query_map([MATCHED_AGAIN], |row| row.get(0))?;
-    let films: Vec<i64> = films.collect::<Result<_, _>>()?;
-    let mut matched = 0;
-    for film in films {
-        matched += usize::from(match_film(transaction, film)?);
+pub(super) fn match_film(transaction: &Connection, film: i64) -> Result<(), StoreError> {
+    let (_, planned) = examinations(transaction)?;
+    match certain(&header(transaction, film)?, &planned) {
+        Some(one) => enter_match(transaction, film, &one),
+        None => Ok(()),
     }
-    Ok(matched)
 }
 
-/// The examinations, and those of them that a film may be of.
-fn matches_of(
-    database: &Connection,
-    header: &Header,
-) -> Result<(Vec<Examination>, Vec<Match>), StoreError> {
-    let examinations = examinations(database)?;
-    let planned: Vec<_> = examinations.iter().map(|one| one.planned.clone()).collect();
-    let found = matches(header, &day(0), &planned);
-    Ok((examinations, found))
+fn enter_match(transaction: &Connection, film: i64, one: &Certain) -> Result<(), StoreError> {
+    let detail = format!("matched with the worklist by {}", one.by);
+    enter_order(transaction, film, &one.planned, WORKLIST, &detail)
 }
 
-fn examinations(database: &Connection) -> Result<Vec<Examination>, StoreError> {
+/// Finds matches for the newest films that have no order yet.
+fn match_films(database: &Connection) -> Result<Vec<(i64, Certain)>, StoreError> {
+    let (_, planned) = examinations(database)?;
+    let newest = "SELECT id, header
+        FROM (SELECT * FROM films ORDER BY id DESC LIMIT ?1)
+        WHERE origin <> 'self-test' AND header IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM orders WHERE film = id)
+        ORDER BY id";
+    let mut statement = database.prepare(newest)?;
+    let films = statement.query_map([MATCHED_AGAIN], |row| {
+        Ok((row.get(0)?, parsed::<Header>(&row.get::<_, String>(1)?)?))
+    })?;
+    let mut found = Vec::new();
+    for film in films {
+        let (film, header) = film?;
+        found.extend(certain(&header, &planned).map(|one| (film, one)));
+    }
+    Ok(found)
+}
+
+/// The examinations, and what is planned in each.
+fn examinations(database: &Connection) -> Result<(Vec<Examination>, Vec<Planned>), StoreError> {
     let mut statement = database.prepare("SELECT id, planned FROM examinations ORDER BY id")?;
     let examinations = statement.query_map([], |row| {
         Ok(Examination {
@@ -206,7 +225,9 @@ fn examinations(database: &Connection) -> Result<Vec<Examination>, StoreError> {
             planned: parsed(&row.get::<_, String>(1)?)?,
         })
     })?;
-    Ok(examinations.collect::<Result<_, _>>()?)
+    let examinations: Vec<Examination> = examinations.collect::<Result<_, _>>()?;
+    let planned = examinations.iter().map(|one| one.planned.clone()).collect();
+    Ok((examinations, planned))
 }
 
 fn header(database: &Connection, film: i64) -> Result<Header, StoreError> {
@@ -239,10 +260,8 @@ fn enter_order(
         "INSERT INTO orders VALUES (?1, ?2, ?3)",
         params![film, json(planned)?, audit],
     )?;
-    // The film stays in its state; a result that was told is told again with its order.
+    // A result that was told is told again with its order.
     if outbox::sent_in(state).contains(&Kind::Report) {
-        let again = "INSERT INTO states VALUES (?1, ?2, NULL, ?3)";
-        transaction.execute(again, params![film, state, audit])?;
         outbox::queue(transaction, film, &[Kind::Report], audit)?;
     }
     Ok(())

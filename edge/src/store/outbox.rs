@@ -362,7 +362,9 @@ impl Store {
         most: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let database = self.lock();
-        let newest = "SELECT id, film, result, kind, destination, state, attempts, words, instance,
+        // Which film a pseudonym is of is nobody's to see.
+        let newest = "SELECT id, film, result, kind, destination, state, attempts, words,
+                iif(kind = 'deidentified', NULL, instance),
                 iif(commits, kept, NULL)
             FROM deliveries WHERE (?1 IS NULL OR film = ?1) AND (?2 IS NULL OR state = ?2)
             ORDER BY id DESC LIMIT ?3";
@@ -449,13 +451,16 @@ pub(super) fn queue(
     mark_delivered(transaction, film)
 }
 
-/// Notes whether all that is to be sent of a film was delivered, and is kept where that was asked.
+/// Notes whether all that is to be sent of a film was delivered, and is kept where that was asked. What must not
+/// leave for research does not keep it on the disk.
 pub(super) fn mark_delivered(transaction: &Connection, film: i64) -> Result<(), StoreError> {
     let delivered = "UPDATE films SET delivered =
             NOT EXISTS (SELECT 1 FROM deliveries
                 WHERE film = ?1 AND state <> 'dropped'
+                    AND NOT (kind = 'deidentified' AND state = 'refused')
                     AND (state <> 'delivered' OR commits AND NOT kept))
-        WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries WHERE film = ?1)";
+        WHERE id = ?1 AND EXISTS (SELECT 1 FROM deliveries
+            WHERE film = ?1 AND NOT (kind = 'deidentified' AND state = 'refused'))";
     transaction.execute(delivered, [film])?;
     Ok(())
 }
@@ -478,6 +483,8 @@ pub(super) fn enter_transfer(
                 row.get(4)?,
             ))
         })?;
+    // Which film a pseudonym is of is nobody's to see.
+    let sent = sent.filter(|_| kind != Kind::Deidentified);
     let sent = sent.map_or(String::new(), |instance| format!(", instance {instance}"));
     let instance = instance(transaction, film)?;
     let entry = Entry {

@@ -87,6 +87,9 @@ impl Chain {
         if first.action != "C" {
             return Err(ChainError::Beginning);
         }
+        if !is_digest(&self.before) {
+            return Err(ChainError::Beginning);
+        }
         let own = sha256(self.object.as_bytes());
         let mut hash = self.before.clone();
         let mut rows: Vec<&Row> = Vec::new();
@@ -103,7 +106,10 @@ impl Chain {
                     rows.push(row);
                     row.hash.clone()
                 }
-                Link::Other([object, _]) if *object == own => {
+                // Digests of other lengths could be those of another entry, parted elsewhere.
+                Link::Other(digests @ [object, _])
+                    if *object == own || !digests.iter().all(|digest| is_digest(digest)) =>
+                {
                     return Err(ChainError::Foreign(sequence));
                 }
                 Link::Other(digests) => link(&hash, digests),
@@ -125,6 +131,14 @@ impl Chain {
             later,
         })
     }
+}
+
+/// True if the text is a SHA-256 in lower-case hexadecimal digits.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Store {

@@ -200,12 +200,12 @@ CREATE INDEX orders_by_film ON orders (film);
 
 const VERSION_7: &str = "
 -- The self-tests: each one's film and day, what was found wrong (sentences in JSON) once it has ended, and what
--- others are compared with.
+-- others of the same basis (bundle, film and preprocessing) are compared with.
 CREATE TABLE self_tests (
     film INTEGER PRIMARY KEY REFERENCES films (id),
     day TEXT NOT NULL,
     wrong TEXT,
-    bundle TEXT,
+    basis TEXT,
     logit REAL,
     milliseconds REAL
 ) STRICT;

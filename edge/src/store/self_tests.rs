@@ -1,7 +1,5 @@
 //! The self-tests of the station and how they ended.
 
-use std::sync::atomic::Ordering;
-
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
@@ -22,8 +20,9 @@ pub struct SelfTest {
     pub day: String,
     /// What was found wrong, a sentence for each thing; none as long as it runs.
     pub wrong: Option<Vec<String>>,
-    /// The digest of the bundle that read its film, if it was read.
-    pub bundle: Option<String>,
+    /// A digest of all that its result depends on: the bundle, the film and the preprocessing. None if it was
+    /// not read.
+    pub basis: Option<String>,
     /// The logit of its film.
     pub logit: Option<f64>,
     /// How long its film took to be decoded, prepared, looked at and read, in milliseconds.
@@ -31,16 +30,6 @@ pub struct SelfTest {
 }
 
 impl Store {
-    /// Has the station test itself soon.
-    pub fn want_self_test(&self) {
-        self.self_test_wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// True once after a self-test was asked for.
-    pub fn is_self_test_wanted(&self) -> bool {
-        self.self_test_wanted.swap(false, Ordering::Relaxed)
-    }
-
     /// Enters that a self-test has begun, by its film and its day.
     ///
     /// # Errors
@@ -57,17 +46,22 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub fn end_self_test(&self, film: &StoredFilm, wrong: &[String]) -> Result<(), StoreError> {
+    pub fn end_self_test(
+        &self,
+        film: &StoredFilm,
+        basis: Option<&str>,
+        wrong: &[String],
+    ) -> Result<(), StoreError> {
         self.change(|transaction| {
             let reading = film.reading.as_ref();
-            let end = "UPDATE self_tests SET wrong = ?2, bundle = ?3, logit = ?4, milliseconds = ?5
+            let end = "UPDATE self_tests SET wrong = ?2, basis = ?3, logit = ?4, milliseconds = ?5
                 WHERE film = ?1";
             transaction.execute(
                 end,
                 params![
                     film.film,
                     json(&wrong)?,
-                    reading.map(|reading| &reading.bundle),
+                    basis,
                     reading.map(|reading| f64::from(reading.logit)),
                     reading.map(|reading| reading.milliseconds.iter().sum::<f64>()),
                 ],
@@ -140,7 +134,7 @@ fn self_test(row: &Row) -> rusqlite::Result<SelfTest> {
         film: row.get("film")?,
         day: row.get("day")?,
         wrong: wrong.map(|wrong| parsed(&wrong)).transpose()?,
-        bundle: row.get("bundle")?,
+        basis: row.get("basis")?,
         logit: row.get("logit")?,
         milliseconds: row.get("milliseconds")?,
     })

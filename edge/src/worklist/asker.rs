@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::{ToSpan, Zoned};
-use plumbline_dimse::Question;
+use plumbline_dimse::{Answers, Question};
 use plumbline_shared::decode::Characters;
 use rustls::ClientConfig;
 
@@ -96,9 +96,17 @@ impl WorklistAsker {
         let entity = &self.worklist.entity;
         let peer = entity.peer(&self.own_title, self.tls.as_ref());
         let characters = Characters::of(&self.worklist.characters);
-        let planned = peer.query_worklist(&questions, &characters);
-        let planned = planned.map_err(|error| error.to_string())?;
-        let matched = self.store.set_worklist(&days, &planned);
+        let answers = peer.query_worklist(&questions, &characters);
+        let Answers { planned, damaged } = answers.map_err(|error| error.to_string())?;
+        if damaged > 0 {
+            tracing::warn!(
+                damaged,
+                "answers of the worklist cannot be read, and are left out"
+            );
+        }
+        // What is left out may be among what it told before.
+        let whole = if damaged == 0 { &days[..] } else { &[] };
+        let matched = self.store.set_worklist(whole, &planned);
         let matched = matched.map_err(|error| error.to_string())?;
         Ok((planned.len(), matched))
     }

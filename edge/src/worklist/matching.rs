@@ -1,9 +1,13 @@
 //! Which planned examination a film is of.
 
+use jiff::civil::Date;
 use plumbline_dimse::Planned;
 use plumbline_shared::decode::Header;
 use serde::Serialize;
 use strsim::osa_distance;
+
+/// How many days after or before its plan an examination may be made.
+const MOST_DAYS: i32 = 2;
 
 /// By what a film and a planned examination were found to belong together, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -48,8 +52,9 @@ pub struct Match {
 /// `today`, `YYYYMMDD`, is its day if it tells none.
 ///
 /// Without doubt it is of the only examination with its accession number, else with its Study Instance UID,
-/// else with its Patient ID and day, if nothing that both say of the patient differs. A wrong choice would
-/// put a result into another patient's folder, so all else is for people to decide.
+/// else with its Patient ID and day, if something that both say of the patient is the same, nothing differs,
+/// and no other has its Study Instance UID. A wrong choice would put a result into another patient's folder,
+/// so all else is for people to decide.
 pub fn matches(header: &Header, today: &str, planned: &[Planned]) -> Vec<Match> {
     let day = header.study_date.as_deref().unwrap_or(today);
     let mut found: Vec<_> = planned
@@ -59,7 +64,7 @@ pub fn matches(header: &Header, today: &str, planned: &[Planned]) -> Vec<Match> 
             Some(Match {
                 index,
                 by: by(header, day, planned)?,
-                differs: differences(header, planned),
+                differs: differences(header, day, planned),
                 certain: false,
             })
         })
@@ -67,11 +72,13 @@ pub fn matches(header: &Header, today: &str, planned: &[Planned]) -> Vec<Match> 
     found.sort_by_key(|one| (one.by, one.differs.len(), one.index));
     if let [best, others @ ..] = &mut *found {
         let another = |other: &Match| {
-            other.by == best.by
+            (other.by == best.by || other.by == By::StudyInstanceUid)
                 && procedure(&planned[other.index]) != procedure(&planned[best.index])
         };
-        best.certain =
-            best.by != By::Likeness && best.differs.is_empty() && !others.iter().any(another);
+        best.certain = best.by != By::Likeness
+            && best.differs.is_empty()
+            && same_patient(header, &planned[best.index])
+            && !others.iter().any(another);
     }
     found
 }
@@ -113,7 +120,28 @@ fn by(header: &Header, day: &str, planned: &Planned) -> Option<By> {
     alike.then_some(By::Likeness)
 }
 
-fn differences(header: &Header, planned: &Planned) -> Vec<&'static str> {
+/// True if film and examination say the same of their patient in one point at least.
+fn same_patient(header: &Header, planned: &Planned) -> bool {
+    let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+    let names = header
+        .patient_name
+        .as_deref()
+        .zip(planned.patient_name.as_deref());
+    same(&header.patient_id, &planned.patient_id)
+        || same(&header.patient_birth_date, &planned.patient_birth_date)
+        || names.is_some_and(|(one, other)| same_name(one, other))
+}
+
+/// True if two days, `YYYYMMDD`, are so near that an examination of the one may be made on the other.
+fn near(one: &str, other: &str) -> bool {
+    let day = |text: &str| Date::strptime("%Y%m%d", text).ok();
+    let apart = day(one)
+        .zip(day(other))
+        .and_then(|(one, other)| one.since(other).ok());
+    apart.is_some_and(|apart| apart.get_days().abs() <= MOST_DAYS)
+}
+
+fn differences(header: &Header, day: &str, planned: &Planned) -> Vec<&'static str> {
     type Same = fn(&str, &str) -> bool;
     let exact: Same = |one, other| one == other;
     let compared: [(&str, &Option<String>, &Option<String>, Same); 5] = [
@@ -147,7 +175,16 @@ fn differences(header: &Header, planned: &Planned) -> Vec<&'static str> {
         let both = film.as_deref().zip(planned.as_deref());
         both.is_some_and(|(film, planned)| !same(film, planned))
     });
-    differs.map(|(name, ..)| name).collect()
+    let mut differs: Vec<_> = differs.map(|(name, ..)| name).collect();
+    // Numbers are used again.
+    if planned
+        .start_date
+        .as_deref()
+        .is_some_and(|start| !near(start, day))
+    {
+        differs.push("study_date");
+    }
+    differs
 }
 
 /// True if two Patient IDs are the same but for a slip of the hand or leading zeros.
@@ -228,8 +265,13 @@ mod tests {
         ];
         let film_of = |accession, study| film(accession, study, "17", "DOE^JANE");
         assert_eq!(
-            found(&film_of("A2", "1.1"), &planned)[0],
+            found(&film_of("A2", "9.9"), &planned)[0],
             (1, By::AccessionNumber, true)
+        );
+        // It names the study of another examination.
+        assert_eq!(
+            found(&film_of("A2", "1.1"), &planned)[0],
+            (1, By::AccessionNumber, false)
         );
         assert_eq!(
             found(&film_of("", "1.1"), &planned)[0],
@@ -277,6 +319,17 @@ mod tests {
         assert_eq!(differs(&older), ["patient_birth_date"]);
         let other_study = with(|film| film.accession_number = some("A9"));
         assert_eq!(differs(&other_study), ["accession_number"]);
+        let months_ago = with(|film| film.study_date = some("20260827"));
+        assert_eq!(differs(&months_ago), ["study_date"]);
+        let late = with(|film| film.study_date = some("20261128"));
+        assert!(found(&late, &planned)[0].2);
+        // Nothing says whose film it is.
+        let nobody = with(|film| {
+            film.patient_id = None;
+            film.patient_name = None;
+            film.patient_birth_date = None;
+        });
+        assert!(!found(&nobody, &planned)[0].2);
         // What one of them does not say is no difference.
         let silent = with(|film| {
             film.patient_name = None;

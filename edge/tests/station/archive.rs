@@ -1,5 +1,7 @@
 //! An archive that does what a test wants: stores, refuses, breaks off, answers twice.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -98,6 +98,16 @@ fn entries_can_be_neither_hidden_nor_added() {
         chain.entries[2] = Link::Other(row.digests());
     });
     assert_eq!(hide, ChainError::Foreign(3));
+    // The same digits, parted one digit earlier.
+    let parted = altered(&|chain| {
+        let Link::Own(row) = &chain.entries[2] else {
+            panic!()
+        };
+        let [object, rest] = row.digests();
+        let (start, last) = object.split_at(63);
+        chain.entries[2] = Link::Other([start.to_owned(), format!("{last}{rest}")]);
+    });
+    assert_eq!(parted, ChainError::Foreign(3));
     let Link::Own(other) = &store.chain(2, None).unwrap().entries[0] else {
         panic!()
     };
