@@ -27,6 +27,8 @@ pub mod quality;
 pub mod reading;
 pub mod report;
 pub mod screen;
+mod secret;
 pub mod serve;
+pub mod stick;
 pub mod store;
 pub mod worklist;

@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::files::{Files, Limits};
 use super::{DATABASE, Store, TOKEN, schema};
 use crate::deidentify::KEY;
+use crate::stick::SEAL_KEY;
 
 /// The object of the audit entries.
 const STORE: &str = "the whole store";
@@ -148,7 +149,7 @@ pub fn restore(
     )?;
     let newest = audit::newest(&database)?;
     drop(database);
-    for name in [TOKEN, KEY] {
+    for name in [TOKEN, KEY, SEAL_KEY] {
         let secret = folder.join(name);
         if secret.exists() {
             fs::copy(&secret, new.join(name)).map_err(|error| failed(&secret, error))?;
