@@ -22,3 +22,6 @@ pub use object::{Object, ObjectError};
 pub use seal::{Seal, SealError};
 pub use take_in::{Request, take_in};
 pub use write::{Put, StickError, put, require_usable};
+
+#[cfg(test)]
+mod tests;
