@@ -229,20 +229,15 @@ impl Destination {
         };
         let commits = table.take("commitment", table::boolean);
         table.finish();
-        let there = match (folder, stick) {
-            (Some(_), Some(_)) => {
-                let fault = "a [[destination]] has a folder or a stick: write two";
-                return (None, Some(fault));
-            }
-            (folder, stick) => folder.map(Address::Folder).or(stick.map(Address::Stick)),
-        };
-        let address = match (address, ae_title, url, there, trust) {
+        let address = match (address, ae_title, url, (folder, stick), trust) {
             (None, None, ..) if commits == Some(true) => {
                 let fault = "commitment is asked for by DICOM: leave it out where there is no \
                              ae_title";
                 return (None, Some(fault));
             }
-            (Some(address), Some(ae_title), None, None, Trust::Both(tls)) if token.is_none() => {
+            (Some(address), Some(ae_title), None, (None, None), Trust::Both(tls))
+                if token.is_none() =>
+            {
                 Address::Archive(Archive {
                     entity: Entity {
                         address,
@@ -252,7 +247,7 @@ impl Destination {
                     commits: commits.unwrap_or(false),
                 })
             }
-            (None, None, Some(url), None, Trust::Web((authorities, certificate))) => {
+            (None, None, Some(url), (None, None), Trust::Web((authorities, certificate))) => {
                 let web = Web {
                     url,
                     token,
@@ -264,7 +259,12 @@ impl Destination {
                 }
                 Address::Web(web)
             }
-            (None, None, None, Some(there), Trust::Both(None)) if token.is_none() => there,
+            (None, None, None, (Some(folder), None), Trust::Both(None)) if token.is_none() => {
+                Address::Folder(folder)
+            }
+            (None, None, None, (None, Some(root)), Trust::Both(None)) if token.is_none() => {
+                Address::Stick(root)
+            }
             _ => {
                 let fault = "a [[destination]] needs address and ae_title, or else url, or else \
                              folder or stick, and token only with url";
