@@ -359,7 +359,9 @@ fn what_is_changed_missing_or_unsealed_is_told_and_not_taken() {
         let mut names = dicoms(stick.path()).into_iter();
         names.find(|name| name.contains("/F")).unwrap()
     };
-    let cases: [(&str, &dyn Fn(&Path), &str, usize); 6] = [
+    // What is done to the stick, what is told then, and how many files are taken all the same.
+    type Case<'a> = (&'a str, &'a dyn Fn(&Path), &'a str, usize);
+    let cases: [Case; 6] = [
         (
             "a byte changed",
             &|root| {

@@ -19,11 +19,23 @@ use crate::intake::file_meta;
 /// The name of its file, at the root of a file-set.
 pub const DICOMDIR: &str = "DICOMDIR";
 
-/// The most bytes of a DICOMDIR that are read: those of a hundred thousand objects.
-pub const MOST_BYTES: u64 = 64 << 20;
+/// The most bytes of a DICOMDIR that are read: those of fifty thousand objects.
+pub const MOST_BYTES: u64 = 32 << 20;
 
 /// The name that file-sets of the station have (File-set ID).
 const FILE_SET: &str = "PLUMBLINE";
+
+/// The elements of records by which others are found.
+const KEPT: [Tag; 8] = [
+    tags::RECORD_IN_USE_FLAG,
+    tags::DIRECTORY_RECORD_TYPE,
+    tags::REFERENCED_SOP_INSTANCE_UID_IN_FILE,
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::STUDY_INSTANCE_UID,
+    tags::SERIES_INSTANCE_UID,
+];
 
 /// Record In-use Flag of a record that is in use.
 const IN_USE: u16 = 0xffff;
@@ -70,7 +82,7 @@ struct Record {
     /// The places of the values with the offsets of the next record and of the first below it.
     next: usize,
     lower: usize,
-    /// The places of its elements' values.
+    /// The places of the values of [`KEPT`].
     values: Vec<(Tag, Range<usize>)>,
     /// The records below it, in their order.
     below: Vec<usize>,
@@ -134,11 +146,11 @@ impl Directory {
         let [Some(first), Some(last)] = root else {
             return Err(Damaged("it has no offsets of its first and last record"));
         };
-        let (items, end) = sequence.items(&bytes)?;
-        let records = items
-            .iter()
-            .map(Record::of)
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut records = Vec::new();
+        let end = sequence.each_item(&bytes, |item| {
+            records.push(Record::of(item)?);
+            Ok(())
+        })?;
         let tail = bytes.split_off(end);
         let length = sequence.end.map(|_| sequence.start - size_of::<u32>());
         let mut directory = Self {
@@ -232,12 +244,10 @@ impl Directory {
             start: at,
             end: Some(end),
         };
-        let (items, _) = alone.items(&self.bytes)?;
-        let added = items
-            .iter()
-            .map(Record::of)
-            .collect::<Result<Vec<_>, _>>()?;
-        self.records.extend(added);
+        alone.each_item(&self.bytes, |item| {
+            self.records.push(Record::of(item)?);
+            Ok(())
+        })?;
         let new = self.records.len() - 1;
         let offset = self.records[new].at;
         let before = self.below(parent).last().copied();
@@ -309,6 +319,7 @@ impl Record {
                 tags::OFFSET_OF_REFERENCED_LOWER_LEVEL_DIRECTORY_ENTITY => {
                     lower = Some(offset_place(element)?);
                 }
+                tag if !KEPT.contains(&tag) => {}
                 _ => values.extend(element.end.map(|end| (element.tag, element.start..end))),
             }
         }

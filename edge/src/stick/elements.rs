@@ -70,22 +70,25 @@ impl Element {
         }
     }
 
-    /// The items of this sequence, each by its place and its elements, and the place where the items end: of
-    /// the end of the sequence, if its length is undefined.
-    pub fn items(&self, bytes: &[u8]) -> Result<(Vec<Item>, usize), DirectoryError> {
-        let mut items = Vec::new();
+    /// Gives each item of this sequence to `take`, and returns the place where the items end: of the end of the
+    /// sequence, if its length is undefined.
+    pub fn each_item(
+        &self,
+        bytes: &[u8],
+        mut take: impl FnMut(&Item) -> Result<(), DirectoryError>,
+    ) -> Result<usize, DirectoryError> {
         let mut at = self.start;
         while self.end.is_none_or(|end| at < end) {
             let element = Self::read(bytes, at)?;
             if self.end.is_none() && element.tag == SEQUENCE_END {
-                return Ok((items, at));
+                return Ok(at);
             }
             let item = Item::read(bytes, at, &element, 0)?;
             at = item.end;
-            items.push(item);
+            take(&item)?;
         }
         match self.end == Some(at) {
-            true => Ok((items, at)),
+            true => Ok(at),
             false => Err(DirectoryError::Damaged("an item reaches past its sequence")),
         }
     }

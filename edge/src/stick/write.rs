@@ -99,6 +99,13 @@ pub fn put(
     make_folders(medium, root, &in_study)?;
 
     let (name, there) = free_name(&in_study, object)?;
+    let id = [FOLDER, &*key.folder(), &study, &name];
+    let entered = object
+        .enter(&mut directory, &id)
+        .map_err(|error| match error {
+            ObjectError::Directory(error) => StickError::Directory(error),
+            error => StickError::Object(error),
+        })?;
     let mut put = Put::There;
     let mut write = |path: PathBuf, bytes: &[u8]| {
         put = Put::Written;
@@ -119,7 +126,7 @@ pub fn put(
         })?;
         write(path, &sealed)?;
     }
-    if object.enter(&mut directory, &[FOLDER, &key.folder(), &study, &name])? {
+    if entered {
         write(root.join(DICOMDIR), &directory.into_bytes())?;
     }
     Ok(put)
