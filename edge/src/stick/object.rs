@@ -128,9 +128,18 @@ impl Object<'_> {
                 (tags::PATIENT_ID, VR::LO, &id),
             ],
         );
-        if let Some(issuer) = &header.issuer_of_patient_id {
-            put_texts(&mut record, &[(tags::ISSUER_OF_PATIENT_ID, VR::LO, issuer)]);
-        }
+        put_known(
+            &mut record,
+            &[
+                (
+                    tags::ISSUER_OF_PATIENT_ID,
+                    VR::LO,
+                    &header.issuer_of_patient_id,
+                ),
+                (tags::PATIENT_BIRTH_DATE, VR::DA, &header.patient_birth_date),
+                (tags::PATIENT_SEX, VR::CS, &header.patient_sex),
+            ],
+        );
         record
     }
 
@@ -182,13 +191,18 @@ impl Object<'_> {
                 (tags::SERIES_NUMBER, VR::IS, number(&header.series_number)),
             ],
         );
+        let institution = &header.institution_name;
+        put_known(
+            &mut record,
+            &[(tags::INSTITUTION_NAME, VR::LO, institution)],
+        );
         record
     }
 
     /// The record of the instance itself.
     fn record(&self, file: &[&str]) -> Result<InMemDicomObject, ObjectError> {
         let mut record = match self.kind {
-            Kind::Original | Kind::Deidentified | Kind::Capture => begin("IMAGE"),
+            Kind::Original | Kind::Deidentified | Kind::Capture => self.image(),
             Kind::Report => self.with_keys("SR DOCUMENT", &REPORT_KEYS)?,
             Kind::Page => self.with_keys("ENCAP DOC", &PAGE_KEYS)?,
         };
@@ -216,6 +230,30 @@ impl Object<'_> {
             ],
         );
         Ok(record)
+    }
+
+    /// The record of an image, with the keys that the profile has for it (PS3.11, annex J).
+    fn image(&self) -> InMemDicomObject {
+        let header = self.header;
+        let mut record = begin("IMAGE");
+        for (tag, pixels) in [(tags::ROWS, header.rows), (tags::COLUMNS, header.columns)] {
+            let pixels = PrimitiveValue::from(pixels.unwrap_or_default());
+            record.put(DataElement::new(tag, VR::US, pixels));
+        }
+        for (tag, vr, text) in [
+            (tags::IMAGE_TYPE, VR::CS, &header.image_type),
+            (tags::PIXEL_SPACING, VR::DS, &header.pixel_spacing),
+        ] {
+            // Each of several values must be one of its VR.
+            let values = known(text)
+                .split('\\')
+                .map(|value| fitted(vr, value.trim()).into_owned());
+            if text.is_some() {
+                let values = PrimitiveValue::Strs(values.collect());
+                record.put(DataElement::new(tag, vr, values));
+            }
+        }
+        record
     }
 
     /// A record with these elements of the object, which the station has made.
@@ -296,6 +334,15 @@ fn found_or_new(
     match directory.find(parent, kind, &values) {
         Some(found) => Ok(found),
         None => directory.append(parent, record.clone()),
+    }
+}
+
+/// Puts what is known.
+fn put_known(record: &mut InMemDicomObject, texts: &[(Tag, VR, &Option<String>)]) {
+    for (tag, vr, text) in texts {
+        if let Some(text) = text {
+            put_texts(record, &[(*tag, *vr, text)]);
+        }
     }
 }
 

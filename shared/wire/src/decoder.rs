@@ -152,6 +152,10 @@ pub struct Header<'a> {
     pub series_number: Option<&'a str>,
     /// Instance Number (0020,0013).
     pub instance_number: Option<&'a str>,
+    /// Image Type (0008,0008).
+    pub image_type: Option<&'a str>,
+    /// Pixel Spacing (0028,0030).
+    pub pixel_spacing: Option<&'a str>,
     /// Referring Physician's Name (0008,0090).
     pub referring_physician_name: Option<&'a str>,
     /// Institution Name (0008,0080).
@@ -287,6 +291,8 @@ mod tests {
             study_description: text,
             series_number: text,
             instance_number: text,
+            image_type: text,
+            pixel_spacing: text,
             referring_physician_name: text,
             institution_name: text,
             station_name: text,
