@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use plumbline_shared::tls::Tls;
 use crate::config::{Address, Destination, Folder, PeerService, Settings, Worklist};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
 use crate::outbox::WebArchive;
+use crate::stick::{self, SealKey};
 use crate::store::{Kind, Store, StoreError};
 use crate::{models, outbox, worklist};
 use plumbline_dimse::service::{EXPLICIT, IMPLICIT, STORAGE};
@@ -213,7 +215,29 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
             write_probe(folder).map_err(unwritten)?;
             Ok(format!("{} can be written", folder.display()))
         }
+        Address::Stick(root) => usable_stick(settings, root),
     }
+}
+
+/// Looks whether a stick is there and can be written.
+fn usable_stick(settings: &Settings, root: &Path) -> Result<String, String> {
+    let key = SealKey::made_in(&settings.data);
+    let key = key.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "its key is made at the first start".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let told = format!("sealed by key {}", key.public());
+    let wrong = |what: String| format!("{what}; {told}");
+    stick::require_usable(root, &key).map_err(|error| wrong(error.to_string()))?;
+    let place = root.display();
+    let written = write_probe(root);
+    written.map_err(|error| wrong(format!("{place} cannot be written ({error})")))?;
+    let device = |path: &Path| fs::metadata(path).map(|told| told.dev()).ok();
+    let own = match device(root) == device(&settings.data) {
+        true => ", and is on the station's own disk",
+        false => "",
+    };
+    Ok(format!("{place} can be written{own}; {told}"))
 }
 
 /// Asks the worklist.

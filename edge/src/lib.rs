@@ -5,6 +5,8 @@ pub mod clock;
 pub mod config;
 pub mod deidentify;
 pub mod export;
+#[cfg(test)]
+mod failing;
 pub mod films;
 pub mod health;
 pub mod http;
@@ -27,7 +29,9 @@ pub mod quality;
 pub mod reading;
 pub mod report;
 pub mod screen;
+mod secret;
 pub mod self_test;
 pub mod serve;
+pub mod stick;
 pub mod store;
 pub mod worklist;

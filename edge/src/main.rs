@@ -12,7 +12,7 @@ use plumbline_edge::quality::IntendedUse;
 use plumbline_edge::reading::worker_main;
 use plumbline_edge::screen::{Request, screen};
 use plumbline_edge::store::BackedUp;
-use plumbline_edge::{check, deidentify, export, films, page, proof, serve, store};
+use plumbline_edge::{check, deidentify, export, films, page, proof, serve, stick, store};
 
 /// Screens chest films for scoliosis where they are taken. A screening aid, not a diagnosis.
 #[derive(Parser)]
@@ -129,6 +129,20 @@ enum Command {
         /// The backup's folder.
         backup: PathBuf,
     },
+    /// Take in what stations have put on a USB stick and sealed: films into this station, which must run, or
+    /// all files into a folder.
+    TakeIn {
+        #[command(flatten)]
+        station: Station,
+        /// The stick's folder.
+        stick: PathBuf,
+        /// The public key of a station, beside those of the configuration ([stick] keys).
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+        /// Copy reports, captures and pages, too, and all into this folder.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Reads films for a parent process.
     #[command(hide = true)]
     Reader {
@@ -238,6 +252,19 @@ fn main() -> ExitCode {
                 burned_in_checked,
             },
         ),
+        Command::TakeIn {
+            station,
+            stick,
+            key,
+            out,
+        } => station_take_in(
+            &station,
+            &stick::Request {
+                stick,
+                keys: key,
+                out,
+            },
+        ),
         Command::Restore { station, backup } => restore(&station, &backup),
         Command::Reader {
             intended_use,
@@ -294,6 +321,10 @@ fn station_proof(
 
 fn station_export(station: &Station, request: &export::Request) -> Result<bool> {
     export::export(&station.settings()?, request)
+}
+
+fn station_take_in(station: &Station, request: &stick::Request) -> Result<bool> {
+    stick::take_in(&station.settings()?, request)
 }
 
 fn back_up(station: &Station, target: &Path) -> Result<bool> {

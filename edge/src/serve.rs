@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use crate::clock::ClockWatch;
-use crate::config::{Destination, Settings};
+use crate::config::{Address, Destination, Settings};
 use crate::http::Interface;
 use crate::intake::{DicomListener, DicomOptions, Receiver, THIS_PROGRAM, Watcher};
 use crate::link::{InstalledBundle, LinkListener, Station};
@@ -34,6 +34,7 @@ use crate::panel::{PanelLine, PanelStatus};
 use crate::pulse::Pulse;
 use crate::reading::{Bell, Pool};
 use crate::self_test::SelfTester;
+use crate::stick::SealKey;
 use crate::store::{Action, Entry, Event, Outcome, Recipient, Store, TOKEN};
 use crate::worklist::WorklistAsker;
 use crate::{logs, models, report};
@@ -338,6 +339,12 @@ fn announce(
     }
     for Destination { name, address, .. } in &settings.destinations {
         writeln!(out, "destination: {name}, {address}")?;
+    }
+    let is_stick = |one: &Destination| matches!(one.address, Address::Stick(_));
+    if settings.destinations.iter().any(is_stick) {
+        let key = SealKey::made_in(&settings.data);
+        let key = key.with_context(|| format!("the key of seals in {data} cannot be used"))?;
+        writeln!(out, "sticks are sealed by key {}", key.public())?;
     }
     if let Some(worklist) = &settings.worklist {
         writeln!(out, "worklist: {}", worklist.entity)?;

@@ -40,7 +40,8 @@ fn every_fault_of_a_configuration_is_told_at_once() {
          [[destination]]\nname = \"a\"\nfolder = \"/g\"\nsends = [\"all\"]\n\
          [[destination]]\nfolder = \"/h\"\n[[destination]]\nname = \"b\"\nfolder = \"/i\"\n\
          commitment = true\nsends = []\n[[destination]]\nname = \"c\"\nfolder = \"/j\"\n\
-         sends = [\"deidentified\", \"reports\"]\n",
+         sends = [\"deidentified\", \"reports\"]\n[stick]\nkeys = [\"RWQ\"]\n\
+         [[destination]]\nname = \"d\"\nfolder = \"/f\"\nstick = \"/s\"\n",
         &[
             (1, "data must be a text"),
             (3, "listen is \"here\""),
@@ -65,6 +66,8 @@ fn every_fault_of_a_configuration_is_told_at_once() {
             (30, "commitment is asked for by DICOM"),
             (34, "sends is empty"),
             (35, "\"deidentified\" is sent alone"),
+            (40, "keys has an entry that is \"RWQ\": write a public key"),
+            (41, "a [[destination]] needs address and ae_title"),
         ],
     );
     told(

@@ -367,6 +367,7 @@ fn every_test_that_it_names_exists() {
         "tests/page.rs",
         "tests/outbox.rs",
         "tests/web.rs",
+        "tests/stick.rs",
         "../shared/tests/films.rs",
         "../tests/tests/regressions.rs",
     ];

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::sections::take_intended_use;
+use super::sections::{public_key, take_intended_use};
 use super::settings::{
     After, Destination, Folder, Link, LogFormat, Panel, Peer, Settings, Worklist,
 };
@@ -65,6 +65,7 @@ impl Settings {
             panel,
             worklist,
             self_test,
+            stick,
             log,
         ] = [
             "dicom",
@@ -77,6 +78,7 @@ impl Settings {
             "panel",
             "worklist",
             "self_test",
+            "stick",
             "log",
         ]
         .map(|key| table.table(key));
@@ -115,6 +117,10 @@ impl Settings {
         table.finish();
         self.panel = optional(panel, gathered, Panel::take);
         self.worklist = optional(worklist, gathered, Worklist::take);
+        let mut table = Table::new(entries(stick), gathered);
+        let keys = table.take("keys", table::list(public_key));
+        set(&mut self.stick_keys, keys);
+        table.finish();
         let mut table = Table::new(entries(log), gathered);
         let formats = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         set(

@@ -17,6 +17,7 @@ use super::settings::{
 use super::table::{self, Table, set};
 use crate::panel::{Pins, Place};
 use crate::quality::IntendedUse;
+use crate::stick::is_public_key;
 use crate::store::Kind;
 
 /// How long after an exposure its film counts as missing, in seconds: units take up to a minute to
@@ -211,6 +212,7 @@ impl Destination {
         let url = table.take("url", web_root);
         let token = table.take("token", table::path);
         let folder = table.take("folder", table::path);
+        let stick = table.take("stick", table::path);
         let sends = table.take("sends", |value| {
             let mut kinds = table::list(table::one_of(KINDS))(value)?;
             kinds.sort_unstable();
@@ -227,13 +229,15 @@ impl Destination {
         };
         let commits = table.take("commitment", table::boolean);
         table.finish();
-        let address = match (address, ae_title, url, folder, trust) {
+        let address = match (address, ae_title, url, (folder, stick), trust) {
             (None, None, ..) if commits == Some(true) => {
                 let fault = "commitment is asked for by DICOM: leave it out where there is no \
                              ae_title";
                 return (None, Some(fault));
             }
-            (Some(address), Some(ae_title), None, None, Trust::Both(tls)) if token.is_none() => {
+            (Some(address), Some(ae_title), None, (None, None), Trust::Both(tls))
+                if token.is_none() =>
+            {
                 Address::Archive(Archive {
                     entity: Entity {
                         address,
@@ -243,7 +247,7 @@ impl Destination {
                     commits: commits.unwrap_or(false),
                 })
             }
-            (None, None, Some(url), None, Trust::Web((authorities, certificate))) => {
+            (None, None, Some(url), (None, None), Trust::Web((authorities, certificate))) => {
                 let web = Web {
                     url,
                     token,
@@ -255,12 +259,15 @@ impl Destination {
                 }
                 Address::Web(web)
             }
-            (None, None, None, Some(folder), Trust::Both(None)) if token.is_none() => {
+            (None, None, None, (Some(folder), None), Trust::Both(None)) if token.is_none() => {
                 Address::Folder(folder)
+            }
+            (None, None, None, (None, Some(root)), Trust::Both(None)) if token.is_none() => {
+                Address::Stick(root)
             }
             _ => {
                 let fault = "a [[destination]] needs address and ae_title, or else url, or else \
-                             folder, and token only with url";
+                             folder or stick, and token only with url";
                 return (None, Some(fault));
             }
         };
@@ -456,6 +463,17 @@ fn web_root(value: &DeValue) -> Result<String, String> {
         false => Err(format!(
             "is {url:?}: write the root of its DICOMweb services, such as \
              \"https://pacs.example/dicom-web\""
+        )),
+    }
+}
+
+/// Reads a public key of minisign.
+pub(super) fn public_key(value: &DeValue) -> Result<String, String> {
+    let text = table::text(value)?.trim().to_owned();
+    match is_public_key(&text) {
+        true => Ok(text),
+        false => Err(format!(
+            "is {text:?}: write a public key as `plumbline-edge check` tells it on the station"
         )),
     }
 }

@@ -49,6 +49,8 @@ pub struct Settings {
     pub panel: Option<Panel>,
     /// Other systems that results are sent to.
     pub destinations: Vec<Destination>,
+    /// The public keys of stations whose sticks are taken in.
+    pub stick_keys: Vec<String>,
     /// The hospital's worklist.
     pub worklist: Option<Worklist>,
     /// Other systems, for `plumbline-edge check`.
@@ -73,7 +75,7 @@ impl Destination {
     fn archive(&self) -> Option<&Archive> {
         match &self.address {
             Address::Archive(archive) => Some(archive),
-            Address::Web(_) | Address::Folder(_) => None,
+            Address::Web(_) | Address::Folder(_) | Address::Stick(_) => None,
         }
     }
 
@@ -92,6 +94,8 @@ pub enum Address {
     Web(Web),
     /// A folder.
     Folder(PathBuf),
+    /// A stick, by the folder of its file-set.
+    Stick(PathBuf),
 }
 
 impl fmt::Display for Address {
@@ -100,6 +104,7 @@ impl fmt::Display for Address {
             Self::Archive(archive) => archive.entity.fmt(f),
             Self::Web(web) => f.write_str(&web.url),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Stick(root) => write!(f, "stick {}", root.display()),
         }
     }
 }
@@ -337,6 +342,7 @@ impl Default for Settings {
             },
             panel: None,
             destinations: Vec::new(),
+            stick_keys: Vec::new(),
             worklist: None,
             self_test: Some(SELF_TEST_HOUR),
             peers: Vec::new(),

@@ -1,18 +1,17 @@
 //! The station's secret, from which pseudonyms are made. With it, who knows a patient's number can tell the
 //! pseudonym, so it stays on the station.
 
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit, Mac};
-use plumbline_shared::durable::replace_file;
 use plumbline_shared::manifest::hexadecimal;
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::Sha256;
 
 use crate::report::uid_of_hash;
+use crate::secret::make_once;
 
 /// The key's file in the data folder.
 pub const KEY: &str = "pseudonyms.key";
@@ -32,7 +31,7 @@ impl Key {
     pub fn made_in(folder: &Path) -> io::Result<PathBuf> {
         let path = folder.join(KEY);
         if !path.exists() {
-            make(folder, &path)?;
+            make_once(folder, KEY, &random()?)?;
         }
         Self::read(&path)?;
         Ok(path)
@@ -69,27 +68,20 @@ impl Key {
     }
 }
 
-/// Makes a key in `folder`, unless another process has just made one.
-fn make(folder: &Path, path: &Path) -> io::Result<()> {
+/// Makes a key.
+fn random() -> io::Result<[u8; LENGTH]> {
     let mut key = [0; LENGTH];
     let mut filled = 0;
     while filled < LENGTH {
         filled += getrandom(&mut key[filled..], GetRandomFlags::empty())?;
     }
-    let own = folder.join(format!("{KEY}.{}", std::process::id()));
-    replace_file(&own, &key)?;
-    fs::set_permissions(&own, Permissions::from_mode(0o600))?;
-    // Unlike a rename, this leaves a key that is there.
-    let linked = match fs::hard_link(&own, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    };
-    fs::remove_file(&own)?;
-    linked.and_then(|()| File::open(folder)?.sync_all())
+    Ok(key)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -102,7 +94,7 @@ mod tests {
             0o600
         );
         assert_eq!(Key::made_in(folder.path()).unwrap(), path);
-        make(folder.path(), &path).unwrap();
+        make_once(folder.path(), KEY, &[1; LENGTH]).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let (one, same) = (Key::read(&path).unwrap(), Key::read(&path).unwrap());

@@ -129,7 +129,9 @@ macro_rules! between_headers {
 between_headers! {
     patient_name patient_id issuer_of_patient_id patient_birth_date patient_sex patient_age
     accession_number study_instance_uid series_instance_uid sop_class_uid sop_instance_uid
-    study_date study_time study_id referring_physician_name institution_name station_name modality
+    study_date study_time study_id study_description series_number instance_number
+    image_type pixel_spacing
+    referring_physician_name institution_name station_name modality
     body_part_examined view_position lossy_image_compression burned_in_annotation
 }
 

@@ -11,6 +11,7 @@ mod sandbox;
 
 pub use dicom::{DicomListener, DicomOptions};
 pub use error::IntakeError;
+pub(crate) use file_meta::file_meta;
 pub use folder::Watcher;
 pub use receiver::{Announced, ReceiveError, Receiver, Way};
 pub use sandbox::{DecodedFile, THIS_PROGRAM, Task, WAIT, child_main, decode_with, inspect_with};

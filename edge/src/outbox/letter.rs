@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use plumbline_dimse::service::EXPLICIT;
 use plumbline_shared::decision::Decision;
+use plumbline_shared::decode::{self, DecodeError, Header};
 use plumbline_shared::preprocess::letterbox;
 
 use crate::deidentify::{Deidentified, deidentify_with};
@@ -27,6 +28,8 @@ pub(super) struct Letter {
     pub syntax: String,
     /// The PDF within it: what a folder gets.
     pub pdf: Option<Vec<u8>>,
+    /// The film's patient, study and series; none of what was made, whose file tells them.
+    header: Option<Header>,
     file: Content,
 }
 
@@ -101,6 +104,7 @@ impl Letter {
             study: study.clone().unwrap_or_default(),
             syntax: EXPLICIT.to_owned(),
             pdf,
+            header: None,
             file: Content::Made(file),
         })
     }
@@ -122,6 +126,7 @@ impl Letter {
             study: known(&header.study_instance_uid),
             syntax: data_set.ok_or_else(no_syntax)?.transfer_syntax().to_owned(),
             pdf: None,
+            header: Some(header.clone()),
             file: Content::Kept(path, filing.film.bytes),
         })
     }
@@ -153,8 +158,17 @@ impl Letter {
             study: film.study,
             syntax: film.syntax,
             pdf: None,
+            header: None,
             file: Content::Made(file),
         })
+    }
+
+    /// Its patient, study and series. `file` is its file.
+    pub fn header(&self, file: &[u8]) -> Result<Header, DecodeError> {
+        match &self.header {
+            Some(header) => Ok(header.clone()),
+            None => decode::header(file),
+        }
     }
 
     /// Opens its file.

@@ -8,6 +8,7 @@ mod folder;
 mod letter;
 mod pace;
 mod retry;
+mod stick;
 mod web;
 
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub enum Way {
     Web(WebArchive),
     /// Into a folder.
     Folder(PathBuf),
+    /// Onto a stick.
+    Stick(PathBuf),
 }
 
 impl Way {
@@ -75,6 +78,7 @@ impl Way {
             }
             Address::Web(web) => Self::Web(WebArchive::new(web)?),
             Address::Folder(folder) => Self::Folder(folder.clone()),
+            Address::Stick(root) => Self::Stick(root.clone()),
         })
     }
 }
@@ -182,6 +186,10 @@ impl Outbox {
             }
             Way::Web(archive) => archive.send(delivery, &letter, paced),
             Way::Folder(folder) => folder::send(folder, delivery, &letter),
+            Way::Stick(root) => {
+                let (data, station) = (self.store.folder(), &self.station.name);
+                stick::send(root, data, station, delivery, &letter)
+            }
         };
         let Letter {
             class, instance, ..

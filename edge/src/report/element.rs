@@ -9,7 +9,7 @@ use plumbline_dimse::is_uid;
 
 /// Puts elements of one text each; one that is empty, or none of its VR, has no value. Films may say
 /// anything, and no report may be invalid for it.
-pub(super) fn put_texts(object: &mut InMemDicomObject, texts: &[(Tag, VR, &str)]) {
+pub(crate) fn put_texts(object: &mut InMemDicomObject, texts: &[(Tag, VR, &str)]) {
     for &(tag, vr, text) in texts {
         let value = match &*fitted(vr, text) {
             "" => PrimitiveValue::Empty,
@@ -21,7 +21,7 @@ pub(super) fn put_texts(object: &mut InMemDicomObject, texts: &[(Tag, VR, &str)]
 
 /// The text as a value of this VR (PS3.5, 6.2): without what would part it into several values, cut to what
 /// fits, and empty where a part of it would mean something else.
-fn fitted(vr: VR, text: &str) -> Cow<'_, str> {
+pub(crate) fn fitted(vr: VR, text: &str) -> Cow<'_, str> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let code = |c: char| matches!(c, 'A'..='Z' | '0'..='9' | ' ' | '_');
     let right = match vr {

@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::files::{Files, Limits};
 use super::{DATABASE, Store, TOKEN, schema};
 use crate::deidentify::KEY;
+use crate::stick::SEAL_KEY;
 use plumbline_shared::durable::replace_file;
 
 /// The object of the audit entries.
@@ -149,7 +150,7 @@ pub fn restore(
     )?;
     let newest = audit::newest(&database)?;
     drop(database);
-    for name in [TOKEN, KEY] {
+    for name in [TOKEN, KEY, SEAL_KEY] {
         let secret = folder.join(name);
         if secret.exists() {
             let copied = fs::read(&secret).and_then(|bytes| replace_file(&new.join(name), &bytes));

@@ -146,6 +146,16 @@ pub struct Header<'a> {
     pub study_time: Option<&'a str>,
     /// Study ID (0020,0010).
     pub study_id: Option<&'a str>,
+    /// Study Description (0008,1030).
+    pub study_description: Option<&'a str>,
+    /// Series Number (0020,0011).
+    pub series_number: Option<&'a str>,
+    /// Instance Number (0020,0013).
+    pub instance_number: Option<&'a str>,
+    /// Image Type (0008,0008).
+    pub image_type: Option<&'a str>,
+    /// Pixel Spacing (0028,0030).
+    pub pixel_spacing: Option<&'a str>,
     /// Referring Physician's Name (0008,0090).
     pub referring_physician_name: Option<&'a str>,
     /// Institution Name (0008,0080).
@@ -278,6 +288,11 @@ mod tests {
             study_date: text,
             study_time: text,
             study_id: text,
+            study_description: text,
+            series_number: text,
+            instance_number: text,
+            image_type: text,
+            pixel_spacing: text,
             referring_physician_name: text,
             institution_name: text,
             station_name: text,

@@ -45,6 +45,16 @@ pub struct Header {
     pub study_time: Option<String>,
     /// Study ID (0020,0010).
     pub study_id: Option<String>,
+    /// Study Description (0008,1030).
+    pub study_description: Option<String>,
+    /// Series Number (0020,0011).
+    pub series_number: Option<String>,
+    /// Instance Number (0020,0013).
+    pub instance_number: Option<String>,
+    /// Image Type (0008,0008), such as `DERIVED\PRIMARY`.
+    pub image_type: Option<String>,
+    /// Pixel Spacing (0028,0030), in millimetres: rows, columns.
+    pub pixel_spacing: Option<String>,
     /// Referring Physician's Name (0008,0090), its components separated by `^`.
     pub referring_physician_name: Option<String>,
     /// Institution Name (0008,0080).
@@ -90,6 +100,11 @@ impl Header {
             study_date: text(tags::STUDY_DATE),
             study_time: text(tags::STUDY_TIME),
             study_id: text(tags::STUDY_ID),
+            study_description: text(tags::STUDY_DESCRIPTION),
+            series_number: text(tags::SERIES_NUMBER),
+            instance_number: text(tags::INSTANCE_NUMBER),
+            image_type: text(tags::IMAGE_TYPE),
+            pixel_spacing: text(tags::PIXEL_SPACING),
             referring_physician_name: text(tags::REFERRING_PHYSICIAN_NAME),
             institution_name: text(tags::INSTITUTION_NAME),
             station_name: text(tags::STATION_NAME),
