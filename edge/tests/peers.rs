@@ -219,7 +219,7 @@ fn check_says_what_is_wrong_with_a_peer() {
     let (whole, report) = station.run(&["check"]);
     assert!(!whole);
     for line in [
-        "ok     peer list: answers, and expects 1 patients for DX today",
+        "ok     peer list: answers, and expects 1 patients for CR and DX today",
         "WRONG  peer other list: it",
         "WRONG  peer sink: it rejects the station",
         "WRONG  peer nobody: nobody answers at",

@@ -231,7 +231,11 @@ fn a_film_is_matched_and_its_report_names_the_order() {
     assert_eq!(films[0]["order"], Value::Null);
     let offers = get(&station, "/films/1/offers");
     assert_eq!(offers[0]["by"], "Study Instance UID");
-    assert_eq!(offers[0]["differs"], json!(["patient_id", "patient_name"]));
+    // The phantom was taken on another day, too.
+    assert_eq!(
+        offers[0]["differs"],
+        json!(["patient_id", "patient_name", "study_date"])
+    );
     let chosen = json!({ "who": "Nurse", "examination": offers[0]["examination"] }).to_string();
     let post = |body: &str| {
         let kind = "application/json";
