@@ -59,10 +59,16 @@ fn main() {
     let kept = folder.path().join("kept");
     fs::create_dir(&kept).unwrap();
     let mut number = 0;
-    for part in fs::read_dir(station.path("data/films")).unwrap() {
-        for file in fs::read_dir(part.unwrap().path()).unwrap() {
+    let mut folders = vec![station.path("data/films")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
             number += 1;
-            fs::copy(file.unwrap().path(), kept.join(format!("{number}.dcm"))).unwrap();
+            fs::copy(path, kept.join(format!("{number}.dcm"))).unwrap();
         }
     }
     assert_eq!(number, count);
