@@ -12,25 +12,11 @@ mod programs;
 mod station;
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use large_film::film;
-use programs::{Background, free_port, run, wait_for_port};
+use programs::{free_port, run, storescp};
 use station::*;
-
-/// Starts dcmtk's storescp, which keeps films in `folder`.
-fn sink(folder: &Path, port: u16) -> Background {
-    fs::create_dir(folder).unwrap();
-    let arguments = ["--fork", "-od", folder.to_str().unwrap(), &port.to_string()];
-    let sink = Background::start("/usr/bin/storescp", &arguments);
-    wait_for_port(port);
-    sink
-}
-
-fn files(folder: &Path) -> usize {
-    fs::read_dir(folder).unwrap().count()
-}
 
 fn tell(who: &str, count: usize, time: Duration) {
     let rate = count as f64 * 60.0 / time.as_secs_f64();
@@ -58,23 +44,14 @@ fn main() {
     // storescu's files are those that the station keeps.
     let kept = folder.path().join("kept");
     fs::create_dir(&kept).unwrap();
-    let mut number = 0;
-    let mut folders = vec![station.path("data/films")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            number += 1;
-            fs::copy(path, kept.join(format!("{number}.dcm"))).unwrap();
-        }
+    let films = files(&station.path("data/films"));
+    assert_eq!(films.len(), count);
+    for (number, film) in films.iter().enumerate() {
+        fs::copy(film, kept.join(format!("{number}.dcm"))).unwrap();
     }
-    assert_eq!(number, count);
 
     let out = folder.path().join("station");
-    let _station_sink = sink(&out, port);
+    let _station_sink = storescp(&out, "SINK", port);
     let first = station.deliveries().last().unwrap()["delivery"].clone();
     let start = Instant::now();
     let again = format!("/deliveries/{first}/send-again");
@@ -85,14 +62,14 @@ fn main() {
         let waits = metrics
             .lines()
             .any(|line| line.contains("waiting") && !line.ends_with(" 0"));
-        (!waits && files(&out) == count).then_some(())
+        (!waits && files(&out).len() == count).then_some(())
     });
     tell("station", count, start.elapsed());
     drop(station);
 
     let out = folder.path().join("storescu");
     let port = free_port();
-    let _sink = sink(&out, port);
+    let _sink = storescp(&out, "SINK", port);
     let port = port.to_string();
     let start = Instant::now();
     let (sent, said) = run(
@@ -108,5 +85,5 @@ fn main() {
     );
     assert!(sent, "{said}");
     tell("storescu", count, start.elapsed());
-    assert_eq!(files(&out), count);
+    assert_eq!(files(&out).len(), count);
 }

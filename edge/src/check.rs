@@ -9,7 +9,6 @@ use anyhow::Result;
 use plumbline_reader::Bundle;
 use plumbline_shared::decode::Characters;
 use plumbline_shared::printable::printable;
-use plumbline_shared::tls::Tls;
 
 use crate::config::{Address, Destination, Folder, PeerService, Settings, Worklist};
 use crate::intake::{THIS_PROGRAM, WAIT, inspect_with};
@@ -188,7 +187,7 @@ fn reach(settings: &Settings, destination: &Destination) -> Result<String, Strin
     match &destination.address {
         Address::Archive(archive) => {
             let commits = archive.commits;
-            let tls = archive.entity.tls.as_ref().map(Tls::client).transpose();
+            let tls = archive.entity.client();
             let tls = tls.map_err(|error| error.to_string())?;
             let archive = archive.entity.peer(&settings.dicom.ae_title, tls.as_ref());
             archive.echo().map_err(|error| error.to_string())?;
@@ -242,7 +241,7 @@ fn usable_stick(settings: &Settings, root: &Path) -> Result<String, String> {
 
 /// Asks the worklist.
 fn planned_there(settings: &Settings, worklist: &Worklist) -> Result<String, String> {
-    let tls = worklist.entity.tls.as_ref().map(Tls::client).transpose();
+    let tls = worklist.entity.client();
     let tls = tls.map_err(|error| error.to_string())?;
     let peer = worklist.entity.peer(&settings.dicom.ae_title, tls.as_ref());
     let characters = Characters::of(&worklist.characters);

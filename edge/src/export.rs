@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use plumbline_shared::durable::replace_file;
+use plumbline_shared::durable::{make_folder, replace_file};
 
 use crate::config::Settings;
 use crate::deidentify::{Deidentified, deidentify_with};
@@ -129,11 +129,7 @@ fn prepare(store: &Store, number: i64) -> Result<(StoredFilm, Deidentified), Str
 }
 
 fn write_film(out: &Path, file: &str, made: &Deidentified) -> io::Result<()> {
-    let study = out.join(&made.film.study);
-    if !study.is_dir() {
-        fs::create_dir(&study)?;
-        fs::File::open(out)?.sync_all()?;
-    }
+    make_folder(&out.join(&made.film.study))?;
     replace_file(&out.join(file), &made.file)
 }
 

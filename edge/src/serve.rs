@@ -176,7 +176,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
     }
     let worklist = match &settings.worklist {
         Some(worklist) => {
-            let tls = worklist.entity.tls.as_ref().map(Tls::client).transpose();
+            let tls = worklist.entity.client();
             Some(WorklistAsker {
                 store: Arc::clone(&store),
                 worklist: worklist.clone(),

@@ -223,20 +223,11 @@ fn settle(station: &Station, count: usize) {
     station.settled();
 }
 
+/// The files of an export, without its table.
 fn exported(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for study in fs::read_dir(folder).unwrap() {
-        let study = study.unwrap().path();
-        if study.is_dir() {
-            files.extend(
-                fs::read_dir(study)
-                    .unwrap()
-                    .map(|file| file.unwrap().path()),
-            );
-        }
-    }
-    files.sort();
-    files
+    let mut exported = files(folder);
+    exported.retain(|file| file.parent() != Some(folder));
+    exported
 }
 
 fn text(object: &InMemDicomObject, tag: Tag) -> String {

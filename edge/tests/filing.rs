@@ -8,7 +8,7 @@ mod station;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use programs::{Background, Orthanc, certificates, free_port, run, wait_for_port};
+use programs::{Background, Orthanc, certificates, free_port, run, storescp, wait_for_port};
 use serde_json::Value;
 use station::*;
 
@@ -151,17 +151,7 @@ fn archives_of_others_keep_all_of_it_in_the_films_study() {
     // Both archives were away until now.
     let orthanc = Orthanc::start(folder.path(), port, web, station.dicom.port());
     let out = folder.path().join("sink");
-    fs::create_dir(&out).unwrap();
-    let arguments = [
-        "-aet",
-        "PACS",
-        "-od",
-        out.to_str().unwrap(),
-        "--fork",
-        &sink.to_string(),
-    ];
-    let _storescp = Background::start("/usr/bin/storescp", &arguments);
-    wait_for_port(sink);
+    let _storescp = storescp(&out, "PACS", sink);
     wait_for(|| {
         let films = station.films();
         films

@@ -7,7 +7,7 @@ mod station;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, InMemDicomObject, open_file};
 use plumbline_edge::outbox::{ANSWERS, Meaning};
 use serde_json::Value;
-use station::{Instance, PROGRAM, Sender, Station, sample, wait_for, wait_up_to};
+use station::{Instance, PROGRAM, Sender, Station, files, sample, wait_for, wait_up_to};
 
 const SR: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 const CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
@@ -56,20 +56,6 @@ fn send(station: &Station, film: &Instance) {
     let mut sender = Sender::connect(station).unwrap();
     assert_eq!(sender.store(film), 0);
     sender.release();
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for study in fs::read_dir(folder).unwrap() {
-        let study = study.unwrap().path();
-        files.extend(
-            fs::read_dir(study)
-                .unwrap()
-                .map(|file| file.unwrap().path()),
-        );
-    }
-    files.sort();
-    files
 }
 
 fn named(files: &[PathBuf], kind: &str) -> Vec<DefaultDicomObject> {

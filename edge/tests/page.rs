@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::open_file;
-use programs::{Background, free_port, run, wait_for_port};
+use programs::{free_port, run, storescp};
 use station::*;
 
 const PAGE: &str = "1.2.840.10008.5.1.4.1.1.104.1";
@@ -307,18 +307,7 @@ fn archives_of_others_take_pages_and_give_them_back() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let out = folder.path().join("sink");
-    fs::create_dir(&out).unwrap();
-    let port = port.to_string();
-    let arguments = [
-        "-aet",
-        "PACS",
-        "-od",
-        out.to_str().unwrap(),
-        "--fork",
-        &port,
-    ];
-    let _storescp = Background::start("/usr/bin/storescp", &arguments);
-    wait_for_port(port.parse().unwrap());
+    let _storescp = storescp(&out, "PACS", port);
     let archive = format!(
         "[[destination]]\nname = \"archive\"\naddress = \"127.0.0.1:{port}\"\nae_title = \"PACS\"\n\
          sends = [\"pages\", \"reports\"]\n"

@@ -3,12 +3,11 @@
 mod station;
 
 use std::fs;
-use std::path::PathBuf;
 
 use dicom_dictionary_std::tags;
 use dicom_object::open_file;
 use serde_json::Value;
-use station::{Station, wait_for};
+use station::{Station, files, wait_for};
 
 fn newest(station: &Station) -> Value {
     let (status, body) = station.request("GET", "/self-test", true, "", b"");
@@ -24,14 +23,6 @@ fn tested(station: &Station) -> Value {
         let test = newest(station);
         (test["film"].as_i64() > before && !test["wrong"].is_null()).then_some(test)
     })
-}
-
-fn filed(station: &Station) -> Vec<PathBuf> {
-    let studies = fs::read_dir(station.path("out")).unwrap();
-    studies
-        .flat_map(|study| fs::read_dir(study.unwrap().path()).unwrap())
-        .map(|file| file.unwrap().path())
-        .collect()
 }
 
 #[test]
@@ -52,7 +43,7 @@ fn a_test_film_goes_the_whole_way_and_is_marked() {
     );
     assert_eq!(film["reading"]["positive"], true);
     // Results of tests and films of tests cannot be taken for a patient's.
-    let files = wait_for(|| Some(filed(&station)).filter(|files| files.len() == 3));
+    let files = wait_for(|| Some(files(&station.path("out"))).filter(|files| files.len() == 3));
     for file in files {
         let object = open_file(file).unwrap();
         let text = |tag| {

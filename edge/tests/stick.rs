@@ -6,7 +6,7 @@ mod station;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dicom_core::header::Header as _;
@@ -15,7 +15,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, open_file};
 use programs::run;
 use serde_json::Value;
-use station::{Instance, PROGRAM, Sender, Station, sample, wait_for};
+use station::{Instance, PROGRAM, Sender, Station, files, sample, wait_for};
 use tempfile::TempDir;
 
 const FOUR: &str = "[[destination]]\nname = \"stick\"\nstick = \"STICK\"\n\
@@ -61,22 +61,13 @@ fn key(station: &Station) -> String {
     key[..56].to_owned()
 }
 
-/// The files below a folder, by their paths.
-fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![root.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(root).unwrap().display().to_string();
-            files.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    files
+/// The bytes of the files below a folder, by their paths from there.
+fn contents(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let content = |path: PathBuf| {
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        (name, fs::read(&path).unwrap())
+    };
+    files(root).into_iter().map(content).collect()
 }
 
 fn text(object: &InMemDicomObject, tag: Tag) -> String {
@@ -212,7 +203,7 @@ fn empty() -> TempDir {
 }
 
 fn dicoms(root: &Path) -> Vec<String> {
-    let names = files(root).into_keys();
+    let names = contents(root).into_keys();
     names
         .filter(|name| name != "DICOMDIR" && !name.ends_with("SEAL"))
         .collect()
@@ -281,8 +272,8 @@ fn a_stick_has_all_results_in_a_file_set_and_is_taken_in() {
             "{told}"
         );
     }
-    let copied = files(out.path());
-    for (name, bytes) in files(stick.path()) {
+    let copied = contents(out.path());
+    for (name, bytes) in contents(stick.path()) {
         if let Some(copy) = copied.get(&format!("{name}.dcm")) {
             assert_eq!(*copy, bytes);
         }
@@ -318,7 +309,7 @@ fn a_stick_has_all_results_in_a_file_set_and_is_taken_in() {
 /// Copies a stick.
 fn copy_of(root: &Path) -> TempDir {
     let copy = empty();
-    for (name, bytes) in files(root) {
+    for (name, bytes) in contents(root) {
         let path = copy.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
@@ -355,7 +346,7 @@ fn what_is_changed_missing_or_unsealed_is_told_and_not_taken() {
         arguments.extend(keys);
         arguments.extend(["--out", out.path().to_str().unwrap()]);
         let (whole, told) = take_in(&arguments);
-        (whole, told, files(out.path()).len())
+        (whole, told, contents(out.path()).len())
     };
     let both = [&*key, &*other_key];
     let (whole, told, count) = taken(stick.path(), &both);
@@ -414,7 +405,7 @@ fn what_is_changed_missing_or_unsealed_is_told_and_not_taken() {
         (
             "a seal cut off",
             &|root| {
-                for name in files(root)
+                for name in contents(root)
                     .into_keys()
                     .filter(|name| name.ends_with("SEAL"))
                 {
@@ -428,7 +419,7 @@ fn what_is_changed_missing_or_unsealed_is_told_and_not_taken() {
         (
             "seals exchanged",
             &|root| {
-                let seals: Vec<_> = (files(root).into_keys())
+                let seals: Vec<_> = (contents(root).into_keys())
                     .filter(|name| name.ends_with("SEAL"))
                     .collect();
                 let [one, other] = &seals[..] else { panic!() };
@@ -511,7 +502,7 @@ fn a_stick_that_is_not_there_or_is_not_one_is_waited_for() {
     fs::write(stick.join("DICOMDIR"), "of somebody").unwrap();
     words("it is no DICOMDIR");
     assert_eq!(fs::read(stick.join("DICOMDIR")).unwrap(), b"of somebody");
-    assert_eq!(files(&stick).len(), 1);
+    assert_eq!(contents(&stick).len(), 1);
     // Another one is put in.
     fs::remove_file(stick.join("DICOMDIR")).unwrap();
     all_delivered(&station, 4);

@@ -128,6 +128,26 @@ pub fn replace_file_on(medium: &dyn Medium, path: &Path, bytes: &[u8]) -> io::Re
     unfinished.finish(medium)
 }
 
+/// Makes the folder `path`, within one that is there, unless it is there. Its name survives a power cut.
+///
+/// # Errors
+/// The system's.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    make_folder_on(&Disk, path)
+}
+
+/// Does as [`make_folder`], on any medium.
+///
+/// # Errors
+/// The medium's.
+pub fn make_folder_on(medium: &dyn Medium, path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir(path)?;
+    medium.sync_folder(parent(path))
+}
+
 /// Writes a folder of `files`, names and bytes, and replaces a folder that is there.
 ///
 /// # Errors

@@ -180,10 +180,7 @@ impl Manifest {
         if let Some(name) = self.files.keys().find(|name| !is_plain(name)) {
             return Err(ManifestError::FileName(name.clone()));
         }
-        let is_hash = |hash: &String| {
-            hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        if !self.files.values().all(is_hash) {
+        if !self.files.values().all(|hash| is_sha256(hash)) {
             return Err(ManifestError::Value("a hash that is not a SHA-256"));
         }
         let of_gate = self.architecture == Architecture::Gate;
@@ -216,6 +213,11 @@ impl Manifest {
 /// Returns the SHA-256 of `bytes` in lower-case hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Returns true for a SHA-256 in lower-case hexadecimal digits.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Returns `bytes` in lower-case hexadecimal digits.

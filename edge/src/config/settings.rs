@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use plumbline_dimse::PeerTls;
-use plumbline_shared::tls::Tls;
+use plumbline_shared::tls::{Tls, TlsError};
 use plumbline_wire::panel::Settings as BoardSettings;
 use rustls::ClientConfig;
 
@@ -163,6 +163,14 @@ impl fmt::Display for Entity {
 }
 
 impl Entity {
+    /// TLS with it, if it is spoken.
+    ///
+    /// # Errors
+    /// If a file of certificates or keys cannot be used.
+    pub fn client(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+        self.tls.as_ref().map(Tls::client).transpose()
+    }
+
     /// The system as the station, whose AE title is `own_title`, calls it.
     pub fn peer<'a>(
         &'a self,

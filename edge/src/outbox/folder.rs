@@ -1,12 +1,11 @@
 //! Sending into a folder: a file for each object, in a folder for each study. Pages are PDF files there,
 //! which any computer can print.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use plumbline_dimse::is_uid;
-use plumbline_shared::durable::replace_file;
+use plumbline_shared::durable::{make_folder, replace_file};
 use plumbline_shared::manifest::sha256;
 
 use super::Tried;
@@ -27,17 +26,15 @@ fn write(folder: &Path, delivery: &Delivery, letter: &Letter) -> io::Result<()> 
         return Err(io::ErrorKind::NotFound.into());
     }
     let study = folder.join(name(&letter.study));
-    if !study.is_dir() {
-        fs::create_dir(&study)?;
-        fs::File::open(folder)?.sync_all()?;
-    }
+    make_folder(&study)?;
     let (kind, instance) = (delivery.kind.name(), name(&letter.instance));
     if let Some(pdf) = &letter.pdf {
         return replace_file(&study.join(format!("{kind}-{instance}.pdf")), pdf);
     }
-    let mut bytes = Vec::new();
-    letter.file()?.read_to_end(&mut bytes)?;
-    replace_file(&study.join(format!("{kind}-{instance}.dcm")), &bytes)
+    replace_file(
+        &study.join(format!("{kind}-{instance}.dcm")),
+        &letter.read()?,
+    )
 }
 
 /// A UID as a file's name; what the film gives in its place may be any text.

@@ -179,6 +179,13 @@ impl Letter {
         })
     }
 
+    /// Reads its file.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file()?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Opens its data set, behind the file meta information.
     pub fn data_set(&self) -> io::Result<Box<dyn Read + '_>> {
         let unknown = || io::Error::other("it has no file meta information");

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use plumbline_dimse::Sender;
-use plumbline_shared::tls::{Tls, TlsError};
+use plumbline_shared::tls::TlsError;
 use rustls::ClientConfig;
 
 use self::commitment::CommitmentAsker;
@@ -73,7 +73,7 @@ impl Way {
     pub fn to(address: &Address) -> Result<Self, TlsError> {
         Ok(match address {
             Address::Archive(archive) => {
-                let tls = archive.entity.tls.as_ref().map(Tls::client).transpose()?;
+                let tls = archive.entity.client()?;
                 Self::Archive(archive.clone(), tls)
             }
             Address::Web(web) => Self::Web(WebArchive::new(web)?),

@@ -21,13 +21,10 @@ pub(super) fn send(
         Ok(key) => key,
         Err(error) => return Tried::away(format!("the key of seals cannot be used ({error})")),
     };
-    let mut file = Vec::new();
-    if let Err(error) = letter
-        .file()
-        .and_then(|mut data| data.read_to_end(&mut file))
-    {
-        return Tried::Failed(error.to_string());
-    }
+    let file = match letter.read() {
+        Ok(file) => file,
+        Err(error) => return Tried::Failed(error.to_string()),
+    };
     let header = match letter.header(&file) {
         Ok(header) => header,
         Err(error) => return Tried::Failed(error.to_string()),

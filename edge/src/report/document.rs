@@ -10,7 +10,7 @@ use plumbline_shared::decode::Header;
 
 use super::ReportError;
 use super::content::Reference;
-use super::element::{put_sequence, put_texts};
+use super::element::{known, put_known, put_sequence, put_texts};
 use super::uid::uid;
 use crate::store::{Filing, Kind, Origin, Revision};
 
@@ -200,7 +200,6 @@ pub(super) fn begin(
     let series = station.series(place.study, form.kind);
     let number = filing.revision.number.to_string();
     let version = env!("CARGO_PKG_VERSION");
-    let known = |text: &'_ Option<String>| text.clone().unwrap_or_default();
     let texts = [
         (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
         (tags::SOP_CLASS_UID, VR::UI, form.class),
@@ -222,26 +221,26 @@ pub(super) fn begin(
         (tags::STATION_NAME, VR::SH, &station.name),
         (tags::INSTANCE_NUMBER, VR::IS, &number),
         // Required, be they known or not.
-        (tags::PATIENT_NAME, VR::PN, &known(&header.patient_name)),
-        (tags::PATIENT_ID, VR::LO, &known(&header.patient_id)),
+        (tags::PATIENT_NAME, VR::PN, known(&header.patient_name)),
+        (tags::PATIENT_ID, VR::LO, known(&header.patient_id)),
         (
             tags::PATIENT_BIRTH_DATE,
             VR::DA,
-            &known(&header.patient_birth_date),
+            known(&header.patient_birth_date),
         ),
-        (tags::PATIENT_SEX, VR::CS, &known(&header.patient_sex)),
-        (tags::STUDY_DATE, VR::DA, &known(&header.study_date)),
-        (tags::STUDY_TIME, VR::TM, &known(&header.study_time)),
-        (tags::STUDY_ID, VR::SH, &known(&header.study_id)),
+        (tags::PATIENT_SEX, VR::CS, known(&header.patient_sex)),
+        (tags::STUDY_DATE, VR::DA, known(&header.study_date)),
+        (tags::STUDY_TIME, VR::TM, known(&header.study_time)),
+        (tags::STUDY_ID, VR::SH, known(&header.study_id)),
         (
             tags::ACCESSION_NUMBER,
             VR::SH,
-            &known(&header.accession_number),
+            known(&header.accession_number),
         ),
         (
             tags::REFERRING_PHYSICIAN_NAME,
             VR::PN,
-            &known(&header.referring_physician_name),
+            known(&header.referring_physician_name),
         ),
     ];
     let mut object = InMemDicomObject::new_empty();
@@ -254,11 +253,7 @@ pub(super) fn begin(
         ),
         (tags::PATIENT_AGE, VR::AS, &header.patient_age),
     ];
-    for (tag, vr, text) in more {
-        if let Some(text) = text {
-            put_texts(&mut object, &[(tag, vr, text)]);
-        }
-    }
+    put_known(&mut object, &more);
     if filing.film.origin == Origin::SelfTest {
         // As the film: a test, not a patient.
         put_texts(

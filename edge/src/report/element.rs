@@ -74,6 +74,20 @@ fn line(text: &str, most: usize) -> Cow<'_, str> {
     out.chars().take(most).collect::<String>().into()
 }
 
+/// Puts elements of one text each that is known.
+pub(crate) fn put_known(object: &mut InMemDicomObject, texts: &[(Tag, VR, &Option<String>)]) {
+    for (tag, vr, text) in texts {
+        if let Some(text) = text {
+            put_texts(object, &[(*tag, *vr, text)]);
+        }
+    }
+}
+
+/// The text; empty if none is known.
+pub(crate) fn known(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or_default()
+}
+
 /// Puts a sequence.
 pub(super) fn put_sequence(
     object: &mut InMemDicomObject,

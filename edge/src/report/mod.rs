@@ -17,7 +17,7 @@ mod words;
 
 pub use capture::capture;
 pub use document::{CAPTURE_CLASS, Made, PAGE_CLASS, REPORT_CLASS, Station};
-pub(crate) use element::{fitted, put_texts};
+pub(crate) use element::{fitted, known, put_known, put_texts};
 pub use encapsulated::encapsulated;
 pub use page::{Picture, page};
 pub use result::report;

@@ -11,7 +11,7 @@ use super::ReportError;
 use super::code;
 use super::content::{Item, Reference, Relation};
 use super::document::{self, Form, MANUFACTURER, MODEL, Made, Place, REPORT_CLASS, Station};
-use super::element::{put_sequence, put_texts};
+use super::element::{known, put_sequence, put_texts};
 use super::region::hottest;
 use super::words::in_words;
 use crate::quality;
@@ -78,7 +78,6 @@ pub fn report(station: &Station, filing: &Filing) -> Result<Made, ReportError> {
 
 /// The order that the report answers (PS3.3, table C.17-2), as the worklist told it.
 fn request(order: &Planned, study: &str) -> InMemDicomObject {
-    let known = |text: &'_ Option<String>| text.clone().unwrap_or_default();
     let mut item = InMemDicomObject::new_empty();
     let study = order.study_instance_uid.as_deref().unwrap_or(study);
     let texts = [
@@ -86,27 +85,27 @@ fn request(order: &Planned, study: &str) -> InMemDicomObject {
         (
             tags::ACCESSION_NUMBER,
             VR::SH,
-            &known(&order.accession_number),
+            known(&order.accession_number),
         ),
         (
             tags::PLACER_ORDER_NUMBER_IMAGING_SERVICE_REQUEST,
             VR::LO,
-            &known(&order.placer_order_number),
+            known(&order.placer_order_number),
         ),
         (
             tags::FILLER_ORDER_NUMBER_IMAGING_SERVICE_REQUEST,
             VR::LO,
-            &known(&order.filler_order_number),
+            known(&order.filler_order_number),
         ),
         (
             tags::REQUESTED_PROCEDURE_ID,
             VR::SH,
-            &known(&order.requested_procedure_id),
+            known(&order.requested_procedure_id),
         ),
         (
             tags::REQUESTED_PROCEDURE_DESCRIPTION,
             VR::LO,
-            &known(&order.requested_procedure),
+            known(&order.requested_procedure),
         ),
     ];
     put_texts(&mut item, &texts);

@@ -6,12 +6,12 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, from_reader};
 use jiff::Zoned;
+use plumbline_dimse::service::EXPLICIT;
 use plumbline_shared::manifest::sha256;
 use plumbline_shared::preprocess::FINGERPRINT;
-use uuid::Uuid;
 
 use crate::quality::IntendedUse;
-use crate::store::StoredReading;
+use crate::store::{StoredReading, draw_uid};
 
 /// A phantom with a curve.
 const PHANTOM: &[u8] = include_bytes!("../../../tests/films/phantom-6.dcm");
@@ -47,7 +47,7 @@ pub(super) fn made_now(intended: &IntendedUse) -> Result<Vec<u8>, String> {
         now.strftime("%Y%m%d").to_string(),
         now.strftime("%H%M%S").to_string(),
     );
-    let [study, series, instance] = [(); 3].map(|()| format!("2.25.{}", Uuid::new_v4().as_u128()));
+    let [study, series, instance] = [(); 3].map(|()| draw_uid());
     let age = AGE.clamp(intended.youngest, intended.oldest.max(intended.youngest));
     let age = format!("{age:03}Y");
     let meant = |given: &'static str, meant: &[String]| {
@@ -84,7 +84,7 @@ pub(super) fn made_now(intended: &IntendedUse) -> Result<Vec<u8>, String> {
     for (tag, vr, text) in texts {
         object.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
     }
-    let meta = FileMetaTableBuilder::new().transfer_syntax("1.2.840.10008.1.2.1");
+    let meta = FileMetaTableBuilder::new().transfer_syntax(EXPLICIT);
     let object = object.with_meta(meta).map_err(|error| words(&error))?;
     let mut file = Vec::new();
     object.write_all(&mut file).map_err(|error| words(&error))?;

@@ -11,10 +11,10 @@ use dicom_encoding::encode::EncoderFor;
 use dicom_encoding::encode::explicit_le::ExplicitVRLittleEndianEncoder;
 use dicom_object::InMemDicomObject;
 use plumbline_dimse::service::EXPLICIT;
-use uuid::Uuid;
 
 use super::elements::{Element, Item, data_set, trimmed};
 use crate::intake::file_meta;
+use crate::store::draw_uid;
 
 /// The name of its file, at the root of a file-set.
 pub const DICOMDIR: &str = "DICOMDIR";
@@ -94,7 +94,7 @@ impl Directory {
     /// # Errors
     /// If it cannot be encoded.
     pub fn new() -> Result<Self, DirectoryError> {
-        let uid = format!("2.25.{}", Uuid::new_v4().as_u128());
+        let uid = draw_uid();
         let offset = |tag| DataElement::new(tag, VR::UL, PrimitiveValue::from(0_u32));
         let object = InMemDicomObject::from_element_iter([
             DataElement::new(tags::FILE_SET_ID, VR::CS, PrimitiveValue::from(FILE_SET)),

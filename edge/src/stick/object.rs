@@ -11,7 +11,7 @@ use plumbline_shared::decode::Header;
 
 use super::directory::{Directory, DirectoryError};
 use super::names::component;
-use crate::report::{fitted, put_texts};
+use crate::report::{fitted, known, put_known, put_texts};
 use crate::store::Kind;
 
 /// The character set of records.
@@ -335,19 +335,6 @@ fn found_or_new(
         Some(found) => Ok(found),
         None => directory.append(parent, record.clone()),
     }
-}
-
-/// Puts what is known.
-fn put_known(record: &mut InMemDicomObject, texts: &[(Tag, VR, &Option<String>)]) {
-    for (tag, vr, text) in texts {
-        if let Some(text) = text {
-            put_texts(record, &[(*tag, *vr, text)]);
-        }
-    }
-}
-
-fn known(text: &Option<String>) -> &str {
-    text.as_deref().unwrap_or_default()
 }
 
 /// The text, if it is one of this VR.

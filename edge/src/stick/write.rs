@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use minisign::PublicKey;
 use plumbline_shared::decode::{MAX_BYTES, header};
-use plumbline_shared::durable::{Medium, remove_unfinished, replace_file_on};
+use plumbline_shared::durable::{Medium, make_folder_on, remove_unfinished, replace_file_on};
 use plumbline_shared::manifest::sha256;
 
 use super::directory::{self, DICOMDIR, Directory, DirectoryError};
@@ -177,10 +177,7 @@ fn make_folders(medium: &dyn Medium, root: &Path, folder: &Path) -> Result<(), S
     let mut above = root.to_path_buf();
     for part in folder.strip_prefix(root).into_iter().flatten() {
         let below = above.join(part);
-        if !below.is_dir() {
-            fs::create_dir(&below).map_err(failed)?;
-            medium.sync_folder(&above).map_err(failed)?;
-        }
+        make_folder_on(medium, &below).map_err(failed)?;
         remove_unfinished(&below);
         above = below;
     }

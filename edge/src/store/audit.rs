@@ -296,11 +296,7 @@ impl Row {
     /// the outcome in 8 bytes each, little endian, then the texts, each after its length in 8 bytes. The
     /// object has a digest of its own, so that entries can be shown to be of other films.
     pub(crate) fn digests(&self) -> [String; 2] {
-        let mut rest = Sha256::new();
-        for number in [self.sequence, self.since_boot, self.outcome] {
-            rest.update(number.to_le_bytes());
-        }
-        for text in [
+        let rest = self.digest(&[
             &self.wall,
             &self.boot,
             &self.event,
@@ -308,22 +304,14 @@ impl Row {
             &self.action,
             &self.who,
             &self.detail,
-        ] {
-            rest.update((text.len() as u64).to_le_bytes());
-            rest.update(text);
-        }
-        let rest = hexadecimal(&rest.finalize());
+        ]);
         [sha256(self.object.as_bytes()), rest]
     }
 
     /// The hash of the chain with it, as it was made before entries had digests: SHA-256 of the hash before and
     /// all fields; each text after its length in 8 bytes, little endian, and each number in 8 bytes.
     pub(super) fn older_hash_after(&self, previous: &str) -> String {
-        let mut hash = Sha256::new();
-        for number in [self.sequence, self.since_boot, self.outcome] {
-            hash.update(number.to_le_bytes());
-        }
-        for text in [
+        self.digest(&[
             previous,
             &self.wall,
             &self.boot,
@@ -333,7 +321,16 @@ impl Row {
             &self.who,
             &self.object,
             &self.detail,
-        ] {
+        ])
+    }
+
+    /// SHA-256 of its numbers and of `texts`, each after its length.
+    fn digest(&self, texts: &[&str]) -> String {
+        let mut hash = Sha256::new();
+        for number in [self.sequence, self.since_boot, self.outcome] {
+            hash.update(number.to_le_bytes());
+        }
+        for text in texts {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         }

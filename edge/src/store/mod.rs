@@ -241,7 +241,7 @@ impl Store {
 }
 
 /// Draws a UID (PS3.5, B.2).
-fn draw_uid() -> String {
+pub(crate) fn draw_uid() -> String {
     format!("2.25.{}", Uuid::new_v4().as_u128())
 }
 

@@ -1,5 +1,7 @@
 //! The examinations that the hospital's worklist tells of, and which of them films are of.
 
+use std::collections::HashSet;
+
 use plumbline_dimse::Planned;
 use plumbline_shared::decode::Header;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -63,7 +65,7 @@ impl Store {
     /// If the database cannot be written.
     pub fn set_worklist(&self, days: &[String], planned: &[Planned]) -> Result<usize, StoreError> {
         self.change(|transaction| {
-            let told: Vec<_> = planned.iter().map(key).collect();
+            let told: HashSet<_> = planned.iter().map(key).collect();
             for day in days {
                 let mut known =
                     transaction.prepare("SELECT id, key FROM examinations WHERE day = ?1")?;
@@ -73,14 +75,14 @@ impl Store {
                     transaction.execute("DELETE FROM examinations WHERE id = ?1", [id])?;
                 }
             }
-            for (planned, key) in planned.iter().zip(&told) {
+            for planned in planned {
                 let Some(day) = &planned.start_date else {
                     continue;
                 };
                 // A number, once given, stays the examination's.
                 let put = "INSERT INTO examinations (day, key, planned) VALUES (?1, ?2, ?3)
                     ON CONFLICT (key) DO UPDATE SET day = ?1, planned = ?3";
-                transaction.execute(put, params![day, key, json(planned)?])?;
+                transaction.execute(put, params![day, key(planned), json(planned)?])?;
             }
             let old = "DELETE FROM examinations WHERE day < ?1";
             transaction.execute(old, [day(-DAYS_KEPT)])?;
@@ -107,7 +109,7 @@ impl Store {
         let answered = database
             .query_row(answered, [], |row| row.get(0))
             .optional()?;
-        let (mut planned, _) = examinations(&database)?;
+        let mut planned = examinations(&database)?;
         planned.sort_by(|one, other| {
             let when = |one: &Examination| {
                 (
@@ -127,8 +129,8 @@ impl Store {
     pub fn offers(&self, film: i64) -> Result<Vec<Offer>, StoreError> {
         let database = self.lock();
         let header = header(&database, film)?;
-        let (examinations, planned) = examinations(&database)?;
-        let found = matches(&header, &day(0), &planned);
+        let examinations = examinations(&database)?;
+        let found = matches(&header, &day(0), &planned(&examinations));
         let offer = |one: Match| Offer {
             examination: examinations[one.index].clone(),
             by: one.by.words(),
@@ -144,7 +146,7 @@ impl Store {
     /// [`StoreError::NoFilm`]; [`StoreError::NoExamination`].
     pub fn set_order(&self, film: i64, examination: i64, who: &str) -> Result<(), StoreError> {
         self.change(|transaction| {
-            let (known, _) = examinations(transaction)?;
+            let known = examinations(transaction)?;
             let chosen = known.into_iter().find(|one| one.examination == examination);
             let chosen = chosen.ok_or(StoreError::NoExamination(examination))?;
             let detail = format!("matched with examination {examination} of the worklist");
@@ -173,19 +175,19 @@ struct Certain {
     by: &'static str,
 }
 
-fn certain(header: &Header, planned: &[Planned]) -> Option<Certain> {
+fn certain(header: &Header, planned: &[&Planned]) -> Option<Certain> {
     let found = matches(header, &day(0), planned);
     let one = found.first().filter(|one| one.certain)?;
     Some(Certain {
-        planned: planned[one.index].clone(),
+        planned: planned[one.index].to_owned(),
         by: one.by.words(),
     })
 }
 
 /// Matches a film that has arrived, if there is no doubt.
 pub(super) fn match_film(transaction: &Connection, film: i64) -> Result<(), StoreError> {
-    let (_, planned) = examinations(transaction)?;
-    match certain(&header(transaction, film)?, &planned) {
+    let examinations = examinations(transaction)?;
+    match certain(&header(transaction, film)?, &planned(&examinations)) {
         Some(one) => enter_match(transaction, film, &one),
         None => Ok(()),
     }
@@ -198,7 +200,8 @@ fn enter_match(transaction: &Connection, film: i64, one: &Certain) -> Result<(),
 
 /// Finds matches for the newest films that have no order yet.
 fn match_films(database: &Connection) -> Result<Vec<(i64, Certain)>, StoreError> {
-    let (_, planned) = examinations(database)?;
+    let examinations = examinations(database)?;
+    let planned = planned(&examinations);
     let newest = "SELECT id, header
         FROM (SELECT * FROM films ORDER BY id DESC LIMIT ?1)
         WHERE origin <> 'self-test' AND header IS NOT NULL
@@ -216,8 +219,7 @@ fn match_films(database: &Connection) -> Result<Vec<(i64, Certain)>, StoreError>
     Ok(found)
 }
 
-/// The examinations, and what is planned in each.
-fn examinations(database: &Connection) -> Result<(Vec<Examination>, Vec<Planned>), StoreError> {
+fn examinations(database: &Connection) -> Result<Vec<Examination>, StoreError> {
     let mut statement = database.prepare("SELECT id, planned FROM examinations ORDER BY id")?;
     let examinations = statement.query_map([], |row| {
         Ok(Examination {
@@ -225,9 +227,12 @@ fn examinations(database: &Connection) -> Result<(Vec<Examination>, Vec<Planned>
             planned: parsed(&row.get::<_, String>(1)?)?,
         })
     })?;
-    let examinations: Vec<Examination> = examinations.collect::<Result<_, _>>()?;
-    let planned = examinations.iter().map(|one| one.planned.clone()).collect();
-    Ok((examinations, planned))
+    Ok(examinations.collect::<Result<_, _>>()?)
+}
+
+/// What is planned in each.
+fn planned(examinations: &[Examination]) -> Vec<&Planned> {
+    examinations.iter().map(|one| &one.planned).collect()
 }
 
 fn header(database: &Connection, film: i64) -> Result<Header, StoreError> {

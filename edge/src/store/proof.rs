@@ -4,7 +4,7 @@
 //! Each entry of the film is told whole; each other one by its two digests alone, by which the chain goes on. The
 //! digest of an entry's object shows that it is another film's, so that none of the film's is left out.
 
-use plumbline_shared::manifest::sha256;
+use plumbline_shared::manifest::{is_sha256, sha256};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,7 @@ impl Chain {
         if first.action != "C" {
             return Err(ChainError::Beginning);
         }
-        if !is_digest(&self.before) {
+        if !is_sha256(&self.before) {
             return Err(ChainError::Beginning);
         }
         let own = sha256(self.object.as_bytes());
@@ -108,7 +108,7 @@ impl Chain {
                 }
                 // Digests of other lengths could be those of another entry, parted elsewhere.
                 Link::Other(digests @ [object, _])
-                    if *object == own || !digests.iter().all(|digest| is_digest(digest)) =>
+                    if *object == own || !digests.iter().all(|digest| is_sha256(digest)) =>
                 {
                     return Err(ChainError::Foreign(sequence));
                 }
@@ -131,14 +131,6 @@ impl Chain {
             later,
         })
     }
-}
-
-/// True if the text is a SHA-256 in lower-case hexadecimal digits.
-fn is_digest(text: &str) -> bool {
-    text.len() == 64
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Store {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Store;
 use super::audit::{self, Action, Entry, Event, Outcome};
@@ -43,16 +43,8 @@ impl Store {
     /// [`StoreError::NoFilm`].
     pub fn deliver(&self, film: i64, who: &str, to: &str) -> Result<(), StoreError> {
         self.change(|transaction| {
-            let instance = instance(transaction, film)?;
-            let entry = Entry {
-                event: Event::Exported,
-                action: Action::Update,
-                outcome: Outcome::Success,
-                who,
-                object: &object(film, instance.as_deref()),
-                detail: &format!("delivered to {to}"),
-            };
-            audit::append(transaction, &entry)?;
+            let how = format!("delivered to {to}");
+            enter_export(transaction, film, Action::Update, who, &how)?;
             transaction.execute("UPDATE films SET delivered = 1 WHERE id = ?1", [film])?;
             Ok(())
         })
@@ -63,19 +55,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be written.
     pub fn exported(&self, film: i64, who: &str, how: &str) -> Result<(), StoreError> {
-        self.change(|transaction| {
-            let instance = instance(transaction, film)?;
-            let entry = Entry {
-                event: Event::Exported,
-                action: Action::Read,
-                outcome: Outcome::Success,
-                who,
-                object: &object(film, instance.as_deref()),
-                detail: how,
-            };
-            audit::append(transaction, &entry)?;
-            Ok(())
-        })
+        self.change(|transaction| enter_export(transaction, film, Action::Read, who, how))
     }
 
     /// Removes the files of delivered films, the oldest first, until there is as much free space as
@@ -163,4 +143,24 @@ impl Store {
             .filter(|(_, hash)| !self.files.is_whole(hash));
         Ok(damaged.map(|(film, _)| film).collect())
     }
+}
+
+/// Enters into the audit log that a film has gone elsewhere.
+fn enter_export(
+    transaction: &Connection,
+    film: i64,
+    action: Action,
+    who: &str,
+    how: &str,
+) -> Result<(), StoreError> {
+    let instance = instance(transaction, film)?;
+    let entry = Entry {
+        event: Event::Exported,
+        action,
+        outcome: Outcome::Success,
+        who,
+        object: &object(film, instance.as_deref()),
+        detail: how,
+    };
+    audit::append(transaction, &entry).map(|_| ())
 }

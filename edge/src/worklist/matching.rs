@@ -55,7 +55,7 @@ pub struct Match {
 /// else with its Patient ID and day, if something that both say of the patient is the same, nothing differs,
 /// and no other has its Study Instance UID. A wrong choice would put a result into another patient's folder,
 /// so all else is for people to decide.
-pub fn matches(header: &Header, today: &str, planned: &[Planned]) -> Vec<Match> {
+pub fn matches(header: &Header, today: &str, planned: &[&Planned]) -> Vec<Match> {
     let day = header.study_date.as_deref().unwrap_or(today);
     let mut found: Vec<_> = planned
         .iter()
@@ -73,11 +73,11 @@ pub fn matches(header: &Header, today: &str, planned: &[Planned]) -> Vec<Match> 
     if let [best, others @ ..] = &mut *found {
         let another = |other: &Match| {
             (other.by == best.by || other.by == By::StudyInstanceUid)
-                && procedure(&planned[other.index]) != procedure(&planned[best.index])
+                && procedure(planned[other.index]) != procedure(planned[best.index])
         };
         best.certain = best.by != By::Likeness
             && best.differs.is_empty()
-            && same_patient(header, &planned[best.index])
+            && same_patient(header, planned[best.index])
             && !others.iter().any(another);
     }
     found
@@ -249,7 +249,8 @@ mod tests {
 
     /// What the film is matched with, and whether that is certain.
     fn found(film: &Header, planned: &[Planned]) -> Vec<(usize, By, bool)> {
-        let matches = matches(film, "20261127", planned);
+        let planned: Vec<_> = planned.iter().collect();
+        let matches = matches(film, "20261127", &planned);
         matches
             .into_iter()
             .map(|one| (one.index, one.by, one.certain))
@@ -302,7 +303,7 @@ mod tests {
     fn a_patient_who_differs_is_a_doubt() {
         let planned = [examination("A1", "1.1", "17", "Doe^Jane")];
         let differs = |film: &Header| {
-            let found = matches(film, "20261127", &planned).remove(0);
+            let found = matches(film, "20261127", &[&planned[0]]).remove(0);
             assert!(!found.certain);
             found.differs
         };

@@ -54,6 +54,16 @@ impl Drop for Background {
     }
 }
 
+/// Starts dcmtk's storescp, which keeps what it is sent in `folder`, a new one.
+pub fn storescp(folder: &Path, title: &str, port: u16) -> Background {
+    fs::create_dir(folder).unwrap();
+    let (folder, listens) = (folder.to_str().unwrap(), port.to_string());
+    let arguments = ["-aet", title, "-od", folder, "--fork", &listens];
+    let storescp = Background::start("/usr/bin/storescp", &arguments);
+    wait_for_port(port);
+    storescp
+}
+
 /// A port that nobody listens on just now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")

@@ -167,3 +167,28 @@ fn entries_of_older_programs_are_verified_and_not_told_of_others() {
         })
     ));
 }
+
+/// Two hashes that Python's hashlib made of the entry by the formulas of [`Row`].
+#[test]
+fn hashes_are_those_that_logs_have() {
+    let row = |hash: &str| Row {
+        sequence: 3,
+        wall: "2026-11-27T06:00:00.000000+00:00".into(),
+        since_boot: 1_234_567_890_123,
+        boot: "b".into(),
+        event: "110103".into(),
+        kind: String::new(),
+        action: "U".into(),
+        outcome: 4,
+        who: "Nurse A".into(),
+        object: "film 1, 1.2.3".into(),
+        detail: "acknowledged".into(),
+        hash: hash.into(),
+    };
+    let before = "0".repeat(64);
+    let older = "43086e40c5cc99601b6925361bd8aef68af418dd612f722e0ab5cfc60f95dfb9";
+    let newer = "df2a7a278a02b1fc29b75dfaedea0e3c646727618d791b69427c681dd6dd8450";
+    assert!(row(older).follows(&before) && row(newer).follows(&before));
+    assert_eq!(row("").older_hash_after(&before), older);
+    assert!(!row(older).follows(newer));
+}
